@@ -1,0 +1,1 @@
+"""Import bank transactions in the background, reliably, for many organisations, under PSD2."""

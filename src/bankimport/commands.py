@@ -1,0 +1,105 @@
+"""What goes into the queue: one frozen command a job type, checked wherever it comes from.
+
+A command is the job's payload, so it holds opaque ids and dates only. Two commands with the same `question` ask the
+same thing, and while one is unanswered the other is given its job id.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Self
+
+from pydantic import Field, ValidationError
+
+from bankimport.errors import MalformedData
+from bankimport.models import Id, JobType, StrictModel, SyncOptions
+
+
+class Command(StrictModel):
+    """What all commands share. `org_id` is the tenant; the queue's own jobs have none (an empty string)."""
+
+    type: ClassVar[JobType]
+    #: fields that say who asks, not what is asked
+    unasked: ClassVar[frozenset[str]] = frozenset({"triggered_by", "scheduled"})
+
+    org_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.:-]{0,128}$")] = ""
+    triggered_by: Id | None = None
+    #: true where a schedule asks; a person's wish (false) goes before it
+    scheduled: bool = False
+
+    @property
+    def lock(self) -> str:
+        """The connection this job needs for itself alone; empty if none."""
+        return ""
+
+    def data(self) -> dict[str, Any]:
+        """Return the command as the record shows it: camelCase, without what was not said."""
+        return self.model_dump(mode="json", exclude_none=True)
+
+    def kwargs(self) -> dict[str, Any]:
+        """Return the command as the job function's keyword arguments: snake_case."""
+        return self.model_dump(mode="json", exclude_none=True, by_alias=False)
+
+    def question(self) -> str:
+        """Return a short digest that is equal for equal questions."""
+        asked = self.model_dump(mode="json", exclude=set(self.unasked), exclude_defaults=True, by_alias=False)
+        text = json.dumps([self.type, asked], sort_keys=True)
+        return hashlib.blake2b(text.encode(), digest_size=12).hexdigest()
+
+    @classmethod
+    def parse(cls, values: Mapping[str, Any]) -> Self:
+        """Return the command of an untrusted mapping (names in either case).
+
+        Raises:
+            MalformedData: naming the fields that are wrong, never their values.
+        """
+        try:
+            return cls.model_validate(dict(values))
+        except ValidationError as error:
+            fields = ", ".join(sorted({".".join(map(str, e["loc"])) or "(all)" for e in error.errors()}))
+            raise MalformedData(f"the arguments of the {cls.type} job are wrong: {fields}") from None
+
+
+class SyncConnection(Command, SyncOptions):
+    """Import one connection."""
+
+    type: ClassVar[JobType] = JobType.SYNC_CONNECTION
+
+    connection_id: Id
+
+    @property
+    def lock(self) -> str:
+        """One sync of a connection at a time."""
+        return self.connection_id
+
+    @property
+    def options(self) -> SyncOptions:
+        """What the caller chose."""
+        return SyncOptions.model_validate(
+            {name: getattr(self, name) for name in SyncOptions.model_fields}, by_name=True
+        )
+
+
+class SyncAllOrg(Command):
+    """Import every syncable connection of an organisation, or those named."""
+
+    type: ClassVar[JobType] = JobType.SYNC_ALL_ORG
+
+    connection_ids: Annotated[tuple[Id, ...], Field(max_length=10_000)] | None = None
+
+
+class RefreshConsents(Command):
+    """Re-read the consents that end soon."""
+
+    type: ClassVar[JobType] = JobType.REFRESH_CONSENTS
+
+
+class Cleanup(Command):
+    """Remove the records whose time is over."""
+
+    type: ClassVar[JobType] = JobType.CLEANUP
+
+
+COMMANDS: Mapping[str, type[Command]] = {
+    command.type.value: command for command in (SyncConnection, SyncAllOrg, RefreshConsents, Cleanup)
+}

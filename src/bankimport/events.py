@@ -1,0 +1,250 @@
+"""What comes out: every event, frozen and in the past tense, in one discriminated union (design §7).
+
+An event's `data` has exactly the fields of its model, in camelCase; later versions may add some. A reader skips a
+name that it does not know.
+"""
+
+from datetime import UTC, datetime
+from typing import Annotated, Any, ClassVar
+
+from pydantic import PlainSerializer, ValidationError
+
+from bankimport.models import JobProgress, Model
+
+#: An aware instant, in JSON as ISO 8601 in UTC with milliseconds and `Z`.
+Instant = Annotated[
+    datetime,
+    PlainSerializer(
+        lambda at: at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"), return_type=str
+    ),
+]
+
+
+class EventData(Model):
+    """What all events share: a name, fixed for the class."""
+
+    name: ClassVar[str]
+
+
+class SyncCompleted(EventData):
+    """A connection was imported; `transactionsSynced` are the new and the changed ones."""
+
+    name: ClassVar[str] = "bank.sync.completed"
+    connection_id: str
+    accounts_synced: int
+    transactions_synced: int
+    timestamp: Instant
+
+
+class BatchCompleted(EventData):
+    """All children of a `sync-all-org` have ended, however they ended."""
+
+    name: ClassVar[str] = "bank.batch.completed"
+    org_id: str
+    total_connections: int
+    successful_syncs: int
+    failed_syncs: int
+    timestamp: Instant
+
+
+class ConsentsExpiring(EventData):
+    """Consents of one organisation end soon; `connections` are their ids."""
+
+    name: ClassVar[str] = "bank.consents.expiring"
+    count: int
+    connections: tuple[str, ...]
+    timestamp: Instant
+
+
+class SyncFailed(EventData):
+    """A run failed; it may be tried again."""
+
+    name: ClassVar[str] = "bank.sync.failed"
+    job_id: str
+    type: str
+    error: str
+    timestamp: Instant
+    attempt: int
+    will_retry: bool
+    error_code: str
+
+
+class JobCompleted(EventData):
+    """A job ended well. `duration` in ms; `attempts` counts its runs."""
+
+    name: ClassVar[str] = "bank.job.completed"
+    job_id: str
+    type: str
+    queued_at: Instant
+    started_at: Instant
+    completed_at: Instant
+    duration: int
+    attempts: int
+    accounts_synced: int | None = None
+    transactions_synced: int | None = None
+    connections_synced: int | None = None
+    success: bool = True
+
+
+class JobFailed(EventData):
+    """A job ended badly, for good."""
+
+    name: ClassVar[str] = "bank.job.failed"
+    job_id: str
+    type: str
+    attempts: int
+    error: str
+    timestamp: Instant
+
+
+class JobQueued(EventData):
+    """A job was accepted."""
+
+    name: ClassVar[str] = "bank.job.queued"
+    job_id: str
+    type: str
+    timestamp: Instant
+
+
+class JobStarted(EventData):
+    """A run of a job began."""
+
+    name: ClassVar[str] = "bank.job.started"
+    job_id: str
+    type: str
+    timestamp: Instant
+
+
+class JobRetrying(EventData):
+    """A job will run again at `retryAt`, after a failed run or by somebody's wish."""
+
+    name: ClassVar[str] = "bank.job.retrying"
+    job_id: str
+    type: str
+    attempts_made: int
+    retry_at: Instant
+    timestamp: Instant
+
+
+class JobStalled(EventData):
+    """The worker of a job died or froze; the job waits again."""
+
+    name: ClassVar[str] = "bank.job.stalled"
+    job_id: str
+    type: str
+    stalls: int
+    timestamp: Instant
+
+
+class JobCancelledEvent(EventData):
+    """A job was cancelled, for good."""
+
+    name: ClassVar[str] = "bank.job.cancelled"
+    job_id: str
+    type: str
+    timestamp: Instant
+
+
+class ProgressAdvanced(EventData, JobProgress):
+    """A run got on."""
+
+    name: ClassVar[str] = "bank.job.progress"
+    job_id: str
+    type: str
+
+
+class ReauthRequiredEvent(EventData):
+    """A person has to authorise a connection again."""
+
+    name: ClassVar[str] = "bank.connection.reauth_required"
+    connection_id: str
+    reason: str
+    timestamp: Instant
+
+
+class QueuePaused(EventData):
+    """Nothing starts any more."""
+
+    name: ClassVar[str] = "bank.queue.paused"
+    until: Instant | None = None
+    reason: str | None = None
+    timestamp: Instant
+
+
+class QueueResumed(EventData):
+    """Jobs start again."""
+
+    name: ClassVar[str] = "bank.queue.resumed"
+    timestamp: Instant
+
+
+class QueueAlert(EventData):
+    """The queue's health changed: an alert was raised (`active`) or is over."""
+
+    name: ClassVar[str] = "bank.queue.alert"
+    code: str
+    message: str
+    value: float
+    threshold: float
+    active: bool
+    timestamp: Instant
+
+
+class StreamGap(EventData):
+    """Events after `after` and before `firstId` are no longer held: the follower has missed some."""
+
+    name: ClassVar[str] = "bank.stream.gap"
+    after: str
+    first_id: str | None
+    timestamp: Instant
+
+
+EVENTS: dict[str, type[EventData]] = {
+    model.name: model
+    for model in (
+        SyncCompleted,
+        BatchCompleted,
+        ConsentsExpiring,
+        SyncFailed,
+        JobCompleted,
+        JobFailed,
+        JobQueued,
+        JobStarted,
+        JobRetrying,
+        JobStalled,
+        JobCancelledEvent,
+        ProgressAdvanced,
+        ReauthRequiredEvent,
+        QueuePaused,
+        QueueResumed,
+        QueueAlert,
+        StreamGap,
+    )
+}
+
+PROGRESS = ProgressAdvanced.name
+#: Exactly one of these ends every job.
+TERMINAL = frozenset({JobCompleted.name, JobFailed.name, JobCancelledEvent.name})
+
+
+class Event(Model):
+    """The envelope. `id` is the entry's id in the stream (`<ms>-<seq>`) and resumes a follower; ids of events and of
+    progress are of one order. `org_id` is empty for what concerns the whole queue."""
+
+    id: str
+    name: str
+    org_id: str = ""
+    job_id: str | None = None
+    timestamp: Instant
+    data: dict[str, Any]
+
+    @property
+    def typed(self) -> EventData | None:
+        """The data as its model; None for a name or a shape this version does not know."""
+        model = EVENTS.get(self.name)
+        if model is None:
+            return None
+        try:
+            return model.model_validate(self.data)
+        except ValidationError:
+            return None

@@ -1,0 +1,239 @@
+"""Banking in our words: connections, accounts, what a bank reports, and what we keep.
+
+Plain slotted dataclasses, not pydantic models: a first import carries a million of them. Nothing here prints a
+person's data in its `repr`. A *reported* transaction is what the bank said, unchecked; `bankimport.imports` makes a
+`Transaction` of it or quarantines it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any
+
+from bankimport.status import ConnectionStatus
+
+
+@dataclass(frozen=True, slots=True)
+class BankConnection:
+    """One person's or company's access to one bank: a PSD2 consent. `bank` names a configured provider."""
+
+    id: str
+    org_id: str
+    bank: str
+    status: ConnectionStatus = ConnectionStatus.ACTIVE
+    status_reason: str | None = None
+    consent_id: str | None = field(default=None, repr=False)
+    consent_valid_until: date | None = None
+    credentials: Mapping[str, Any] | None = field(default=None, repr=False)
+    last_sync_at: datetime | None = None
+    next_sync_at: datetime | None = None
+    created_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BankAccount:
+    """An account at the bank.
+
+    `provider_id` is the bank's resource id and dies with the consent; `stable_key` survives a renewed consent (the
+    IBAN with currency, or the provider's own hash). `id` is ours, and empty until the store has given one.
+    """
+
+    provider_id: str
+    stable_key: str = field(repr=False)
+    currency: str | None = None
+    iban: str | None = field(default=None, repr=False)
+    name: str | None = field(default=None, repr=False)
+    kind: str | None = None
+    id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Balance:
+    """A balance as reported; `balance_type` is Berlin Group's (`closingBooked`, `interimAvailable`, …)."""
+
+    balance_type: str
+    amount: Decimal = field(repr=False)
+    currency: str = ""
+    reference_date: date | None = None
+    fetched_at: datetime | None = None
+
+
+class IdQuality(StrEnum):
+    """What a bank's transaction id is worth: `STRONG` names one transaction for ever, `WEAK` only orders candidates."""
+
+    STRONG = "strong"
+    WEAK = "weak"
+
+
+@dataclass(frozen=True, slots=True)
+class BankId:
+    """An alias of a row: an id of the bank's in a namespace (`transactionId`, `entryReference`, …)."""
+
+    namespace: str
+    value: str
+    quality: IdQuality = IdQuality.STRONG
+
+
+class TransactionStatus(StrEnum):
+    """What a bank says of an entry. `CANCELLED` covers CNCL and RJCT: it ends a pending one and is never stored."""
+
+    PENDING = "pending"
+    BOOKED = "booked"
+    CANCELLED = "cancelled"
+
+
+@dataclass(frozen=True, slots=True)
+class ReportedTransaction:
+    """One entry as the bank sent it: untrusted, of any type. Dates and amounts are still text or numbers."""
+
+    status: TransactionStatus
+    amount: object = field(repr=False)
+    currency: object = None
+    indicator: object = None  # "CRDT" or "DBIT" where the amount has no sign of its own
+    booking_date: object = None
+    value_date: object = None
+    transaction_date: object = None
+    ids: tuple[BankId, ...] = ()
+    link: BankId | None = None  # an explicit reference to the pending entry that this one replaces
+    counterparty_name: object = field(default=None, repr=False)
+    counterparty_iban: object = field(default=None, repr=False)
+    remittance: object = field(default=None, repr=False)
+    raw: Mapping[str, Any] | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Transaction:
+    """One entry, read and checked. `amount` is signed: money in is positive. `day` is the booking date, else the
+    value date, else the transaction date."""
+
+    status: TransactionStatus
+    day: date
+    amount: Decimal = field(repr=False)
+    currency: str = ""
+    booking_date: date | None = None
+    value_date: date | None = None
+    ids: tuple[BankId, ...] = ()
+    link: BankId | None = None
+    counterparty_name: str | None = field(default=None, repr=False)
+    counterparty_iban: str | None = field(default=None, repr=False)
+    remittance: str | None = field(default=None, repr=False)
+    raw: Mapping[str, Any] | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page of a window. `cursor` continues after it; None on the last page. The end of the iteration without
+    an exception, after a page with no cursor, is the proof that the window was read completely."""
+
+    transactions: tuple[ReportedTransaction, ...]
+    cursor: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Delta:
+    """A change list since a cursor (Plaid's model): a change during paging starts over."""
+
+    added: tuple[ReportedTransaction, ...] = ()
+    modified: tuple[ReportedTransaction, ...] = ()
+    removed: tuple[BankId, ...] = ()
+    cursor: str | None = None
+    has_more: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Days to read, both included. `until` None means: whatever the bank has, tomorrow's bookings too."""
+
+    since: date
+    until: date | None = None
+
+
+class ConsentStatus(StrEnum):
+    """Berlin Group's `consentStatus`, reduced to what we act on."""
+
+    VALID = "valid"
+    EXPIRED = "expired"
+    REVOKED = "revoked"
+    PENDING = "pending"
+
+
+@dataclass(frozen=True, slots=True)
+class Consent:
+    """A consent as the bank sees it now. `valid_until` is its last day; None means the bank's own maximum."""
+
+    status: ConsentStatus
+    valid_until: date | None = None
+
+
+class Scope(StrEnum):
+    """What a read touches; banks count quotas by it."""
+
+    CONSENT = "consent"
+    ACCOUNTS = "accounts"
+    BALANCES = "balances"
+    TRANSACTIONS = "transactions"
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What a bank can do and allows. `unattended_limit` reads in 24 h per account and scope (RTS (EU) 2018/389
+    Art. 36(5)(b): four); None for a contract that allows any number."""
+
+    max_history: timedelta = timedelta(days=90)
+    fresh_sca: timedelta = timedelta(minutes=15)
+    statuses: frozenset[TransactionStatus] = frozenset({TransactionStatus.BOOKED, TransactionStatus.PENDING})
+    id_quality: IdQuality = IdQuality.WEAK
+    quota_scopes: frozenset[Scope] = frozenset({Scope.BALANCES, Scope.TRANSACTIONS})
+    unattended_limit: int | None = 4
+    pages_count: bool = False  # whether each page counts as an access of its own
+    unattended_allowed: bool = True
+    delta: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PsuContext:
+    """The person who asks just now (PSU, payment service user). Only ever built from a real request; never stored
+    beyond its job, never invented. A private or loopback address is none."""
+
+    ip: str = field(repr=False)
+    user_agent: str | None = field(default=None, repr=False)
+    at: datetime | None = None
+
+
+class RowStatus(StrEnum):
+    """The status of a stored row; `REMOVED` is a pending one that never came."""
+
+    PENDING = "pending"
+    BOOKED = "booked"
+    REMOVED = "removed"
+
+
+@dataclass(frozen=True, slots=True)
+class StoredTransaction:
+    """A row of the store, as reconciliation needs it. `missing_at_bank` counts complete reads that lacked it."""
+
+    id: str
+    status: RowStatus
+    transaction: Transaction
+    missing_at_bank: int = 0
+    deleted_by_user: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """Days that were read completely, both ends included."""
+
+    since: date
+    until: date
+
+
+@dataclass(frozen=True, slots=True)
+class AccountState:
+    """What the store knows of an account's imports: the CAS `version`, complete coverage, a delta cursor."""
+
+    version: int = 0
+    coverage: tuple[Interval, ...] = ()
+    cursor: str | None = None
+    attended_only: bool = False

@@ -1,0 +1,235 @@
+"""What we need of others: a bank provider, a store, a ledger of accesses. Docstrings are the contract.
+
+Any method may raise `bankimport.errors.Transient` (a provider) or `StoreUnavailable` (a store); both are retried.
+"""
+
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Protocol, runtime_checkable
+
+from bankimport.models import (
+    AccountState,
+    Balance,
+    BankAccount,
+    BankConnection,
+    BankId,
+    Capabilities,
+    Consent,
+    Delta,
+    Interval,
+    Page,
+    PsuContext,
+    RowStatus,
+    Scope,
+    StoredTransaction,
+    Transaction,
+    Window,
+)
+from bankimport.status import ConnectionStatus
+
+#: Returns the present instant, aware and in UTC.
+Clock = Callable[[], datetime]
+
+
+@runtime_checkable
+class BankProvider(Protocol):
+    """How to read one kind of bank API. One object serves all connections of a bank and is shared by all jobs."""
+
+    name: str
+
+    async def capabilities(self, connection: BankConnection) -> Capabilities:
+        """Return what the bank can do and allows; costs no access."""
+
+    async def consent(self, connection: BankConnection, psu: PsuContext | None) -> Consent:
+        """Return the consent as the bank sees it now.
+
+        Raises:
+            CredentialError: our own key, certificate or address is refused.
+        """
+
+    async def accounts(self, connection: BankConnection, psu: PsuContext | None) -> Sequence[BankAccount]:
+        """Return every account the consent covers; `stable_key` survives a renewed consent.
+
+        Raises:
+            ReauthRequired: the person has to authorise again.
+            RateLimited: the bank refuses for now.
+            MalformedData: the answer can't be read.
+        """
+
+    async def balances(
+        self, connection: BankConnection, account: BankAccount, psu: PsuContext | None
+    ) -> Sequence[Balance]:
+        """Return the balances of an account. Raises as `accounts`, and AccountUnavailable."""
+
+    def transactions(
+        self,
+        connection: BankConnection,
+        account: BankAccount,
+        window: Window,
+        *,
+        cursor: str | None,
+        psu: PsuContext | None,
+    ) -> AsyncIterator[Page | Delta]:
+        """Yield the pages of `window`, pending entries included where the bank has them.
+
+        The iteration ends without an exception exactly when the window was read completely. Rows are handed on as
+        reported: one that can't be read is the caller's to quarantine.
+
+        Raises:
+            PeriodRejected: the window begins too early for the bank.
+            UnattendedRefused: the bank answers only while the person is present.
+            ReauthRequired, RateLimited, AccountUnavailable, MalformedData: as above.
+        """
+
+    async def aclose(self) -> None:
+        """Close what the provider holds open."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewRow:
+    """A row to insert. `id` is ours and is chosen before the write, so that a repeated write is the same row."""
+
+    id: str
+    transaction: Transaction
+
+
+@dataclass(frozen=True, slots=True)
+class RowUpdate:
+    """The new content of a stored row: its fields become the transaction's, its aliases are added to."""
+
+    id: str
+    status: RowStatus
+    transaction: Transaction
+    missing_at_bank: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class RowMark:
+    """A change of bookkeeping alone: `removed` for a pending row that never came, a count for a missing one."""
+
+    id: str
+    status: RowStatus
+    missing_at_bank: int
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeSet:
+    """Everything one read changes. `inserts` may be lazy, but can be iterated more than once and has a length."""
+
+    inserts: Collection[NewRow] = ()
+    updates: Collection[RowUpdate] = ()
+    marks: Collection[RowMark] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.inserts or self.updates or self.marks)
+
+
+@runtime_checkable
+class BankStore(Protocol):
+    """Where connections, accounts and rows live. It decides nothing about transactions.
+
+    `fence` is a number that grows with every run of any job. A write with a smaller fence than the connection has
+    already seen is refused with `LeaseLost`: two runs of one connection never write at the same time.
+    """
+
+    def syncable_organisations(self, now: datetime) -> AsyncIterator[str]:
+        """Yield the id of each organisation with a syncable connection, once, in a stable order, as a stream."""
+
+    async def connections(self, org_id: str) -> Sequence[BankConnection]:
+        """Return the organisation's connections, in a stable order."""
+
+    async def connection(self, connection_id: str) -> BankConnection | None:
+        """Return a connection, or None."""
+
+    def consents_ending(self, before: date) -> AsyncIterator[BankConnection]:
+        """Yield every connection that is not disconnected and whose consent's last day is before `before`, grouped
+        by organisation."""
+
+    async def set_connection_status(
+        self,
+        connection_id: str,
+        from_: Iterable[ConnectionStatus],
+        to: ConnectionStatus,
+        reason: str | None = None,
+    ) -> bool:
+        """Set the status if it is one of `from_` now; return whether it was changed (status or reason)."""
+
+    async def set_consent(self, connection_id: str, consent: Consent) -> None:
+        """Note the consent's last day as the bank told it."""
+
+    async def note_sync(self, connection_id: str, at: datetime, next_at: datetime | None = None) -> None:
+        """Note when the connection was last synced with success, and when the next sync is due."""
+
+    async def upsert_accounts(
+        self, connection: BankConnection, accounts: Sequence[BankAccount], *, fence: int
+    ) -> Sequence[BankAccount]:
+        """Store the accounts by `stable_key`; return the same ones in the same order, each with its `id`.
+
+        From then on every write with a smaller fence is refused.
+
+        Raises:
+            LeaseLost: a later run has written already.
+        """
+
+    async def account_state(self, account: BankAccount) -> AccountState:
+        """Return version, coverage and cursor of an account; the defaults for a new one."""
+
+    async def set_attended_only(self, account: BankAccount) -> bool:
+        """Note that the bank reads this account only while the person is present; return whether that is new."""
+
+    async def load_rows(
+        self, account: BankAccount, window: Window, ids: Collection[BankId]
+    ) -> tuple[Sequence[StoredTransaction], int]:
+        """Return the rows whose date is in `window` and, wherever they are, the rows that one of `ids` names; and
+        the account's version. Removed and user-deleted rows are included."""
+
+    async def apply(
+        self,
+        account: BankAccount,
+        version: int,
+        change_set: ChangeSet,
+        coverage: Sequence[Interval] | None,
+        cursor: str | None,
+        fence: int,
+    ) -> bool:
+        """Write rows, coverage and cursor in one transaction; return False, having written nothing, if the account's
+        version is no longer `version`. A change advances the version by one. `coverage` None leaves it as it is.
+
+        Raises:
+            LeaseLost: a later run has written already.
+        """
+
+    async def put_balances(self, account: BankAccount, balances: Sequence[Balance]) -> None:
+        """Replace the account's balances of the same types."""
+
+    async def aclose(self) -> None:
+        """Close what the store holds open."""
+
+
+@dataclass(frozen=True, slots=True)
+class AccessKey:
+    """What a bank's quota is counted by: it survives a renewed consent."""
+
+    bank: str
+    stable_key: str
+    scope: Scope
+
+
+class AccessLedger(Protocol):
+    """The unattended reads of the last 24 hours, for all workers together (banking.md §5). Each call is atomic."""
+
+    async def reserve(self, key: AccessKey, *, limit: int | None, now: datetime) -> datetime | None:
+        """Count one unattended read; None if it is allowed now, else the instant at which it will be."""
+
+    async def close(self, key: AccessKey, until: datetime) -> None:
+        """Allow no unattended read of `key` before `until`: the bank said so."""
+
+    async def reads(self, key: AccessKey, now: datetime) -> Sequence[datetime]:
+        """Return the counted reads of the last 24 h and 5 min, oldest first."""
+
+    async def note_outcome(self, key: AccessKey, *, success: bool, now: datetime) -> int:
+        """Note how a read ended; return the number of failures in a row (0 after a success)."""
+
+
+Banks = Mapping[str, BankProvider]

@@ -1,0 +1,247 @@
+"""The environment, read once and checked; a wrong value stops start-up with its name (design §3)."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Annotated, Any, Literal, Self
+from urllib.parse import parse_qs, unquote, urlsplit
+from zoneinfo import ZoneInfo
+
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from bankimport.errors import InvalidSettings
+
+
+def _duration(**unit: float) -> Any:
+    """Return a validator that reads a whole number of the unit; a timedelta passes as it is."""
+    size = timedelta(**unit)
+
+    def read(value: object) -> object:
+        if isinstance(value, timedelta):
+            return value
+        try:
+            return int(str(value)) * size
+        except ValueError:
+            raise ValueError("a whole number is needed") from None
+
+    return BeforeValidator(read)
+
+
+Milliseconds = Annotated[timedelta, _duration(milliseconds=1)]
+Hours = Annotated[timedelta, _duration(hours=1)]
+Days = Annotated[timedelta, _duration(days=1)]
+
+
+def _zone(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    try:
+        return ZoneInfo(value)
+    except (KeyError, ValueError, OSError):
+        raise ValueError("no such time zone; an IANA name such as Europe/Berlin is needed") from None
+
+
+def _ms(default: int, low: int, high: int, name: str, text: str) -> Any:
+    return Field(
+        default=timedelta(milliseconds=default),
+        ge=timedelta(milliseconds=low),
+        le=timedelta(milliseconds=high),
+        validation_alias=name,
+        description=text,
+    )
+
+
+class Settings(BaseSettings):
+    """Everything that can be set, by its environment variable or by field name."""
+
+    model_config = SettingsConfigDict(populate_by_name=True, frozen=True, extra="ignore", arbitrary_types_allowed=True)
+
+    redis_host: str = Field("localhost", validation_alias="REDIS_HOST", description="host of Redis or Valkey")
+    redis_port: int = Field(6379, ge=1, le=65535, validation_alias="REDIS_PORT", description="its port")
+    redis_username: str | None = Field(None, validation_alias="REDIS_USERNAME", description="ACL user")
+    redis_password: SecretStr | None = Field(None, validation_alias="REDIS_PASSWORD", description="password")
+    redis_db: int = Field(0, ge=0, le=100_000, validation_alias="REDIS_DB", description="database number")
+    redis_ssl: bool = Field(False, validation_alias="REDIS_SSL", description="TLS, with the host name checked")
+    redis_ssl_ca_certs: str | None = Field(None, validation_alias="REDIS_SSL_CA_CERTS", description="path of a CA file")
+    redis_sentinels: Annotated[tuple[tuple[str, int], ...], NoDecode] = Field(
+        (), validation_alias="REDIS_SENTINELS", description="host:port, comma-separated; Sentinel finds the primary"
+    )
+    redis_sentinel_master: str = Field("mymaster", validation_alias="REDIS_SENTINEL_MASTER", description="its name")
+    redis_max_connections: int = Field(
+        100, ge=4, le=10_000, validation_alias="REDIS_MAX_CONNECTIONS", description="connections of one process"
+    )
+    redis_url: SecretStr | None = Field(
+        None,
+        validation_alias="REDIS_URL",
+        description="redis:// or rediss:// instead of host, port, user, password, database",
+    )
+
+    enabled: bool = Field(
+        True, validation_alias="BANK_SYNC_ENABLED", description="false stops the schedules only; manual jobs still run"
+    )
+    stagger_delay: Milliseconds = _ms(
+        30_000, 0, 3_600_000, "BANK_SYNC_STAGGER_DELAY_MS", "between two organisations of one tick"
+    )
+    timezone: Annotated[ZoneInfo, BeforeValidator(_zone)] = Field(
+        ZoneInfo("Europe/Berlin"), validation_alias="BANK_SYNC_TIMEZONE", description="of the schedules; an IANA name"
+    )
+    rate_limit_max: int = Field(
+        10, ge=1, le=1_000_000, validation_alias="BANK_SYNC_RATE_LIMIT_MAX", description="starts, over all workers, in"
+    )
+    rate_limit_duration: Milliseconds = _ms(
+        1000, 1, 86_400_000, "BANK_SYNC_RATE_LIMIT_DURATION_MS", "any window of this length"
+    )
+    concurrency: int = Field(
+        10, ge=1, le=1000, validation_alias="BANK_SYNC_CONCURRENCY", description="jobs of one worker at a time"
+    )
+    org_concurrency: int = Field(
+        3, ge=1, le=1000, validation_alias="BANK_SYNC_ORG_CONCURRENCY", description="scheduled jobs of one organisation"
+    )
+    org_max_pending: int = Field(
+        1000, ge=1, le=1_000_000, validation_alias="BANK_SYNC_ORG_MAX_PENDING", description="unfinished jobs before 429"
+    )
+    job_timeout: Milliseconds = _ms(300_000, 100, 86_400_000, "BANK_SYNC_JOB_TIMEOUT_MS", "the longest run of a job")
+    lease: Milliseconds = _ms(15_000, 500, 600_000, "BANK_SYNC_LEASE_MS", "after which a dead worker's job waits again")
+    keep_completed: Days = Field(
+        timedelta(days=7),
+        ge=timedelta(days=0),
+        le=timedelta(days=3650),
+        validation_alias="BANK_SYNC_KEEP_COMPLETED_DAYS",
+        description="records of completed jobs",
+    )
+    keep_failed: Days = Field(
+        timedelta(days=30),
+        ge=timedelta(days=0),
+        le=timedelta(days=3650),
+        validation_alias="BANK_SYNC_KEEP_FAILED_DAYS",
+        description="records of failed jobs",
+    )
+    consent_warning: Days = Field(
+        timedelta(days=7),
+        ge=timedelta(days=1),
+        le=timedelta(days=180),
+        validation_alias="BANK_SYNC_CONSENT_WARNING_DAYS",
+        description="before a consent ends its people are told",
+    )
+    alert_failed: int = Field(100, ge=0, validation_alias="BANK_SYNC_ALERT_FAILED", description="more failed: an alert")
+    alert_waiting: int = Field(
+        1000, ge=0, validation_alias="BANK_SYNC_ALERT_WAITING", description="more waiting: an alert"
+    )
+    alert_stalled: Milliseconds = _ms(
+        300_000,
+        1000,
+        86_400_000,
+        "BANK_SYNC_ALERT_STALLED_MS",
+        "a runnable job waits longer and nothing starts: an alert",
+    )
+    events_keep: Hours = Field(
+        timedelta(hours=24),
+        ge=timedelta(hours=1),
+        le=timedelta(days=30),
+        validation_alias="BANK_SYNC_EVENTS_KEEP_HOURS",
+        description="events in the stream",
+    )
+    events_max: int = Field(
+        1_000_000, ge=1000, le=100_000_000, validation_alias="BANK_SYNC_EVENTS_MAX", description="at most"
+    )
+    queue_name: str = Field(
+        "bank-import",
+        pattern=r"^[A-Za-z0-9_.:-]{1,64}$",
+        validation_alias="BANK_SYNC_QUEUE_NAME",
+        description="arq's queue, and the prefix of our keys",
+    )
+    database_url: SecretStr = Field(
+        SecretStr("sqlite+aiosqlite:///bankimport.db"),
+        validation_alias="BANK_SYNC_DATABASE_URL",
+        description="SQLAlchemy URL of the SQL store",
+    )
+    credentials_key: SecretStr | None = Field(
+        None, validation_alias="BANK_SYNC_CREDENTIALS_KEY", description="Fernet key of stored credentials"
+    )
+    environment: Literal["production", "development"] = Field(
+        "production",
+        validation_alias="BANK_SYNC_ENVIRONMENT",
+        description="in production credentials are refused without a key",
+    )
+    banks: dict[str, dict[str, Any]] = Field(
+        default_factory=dict, validation_alias="BANK_SYNC_BANKS", repr=False, description="JSON: name to provider"
+    )
+    app: str | None = Field(
+        None,
+        pattern=r"^[\w.]+:[\w.]+$",
+        validation_alias="BANK_SYNC_APP",
+        description="package.module:name of the host's BankImport",
+    )
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        "INFO", validation_alias="BANK_SYNC_LOG_LEVEL", description="of the worker and the command line"
+    )
+    log_format: Literal["console", "json"] = Field("console", validation_alias="BANK_SYNC_LOG_FORMAT", description="-")
+    retry_delay_scale: float = Field(
+        1.0,
+        gt=0,
+        le=10,
+        validation_alias="BANK_SYNC_RETRY_DELAY_SCALE",
+        description="multiplies every wait between retries; for tests of whole processes",
+    )
+
+    @field_validator("redis_sentinels", mode="before")
+    @classmethod
+    def _sentinels(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        pairs = [entry.strip().rpartition(":") for entry in value.split(",") if entry.strip()]
+        if any(not host or not port.isdigit() for host, _, port in pairs):
+            raise ValueError("host:port pairs, separated by commas, are needed")
+        return tuple((host, int(port)) for host, _, port in pairs)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _url(cls, values: Any) -> Any:
+        url = values.get("REDIS_URL") or values.get("redis_url") if isinstance(values, dict) else None
+        if not url:
+            return values
+        text = url.get_secret_value() if isinstance(url, SecretStr) else str(url)
+        parts = _redis_parts(text)
+        aliases = {field.validation_alias: name for name, field in cls.model_fields.items()}
+        kept = {key: value for key, value in values.items() if aliases.get(key, key) not in parts}
+        return {**kept, **parts}
+
+    @classmethod
+    def load(cls, **values: Any) -> Self:
+        """Return the settings of the environment, `values` before it.
+
+        Raises:
+            InvalidSettings: naming each wrong variable and what it allows, never its value.
+        """
+        try:
+            return cls(**values)
+        except (ValidationError, ValueError) as error:
+            raise InvalidSettings(_explain(error)) from None
+
+
+def _explain(error: Exception) -> str:
+    if not isinstance(error, ValidationError):
+        return "a setting can't be read: BANK_SYNC_BANKS must be a JSON object"
+    return "; ".join(f"{'.'.join(map(str, e['loc'])) or 'REDIS_URL'}: {e['msg']}" for e in error.errors())
+
+
+def _redis_parts(url: str) -> Mapping[str, object]:
+    """Split a Redis URL; user name and password are percent-decoded (arq's own parser doesn't, arq.md 24)."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port or 6379
+    except ValueError:
+        raise ValueError("redis://[user:password@]host[:port][/db] is needed") from None
+    if parts.scheme not in ("redis", "rediss") or not parts.hostname:
+        raise ValueError("redis:// or rediss:// with a host is needed")
+    db = parts.path.lstrip("/") or (parse_qs(parts.query).get("db") or ["0"])[0]
+    if not db.isdigit():
+        raise ValueError("the database after the slash must be a number")
+    return {
+        "redis_host": parts.hostname,
+        "redis_port": port,
+        "redis_db": int(db),
+        "redis_ssl": parts.scheme == "rediss",
+        "redis_username": unquote(parts.username) if parts.username else None,
+        "redis_password": unquote(parts.password) if parts.password else None,
+    }
