@@ -1,0 +1,57 @@
+# Everything here needs python3 (3.11 or later) and make, and nothing else. Each target makes the virtual environment
+# it runs in, and installs into it again only when pyproject.toml has changed.
+#
+#   make demo    one bank, one worker, one sync: watch it, then it ends     (.venv-demo)
+#   make serve   the same, but it stays up for your own curl                (.venv-demo)
+#   make test    the tests; ARGS="-k import -x" reaches pytest              (.venv)
+#   make soak    the tests with the big numbers: an hour or so              (.venv)
+#   make lint    ruff, mypy, import-linter                                  (.venv)
+
+PYTHON ?= python3
+VENV ?= .venv
+DEMO_VENV ?= .venv-demo
+ARGS ?=
+
+.PHONY: demo serve test soak lint clean
+.DEFAULT_GOAL := demo
+
+demo: $(DEMO_VENV)/.installed
+	@$(DEMO_VENV)/bin/python examples/demo.py $(ARGS)
+
+serve: $(DEMO_VENV)/.installed
+	@$(DEMO_VENV)/bin/python examples/demo.py --serve $(ARGS)
+
+test: $(VENV)/.installed
+	$(VENV)/bin/python -m pytest $(ARGS)
+
+soak: $(VENV)/.installed
+	BANKIMPORT_SOAK=1 $(VENV)/bin/python -m pytest --timeout=7200 $(ARGS)
+
+lint: $(VENV)/.installed
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+	$(VENV)/bin/lint-imports
+
+clean:
+	rm -rf $(VENV) $(DEMO_VENV)
+
+$(DEMO_VENV)/.installed: pyproject.toml
+	$(call make_venv,$(DEMO_VENV))
+	@$(DEMO_VENV)/bin/python -m pip install --quiet --editable '.[sql,embedded,cli,metrics]'
+	@touch $@
+
+$(VENV)/.installed: pyproject.toml
+	$(call make_venv,$(VENV))
+	@$(VENV)/bin/python -m pip install --quiet --editable '.[sql,postgres,embedded,cli,metrics]' --group dev
+	@touch $@
+
+# pip learned --group in 25.1; the one that comes with Python 3.11 is older.
+define make_venv
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "bankimport needs Python 3.11 or later, and $(PYTHON) is `$(PYTHON) --version 2>&1`: make PYTHON=/path/to/python3.12 …" >&2; exit 1; }
+	@test -x $(1)/bin/python || $(PYTHON) -m venv $(1) \
+		|| { rm -rf $(1); echo "$(PYTHON) can't make a virtual environment; on Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }
+	@echo "Installing into $(1); this takes a minute the first time."
+	@$(1)/bin/python -m pip install --quiet --upgrade 'pip>=25.1'
+endef

@@ -1,0 +1,99 @@
+"""A Valkey of our own on a free port per run, a fresh database number per test, and real processes that always end."""
+
+import itertools
+import os
+import sys
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+import redis
+from arq.connections import RedisSettings
+from redis.asyncio import Redis
+
+from bankimport.settings import Settings
+from tests.endless_keys import endless_keys
+from tests.processes import Processes, Valkey, start_valkey
+
+SOAK = os.environ.get("BANKIMPORT_SOAK") == "1"
+_numbers = itertools.count(1)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what is marked `soak`, unless it is asked for."""
+    if SOAK:
+        return
+    soaks = [item for item in items if item.get_closest_marker("soak")]
+    if soaks:
+        config.hook.pytest_deselected(items=soaks)
+        items[:] = [item for item in items if not item.get_closest_marker("soak")]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_variables_of_the_developer() -> Iterator[None]:
+    """No test sees the developer's own REDIS_… or BANK_SYNC_… variables."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in list(os.environ):
+            if name.startswith(("BANK_SYNC_", "REDIS_")):
+                patch.delenv(name)
+        yield
+
+
+@pytest.fixture(scope="session")
+def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Valkey]:
+    """The server of this run: one process, nothing on disk."""
+    processes = Processes(tmp_path_factory.mktemp("valkey"))
+    try:
+        yield start_valkey(processes)
+    finally:
+        processes.end()
+
+
+@pytest.fixture
+def redis_url(valkey: Valkey) -> Iterator[str]:
+    """The URL of a database of this test alone; emptied after it."""
+    number = next(_numbers) % valkey.databases
+    url = valkey.url(number)
+    with redis.Redis.from_url(url) as client:
+        client.flushdb()
+        yield url
+        client.flushdb()
+
+
+@pytest.fixture
+async def redis_client(redis_url: str) -> AsyncIterator["Redis[str]"]:
+    """A plain client of the test's database that answers text."""
+    client = Redis.from_url(redis_url, decode_responses=True)
+    yield client
+    await client.aclose()
+
+
+@pytest.fixture
+def redis_settings(redis_url: str) -> RedisSettings:
+    """The test's database as arq names it."""
+    return RedisSettings.from_dsn(redis_url)
+
+
+@pytest.fixture
+def settings(redis_url: str, tmp_path: Path) -> Settings:
+    """Settings with the test's database and an SQLite file of its own."""
+    return Settings.load(redis_url=redis_url, database_url=f"sqlite+aiosqlite:///{tmp_path}/test.db")
+
+
+@pytest.fixture
+def no_endless_keys(redis_url: str) -> Iterator[None]:
+    """After the test, no key is left without a time to live or a documented end."""
+    yield
+    with redis.Redis.from_url(redis_url) as client:
+        assert endless_keys(client) == []
+
+
+@pytest.fixture
+def processes(tmp_path: Path) -> Iterator[Processes]:
+    """Starts real processes for the test, and ends those that are left. When the test fails, their logs are shown."""
+    started = Processes(tmp_path)
+    yield started
+    started.end()
+    for running in started.started:
+        sys.stdout.write(f"\n── {running.name} (pid {running.pid}, exit {running.process.returncode})\n")
+        sys.stdout.write(running.output()[-8000:])

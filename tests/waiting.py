@@ -1,0 +1,40 @@
+"""Waiting for a condition instead of sleeping."""
+
+import asyncio
+import inspect
+import time
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+T = TypeVar("T")
+
+#: Quick enough to be unnoticed, slow enough to leave a two-core machine to what is waited for.
+INTERVAL = 0.01
+
+
+async def wait_until(condition: Callable[[], T | Awaitable[T]], timeout: float = 10.0, *, what: str = "") -> T:
+    """Return the condition's first true value; it may be plain or async. Fail after `timeout` seconds."""
+    deadline = time.monotonic() + timeout
+    while True:
+        value = condition()
+        if inspect.isawaitable(value):
+            value = await value
+        if value:
+            return value  # type: ignore[return-value]  # narrowed above
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not within {timeout:g} s: {what or _named(condition)}")
+        await asyncio.sleep(INTERVAL)
+
+
+def wait_until_sync(condition: Callable[[], T], timeout: float = 10.0, *, what: str = "") -> T:
+    """Return the condition's first true value, for tests and fixtures without a loop."""
+    deadline = time.monotonic() + timeout
+    while not (value := condition()):
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not within {timeout:g} s: {what or _named(condition)}")
+        time.sleep(INTERVAL)
+    return value
+
+
+def _named(condition: Callable[..., object]) -> str:
+    return getattr(condition, "__qualname__", repr(condition))
