@@ -1,0 +1,113 @@
+"""Write the parts of the documentation that are facts of the code: `python docs/generate.py`.
+
+A generated part stands between `<!-- generated: NAME -->` and `<!-- end -->`. A test fails when a page is stale.
+"""
+
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin
+from zoneinfo import ZoneInfo
+
+from pydantic import SecretStr
+from pydantic.fields import FieldInfo
+
+from bankimport.settings import Settings
+
+ROOT = Path(__file__).parent.parent
+PAGES = ("README.md", "docs/reference/settings.md", "docs/reference/cli.md")
+UNITS = {
+    "_MS": ("ms", timedelta(milliseconds=1)),
+    "_HOURS": ("hours", timedelta(hours=1)),
+    "_DAYS": ("days", timedelta(days=1)),
+}
+COMMANDS = ("", "db upgrade", "connections add", "connections list", "sandbox")
+
+
+def _unit(variable: str) -> tuple[str, timedelta]:
+    return next((unit for suffix, unit in UNITS.items() if variable.endswith(suffix)), ("", timedelta(seconds=1)))
+
+
+def _show(value: object, variable: str) -> str:
+    if isinstance(value, timedelta):
+        return str(value // _unit(variable)[1])
+    if isinstance(value, SecretStr):
+        return value.get_secret_value()
+    if isinstance(value, ZoneInfo):
+        return value.key
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float):
+        return f"{value:g}"
+    return "" if value in (None, (), {}) else str(value)
+
+
+def _bounds(field: FieldInfo, variable: str) -> str:
+    if get_origin(field.annotation) is Literal:
+        return " · ".join(get_args(field.annotation))
+    if field.annotation is bool:
+        return "true · false"
+    found: dict[str, Any] = {}
+    for rule in field.metadata:
+        for name in ("ge", "gt", "le"):
+            if (limit := getattr(rule, name, None)) is not None:
+                found[name] = _show(limit, variable)
+    low = found.get("ge") or (f"over {found['gt']}" if "gt" in found else "")
+    high = found.get("le", "")
+    return f"{low} to {high}" if low and high else f"{low} or more" if low else ""
+
+
+def settings() -> Iterator[str]:
+    """Yield the lines of the table of the environment variables."""
+    yield "| variable | default | range | meaning |"
+    yield "|---|---|---|---|"
+    for field in Settings.model_fields.values():
+        variable = str(field.validation_alias)
+        default = _show(field.get_default(call_default_factory=True), variable)
+        unit = _unit(variable)[0]
+        shown = f"`{default}`" if default else ""
+        cells = [f"`{variable}`", f"{shown} {unit}".strip(), _bounds(field, variable), field.description or ""]
+        yield f"| {' | '.join(cells)} |"
+
+
+def command_line() -> Iterator[str]:
+    """Yield the help of each command, as it is printed."""
+    environment = {"COLUMNS": "100", "NO_COLOR": "1", "TERM": "dumb", "PATH": str(Path(sys.executable).parent)}
+    for command in COMMANDS:
+        title = f"bankimport {command}".strip()
+        arguments = [*command.split(), "--help"]
+        answer = subprocess.run(
+            [sys.executable, "-m", "bankimport", *arguments],
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        yield f"## `{title}`"
+        yield ""
+        yield "```text"
+        yield from (line.rstrip() for line in answer.stdout.strip().splitlines())
+        yield "```"
+        yield ""
+
+
+PARTS: dict[str, Callable[[], Iterator[str]]] = {"settings": settings, "command line": command_line}
+
+
+def render(text: str) -> str:
+    """Return `text` with each generated part made anew."""
+
+    def part(found: re.Match[str]) -> str:
+        body = "\n".join(PARTS[found["name"]]()).strip()
+        return f"<!-- generated: {found['name']} -->\n{body}\n<!-- end -->"
+
+    return re.sub(r"<!-- generated: (?P<name>[\w ]+) -->\n.*?<!-- end -->", part, text, flags=re.DOTALL)
+
+
+if __name__ == "__main__":
+    for page in PAGES:
+        path = ROOT / page
+        path.write_text(render(path.read_text(encoding="utf-8")), encoding="utf-8")
