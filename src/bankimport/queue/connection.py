@@ -51,6 +51,6 @@ def connect(settings: Settings, client: type[Client], *, retries: int = RETRIES,
         options |= {"ssl_check_hostname": True, "ssl_ca_certs": settings.redis_ssl_ca_certs}
     if settings.redis_sentinels:
         hosts = list(settings.redis_sentinels)
-        sentinel = Sentinel(hosts, socket_timeout=SOCKET_TIMEOUT)  # type: ignore[no-untyped-call]  # redis-py 5.3
+        sentinel = Sentinel(hosts, socket_timeout=SOCKET_TIMEOUT)
         return cast(Client, sentinel.master_for(settings.redis_sentinel_master, redis_class=client, **options))
     return client(host=settings.redis_host, port=settings.redis_port, **options)

@@ -1,0 +1,361 @@
+-- What every script starts with: names of keys, the clock, transitions, events, and the ways in and out of a state.
+-- KEYS[1] prefix `bankimport:<queue>:`  KEYS[2] the queue's name at arq  KEYS[3] '1' to return the events emitted
+-- A script returns {its answer, {stream id, name, orgId, jobId, data, ...}}.
+local P, QUEUE, WANT = KEYS[1], KEYS[2], KEYS[3] == '1'
+local call = redis.call
+local clock = call('TIME')
+local NOW = tonumber(clock[1]) * 1000 + math.floor(tonumber(clock[2]) / 1000)
+local TRANSITIONS = @TRANSITIONS@
+local LET_IN, ARQ_EXPIRY, DAY = 3, 2592000000, 86400000
+local FRONT = 1e15
+local EMITTED = {}
+
+local function int(number) return string.format('%.0f', number) end
+
+local function iso(ms)
+  local days = math.floor(ms / DAY)
+  local rest = ms - days * DAY
+  local z = days + 719468 -- days since 0000-03-01 (civil-from-days)
+  local era = math.floor(z / 146097)
+  local doe = z - era * 146097
+  local yoe = math.floor((doe - math.floor(doe / 1460) + math.floor(doe / 36524) - math.floor(doe / 146096)) / 365)
+  local doy = doe - (365 * yoe + math.floor(yoe / 4) - math.floor(yoe / 100))
+  local mp = math.floor((5 * doy + 2) / 153)
+  local day = doy - math.floor((153 * mp + 2) / 5) + 1
+  local month = mp < 10 and mp + 3 or mp - 9
+  local year = yoe + era * 400 + (month <= 2 and 1 or 0)
+  return string.format('%04d-%02d-%02dT%02d:%02d:%02d.%03dZ', year, month, day, math.floor(rest / 3600000),
+    math.floor(rest / 60000) % 60, math.floor(rest / 1000) % 60, rest % 1000)
+end
+local ISO_NOW = iso(NOW)
+
+-- One counter numbers both streams, so their ids are of one order and one id resumes both. The clock of the ids never
+-- goes back, even if the server's does.
+local stream_ms, stream_seq
+local function stream_id()
+  if not stream_ms then
+    local last = call('HMGET', P .. 'meta', 'stream-ms', 'stream-seq')
+    stream_ms, stream_seq = math.max(NOW, tonumber(last[1] or 0)), tonumber(last[2] or 0)
+  end
+  stream_seq = stream_seq + 1
+  call('HSET', P .. 'meta', 'stream-ms', int(stream_ms), 'stream-seq', int(stream_seq))
+  return int(stream_ms) .. '-' .. int(stream_seq)
+end
+
+local function append(stream, length, name, org, id, data)
+  local entry = stream_id()
+  call('XADD', P .. stream, 'MAXLEN', '~', length, entry, 'name', name, 'orgId', org, 'jobId', id, 'data', data)
+  if WANT then
+    for _, value in ipairs({entry, name, org, id, data}) do EMITTED[#EMITTED + 1] = value end
+  end
+end
+
+-- `fields` is a JSON object without its braces, empty for none; the timestamp is added here.
+local function emit(name, org, id, fields)
+  if fields ~= '' then fields = fields .. ',' end
+  append('events', @EVENTS_MAX@, name, org, id, '{' .. fields .. '"timestamp":"' .. ISO_NOW .. '"}')
+end
+
+local function emit_progress(org, id, kind, fields)
+  append('progress', 10000, 'bank.job.progress', org, id,
+    '{"jobId":"' .. id .. '","type":"' .. kind .. '",' .. fields .. '}')
+end
+
+local function of_job(id, kind) return '"jobId":"' .. id .. '","type":"' .. kind .. '"' end
+
+local function reply(answer) return {answer, EMITTED} end
+
+local FIELDS = {'state', 'type', 'org', 'lock', 'data', 'manual', 'order', 'queued', 'started', 'attempts', 'stalls',
+  'fence', 'question', 'parent', 'watchers', 'let', 'cancel', 'worker', 'total', 'ok', 'bad', 'psu', 'arq'}
+
+local function load_job(id)
+  local values = call('HMGET', P .. 'job:' .. id, unpack(FIELDS))
+  if not values[1] then return nil end
+  local job = {id = id, key = P .. 'job:' .. id}
+  for index, field in ipairs(FIELDS) do job[field] = values[index] or '' end
+  return job
+end
+
+-- Move a job along the table; returns the new state, or nil where the table has no such way. `score` orders the new
+-- state's set (the present instant unless told).
+local function move(job, operation, score)
+  local to = TRANSITIONS[operation][job.state]
+  if not to then return nil end
+  if to ~= job.state then
+    call('ZREM', P .. 'state:' .. job.state, job.id)
+    call('HSET', job.key, 'state', to)
+  end
+  call('ZADD', P .. 'state:' .. to, score or NOW, job.id)
+  job.state = to
+  return to
+end
+
+local function wake()
+  if call('LLEN', P .. 'wake') < 16 then
+    call('LPUSH', P .. 'wake', '1')
+    call('PEXPIRE', P .. 'wake', DAY)
+  end
+end
+
+-- arq's own keys of a job that may start at `due`: its payload and its place in arq's queue.
+local function to_arq(job, due)
+  if call('ZADD', QUEUE, due, job.id) == 1 then call('HINCRBY', P .. 'meta', 'in-arq', 1) end
+  local payload = job.arq
+  if payload == '' then
+    payload = '{"t":null,"f":"' .. job.type .. '","a":[],"k":' .. job.data .. ',"et":' .. job.queued .. '}'
+  end
+  call('SET', 'arq:job:' .. job.id, payload, 'PX', int(math.max(0, due - NOW) + ARQ_EXPIRY))
+end
+
+local function from_arq(id)
+  if call('ZREM', QUEUE, id) == 1 then call('HINCRBY', P .. 'meta', 'in-arq', -1) end
+  call('DEL', 'arq:job:' .. id, 'arq:in-progress:' .. id, 'arq:retry:' .. id)
+end
+
+-- Offer a waiting job to the workers: behind its connection's lock, or among the manual ones, or in its
+-- organisation's line.
+local function offer(job)
+  local order = tonumber(job.order)
+  if job.lock ~= '' then
+    local holder = call('GET', P .. 'lock:' .. job.lock)
+    if holder and holder ~= job.id then
+      call('ZADD', P .. 'held:' .. job.lock, order, job.id)
+      return
+    end
+  end
+  if job.manual == '1' then
+    call('ZADD', P .. 'ready:manual', order, job.id)
+  else
+    call('ZADD', P .. 'ready:org:' .. job.org, order, job.id)
+    call('ZADD', P .. 'ready:orgs', 'NX', tonumber(call('HGET', P .. 'meta', 'turn') or 0), job.org)
+  end
+end
+
+local function unoffer(job)
+  call('ZREM', P .. 'ready:manual', job.id)
+  call('ZREM', P .. 'ready:org:' .. job.org, job.id)
+  if job.lock ~= '' then call('ZREM', P .. 'held:' .. job.lock, job.id) end
+end
+
+local function set_order(job, order)
+  job.order = int(order)
+  call('HSET', job.key, 'order', job.order)
+end
+
+local function next_order() return call('HINCRBY', P .. 'meta', 'order', 1) end
+
+-- What a run held is free again: lease, lock, the organisation's place.
+local function release(job)
+  call('ZREM', P .. 'leases', job.id)
+  call('DEL', 'arq:in-progress:' .. job.id)
+  if job.lock ~= '' and call('GET', P .. 'lock:' .. job.lock) == job.id then
+    call('DEL', P .. 'lock:' .. job.lock)
+    local held = call('ZPOPMIN', P .. 'held:' .. job.lock)
+    if held[1] then
+      local next_job = load_job(held[1])
+      if next_job and next_job.state == 'waiting' then
+        offer(next_job)
+        wake()
+      end
+    end
+  end
+  if job.manual ~= '1' then
+    if call('DECR', P .. 'running:' .. job.org) <= 0 then call('DEL', P .. 'running:' .. job.org) end
+    if call('EXISTS', P .. 'ready:org:' .. job.org) == 1 then
+      call('ZADD', P .. 'ready:orgs', 'NX', tonumber(call('HGET', P .. 'meta', 'turn') or 0), job.org)
+      wake()
+    end
+  end
+end
+
+-- Write a new job: record, indexes, arq's keys, its place in line, its event. `job` has id, type, org, lock, data,
+-- question, manual and, where they apply, parent, let, arq, psu.
+local function create(job, due)
+  job.key, job.order, job.queued = P .. 'job:' .. job.id, int(next_order()), int(NOW)
+  job.state = due > NOW and 'delayed' or 'waiting'
+  local record = {'type', job.type, 'org', job.org, 'lock', job.lock, 'data', job.data, 'state', job.state, 'manual',
+    job.manual, 'order', job.order, 'queued', job.queued, 'attempts', '0', 'question', job.question}
+  for _, field in ipairs({'parent', 'let', 'arq'}) do
+    job[field] = job[field] or ''
+    if job[field] ~= '' then
+      record[#record + 1] = field
+      record[#record + 1] = job[field]
+    end
+  end
+  call('HSET', job.key, unpack(record))
+  call('ZADD', P .. 'state:' .. job.state, math.max(NOW, due), job.id)
+  call('ZADD', P .. 'org:' .. job.org, NOW, job.id)
+  call('INCR', P .. 'pending:' .. job.org)
+  if job.question ~= '' then call('SET', P .. 'question:' .. job.question, job.id) end
+  if job.let ~= '0' then
+    to_arq(job, math.max(NOW, due))
+    if job.state == 'waiting' then offer(job) end
+  end
+  emit('bank.job.queued', job.org, job.id, of_job(job.id, job.type))
+end
+
+-- The person who asks waits beside the job, for a quarter of an hour at most.
+local function attend(job, person)
+  if person == '' then return end
+  call('SET', P .. 'psu:' .. job.id, person, 'PX', 900000)
+  call('HSET', job.key, 'psu', '1')
+end
+
+local function let_in(job)
+  call('HSET', job.key, 'let', '1')
+  job.let = '1'
+  to_arq(job, NOW)
+  offer(job)
+end
+
+local end_job -- a child's end may end its batch
+
+local function end_batch(batch)
+  local ok, bad, total = tonumber(batch.ok), tonumber(batch.bad), tonumber(batch.total)
+  call('DEL', P .. 'children:' .. batch.id, P .. 'unlet:' .. batch.id)
+  if batch.cancel == '1' then
+    end_job(batch, 'cancel', {})
+    return
+  end
+  local fields = '"totalConnections":' .. total .. ',"successfulSyncs":' .. ok .. ',"failedSyncs":' .. bad
+  emit('bank.batch.completed', batch.org, batch.id, '"orgId":"' .. batch.org .. '",' .. fields)
+  end_job(batch, 'complete', {result = '{' .. fields .. '}', extra = ',"connectionsSynced":' .. ok})
+end
+
+local function batch_fields(batch)
+  local done, total = tonumber(batch.ok) + tonumber(batch.bad), tonumber(batch.total)
+  local percent = total == 0 and 100 or math.floor(done * 100 / total)
+  return '"stage":"syncing_accounts","message":"' .. done .. ' of ' .. total .. ' connections done","percent":' .. percent
+end
+
+-- Count an ended child once in a batch that waits for it, and let the next one in.
+local function child_ended(batch_id, child, success)
+  if call('SREM', P .. 'children:' .. batch_id, child.id) == 0 then return end
+  local batch = load_job(batch_id)
+  if not batch or batch.state ~= 'waiting-children' then return end
+  local field = success and 'ok' or 'bad'
+  batch[field] = call('HINCRBY', batch.key, field, 1)
+  if child.let == '1' and child.parent == batch_id then
+    local next_id = call('LPOP', P .. 'unlet:' .. batch_id)
+    while next_id do
+      local next_job = load_job(next_id)
+      if next_job and next_job.state == 'waiting' and next_job.let == '0' then
+        let_in(next_job)
+        wake()
+        break
+      end
+      next_id = call('LPOP', P .. 'unlet:' .. batch_id)
+    end
+  end
+  local fields = batch_fields(batch)
+  call('HSET', batch.key, 'progress', '{' .. fields .. '}')
+  emit_progress(batch.org, batch.id, batch.type, fields)
+  if call('SCARD', P .. 'children:' .. batch_id) == 0 then end_batch(batch) end
+end
+
+-- End a job for good: `how` is 'complete', 'fail' or 'cancel'. `outcome` has result, extra (fields of
+-- bank.job.completed), error, code. The one terminal event is the last of its events.
+end_job = function(job, how, outcome)
+  local was_active = job.state == 'active'
+  if not was_active then unoffer(job) end
+  call('ZREM', P .. 'state:' .. job.state, job.id)
+  local state = how == 'complete' and 'completed' or 'failed'
+  local keep = how == 'complete' and @KEEP_COMPLETED@ or @KEEP_FAILED@
+  call('HSET', job.key, 'state', state, 'finished', int(NOW))
+  call('HDEL', job.key, 'worker', 'order', 'cancel', 'progress', 'watchers', 'stalls', 'psu', 'let')
+  if job.psu ~= '' then call('DEL', P .. 'psu:' .. job.id) end
+  if how == 'complete' then
+    call('HSET', job.key, 'result', outcome.result)
+    call('HDEL', job.key, 'error', 'code')
+  else
+    call('HSET', job.key, 'error', outcome.error or 'cancelled', 'code', outcome.code or 'cancelled')
+  end
+  call('ZADD', P .. 'state:' .. state, NOW, job.id)
+  call('PEXPIRE', P .. 'state:' .. state, keep + 2 * DAY)
+  call('PEXPIRE', job.key, keep + DAY)
+  call('PEXPIRE', P .. 'org:' .. job.org, @KEEP_LONGEST@ + 2 * DAY)
+  job.state = state
+  if was_active then release(job) end
+  from_arq(job.id)
+  if job.question ~= '' and call('GET', P .. 'question:' .. job.question) == job.id then
+    call('DEL', P .. 'question:' .. job.question)
+  end
+  if call('DECR', P .. 'pending:' .. job.org) <= 0 then call('DEL', P .. 'pending:' .. job.org) end
+
+  local about = of_job(job.id, job.type)
+  if how == 'complete' then
+    local started = job.started ~= '' and tonumber(job.started) or NOW
+    emit_progress(job.org, job.id, job.type, '"stage":"completed","message":"completed","percent":100')
+    emit('bank.job.completed', job.org, job.id, about .. ',"queuedAt":"' .. iso(tonumber(job.queued))
+      .. '","startedAt":"' .. iso(started) .. '","completedAt":"' .. ISO_NOW .. '","duration":' .. int(NOW - started)
+      .. ',"attempts":' .. int(tonumber(job.attempts) + 1) .. (outcome.extra or '') .. ',"success":true')
+  elseif how == 'cancel' then
+    emit('bank.job.cancelled', job.org, job.id, about)
+  else
+    emit('bank.job.failed', job.org, job.id,
+      about .. ',"attempts":' .. job.attempts .. ',"error":' .. cjson.encode(outcome.error))
+  end
+  if job.parent ~= '' then child_ended(job.parent, job, how == 'complete') end
+  for watcher in string.gmatch(job.watchers, '[^,]+') do child_ended(watcher, job, how == 'complete') end
+end
+
+-- A job that was running waits again, before all others; no attempt is counted.
+local function to_front(job, operation)
+  if not move(job, operation) then return false end
+  call('HDEL', job.key, 'worker')
+  release(job)
+  set_order(job, next_order() - FRONT)
+  to_arq(job, NOW)
+  offer(job)
+  wake()
+  return true
+end
+
+-- Runs whose lease has ended: they wait again; the third time they have failed.
+local function sweep_stalled()
+  for _, id in ipairs(call('ZRANGEBYSCORE', P .. 'leases', '-inf', NOW, 'LIMIT', 0, 100)) do
+    local job = load_job(id)
+    if not job or job.state ~= 'active' then
+      call('ZREM', P .. 'leases', id)
+    else
+      local stalls = call('HINCRBY', job.key, 'stalls', 1)
+      emit('bank.job.stalled', job.org, id, of_job(id, job.type) .. ',"stalls":' .. stalls)
+      if job.cancel == '1' then
+        end_job(job, 'cancel', {})
+      elseif stalls >= 3 then
+        end_job(job, 'fail', {error = 'job stalled more than allowable limit', code = 'stalled'})
+      else
+        to_front(job, 'stall')
+      end
+    end
+  end
+end
+
+-- Delayed jobs whose time has come wait in their old order.
+local function promote_due()
+  for _, id in ipairs(call('ZRANGEBYSCORE', P .. 'state:delayed', '-inf', NOW, 'LIMIT', 0, 200)) do
+    local job = load_job(id)
+    if job and move(job, 'promote') then
+      offer(job)
+    else
+      call('ZREM', P .. 'state:delayed', id)
+    end
+  end
+end
+
+-- Whether nothing may start; a pause whose time is over ends here.
+local function paused()
+  local pause = call('HMGET', P .. 'pause', 'since', 'until')
+  if not pause[1] then return false end
+  if not pause[2] or tonumber(pause[2]) > NOW then return true end
+  call('DEL', P .. 'pause')
+  emit('bank.queue.resumed', '', '', '')
+  return false
+end
+
+-- The job that this worker may still write to: it runs, and under this fence.
+local function owned(id, fence)
+  local job = load_job(id)
+  if job and job.state == 'active' and job.fence == fence then return job end
+  return nil
+end

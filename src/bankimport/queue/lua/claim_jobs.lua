@@ -1,0 +1,110 @@
+-- Start the jobs that this worker may start now, manual before scheduled, organisations in turn.
+-- KEYS: prelude. ARGV: worker id, number of the call, free slots, lease (ms), an organisation's places, limiter's
+--   maximum, its window (ms).
+-- Returns {claims, wait (ms until something may be startable, -1 unknown), foreign ('1' if arq's queue holds members
+--   that are not ours)}; a claim is {id, type, org, data, payload, attempts, fence, queued, psu}. Emits
+--   bank.job.started, and what sweeping and promoting emit.
+-- The same number of a call again (its reply was lost) is given the same claims again.
+local worker, number, slots, lease = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
+local places, most, window = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])
+local claims = {}
+
+local function describe(job)
+  return {job.id, job.type, job.org, job.data, call('GET', 'arq:job:' .. job.id) or '', job.attempts, job.fence,
+    job.queued, job.psu ~= '' and call('GET', P .. 'psu:' .. job.id) or ''}
+end
+
+local function foreign()
+  return call('ZCARD', QUEUE) == tonumber(call('HGET', P .. 'meta', 'in-arq') or 0) and '0' or '1'
+end
+
+local last = call('HMGET', P .. 'claims:' .. worker, 'number', 'ids')
+if last[1] == number then
+  for id in string.gmatch(last[2], '[^,]+') do
+    local job = load_job(id)
+    if job and job.state == 'active' and job.worker == worker then claims[#claims + 1] = describe(job) end
+  end
+  return reply({claims, 0, '0'})
+end
+
+sweep_stalled()
+promote_due()
+local stopped = paused()
+
+call('ZREMRANGEBYSCORE', P .. 'starts', '-inf', NOW - window - 1)
+local room = most - call('ZCARD', P .. 'starts')
+local free = stopped and 0 or math.min(slots, room)
+
+local fence = math.max(tonumber(call('HGET', P .. 'meta', 'fence') or 0), NOW * 1000)
+local ids = {}
+
+local function start(id)
+  local job = load_job(id)
+  if not job or job.state ~= 'waiting' then return end
+  if job.lock ~= '' then
+    local holder = call('GET', P .. 'lock:' .. job.lock)
+    if holder and holder ~= id then
+      call('ZADD', P .. 'held:' .. job.lock, tonumber(job.order), id)
+      return
+    end
+    call('SET', P .. 'lock:' .. job.lock, id)
+  end
+  fence = fence + 1
+  job.fence, job.worker = int(fence), worker
+  move(job, 'start')
+  call('HSET', job.key, 'fence', job.fence, 'worker', worker, 'started', int(NOW))
+  call('ZADD', P .. 'leases', NOW + lease, id)
+  call('SET', 'arq:in-progress:' .. id, worker, 'PX', lease)
+  call('ZADD', P .. 'starts', NOW, job.fence)
+  if job.manual ~= '1' then call('INCR', P .. 'running:' .. job.org) end
+  emit('bank.job.started', job.org, id, of_job(id, job.type))
+  claims[#claims + 1] = describe(job)
+  ids[#ids + 1] = id
+end
+
+while #claims < free do
+  local manual = call('ZPOPMIN', P .. 'ready:manual')
+  if not manual[1] then break end
+  start(manual[1])
+end
+while #claims < free do
+  local org = call('ZPOPMIN', P .. 'ready:orgs')[1]
+  if not org then break end
+  -- an organisation with all its places taken comes back when one of its runs ends
+  if tonumber(call('GET', P .. 'running:' .. org) or 0) < places then
+    local id = call('ZPOPMIN', P .. 'ready:org:' .. org)[1]
+    if id then
+      start(id)
+      if call('EXISTS', P .. 'ready:org:' .. org) == 1 then
+        call('ZADD', P .. 'ready:orgs', call('HINCRBY', P .. 'meta', 'turn', 1), org)
+      end
+    end
+  end
+end
+
+if #claims > 0 then
+  call('HSET', P .. 'meta', 'fence', int(fence), 'last-start', int(NOW))
+  call('PEXPIRE', P .. 'starts', window + 1000)
+  call('HSET', P .. 'claims:' .. worker, 'number', number, 'ids', table.concat(ids, ','))
+  call('PEXPIRE', P .. 'claims:' .. worker, 60000)
+end
+
+local waits = -1
+local function sooner(at)
+  local ms = math.max(1, at - NOW)
+  if waits < 0 or ms < waits then waits = ms end
+end
+local due = call('ZRANGE', P .. 'state:delayed', 0, 0, 'WITHSCORES')
+if due[2] then sooner(tonumber(due[2])) end
+local stall = call('ZRANGE', P .. 'leases', 0, 0, 'WITHSCORES')
+if stall[2] then sooner(tonumber(stall[2])) end
+local ready = call('EXISTS', P .. 'ready:manual', P .. 'ready:orgs') > 0
+if ready and not stopped then
+  if room - #claims <= 0 then
+    local first = call('ZRANGE', P .. 'starts', 0, 0, 'WITHSCORES')
+    if first[2] then sooner(tonumber(first[2]) + window + 2) end
+  else
+    wake() -- this worker is full: another one's turn
+  end
+end
+return reply({claims, int(waits), foreign()})

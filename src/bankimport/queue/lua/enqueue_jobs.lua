@@ -1,0 +1,40 @@
+-- Accept jobs: record, arq's keys, deduplication, wake-up and event of each, all or none of a job.
+-- KEYS: prelude. ARGV[1] JSON array of {id, type, org, lock, data, question, manual, due, limit, arq, psu}: data the
+--   command as JSON text, due in ms (0 now), limit of the organisation's unfinished jobs (0 none), arq a foreign payload
+--   kept as it came, psu the person who asks (JSON text, empty for none). ARGV[2] 'adopt' for members that a stranger
+--   put into arq's queue.
+-- Returns for each: {'created' | 'existing' | 'limited', id}. Emits bank.job.queued.
+-- Deterministic when retried: a record with the same id is this very job.
+local answers = {}
+for index, job in ipairs(cjson.decode(ARGV[1])) do
+  local asked = job.question ~= '' and call('GET', P .. 'question:' .. job.question)
+  local twin = asked and load_job(asked)
+  if call('EXISTS', P .. 'job:' .. job.id) == 1 then
+    answers[index] = {'created', job.id}
+  elseif twin then
+    -- a person asks what a schedule has asked: their wish brings that job to the front
+    local waits = twin.state == 'waiting' or twin.state == 'delayed'
+    if job.manual == '1' and twin.manual ~= '1' and waits then
+      unoffer(twin)
+      twin.manual, twin.let = '1', '1'
+      call('HSET', twin.key, 'manual', '1', 'let', '1')
+      attend(twin, job.psu)
+      set_order(twin, next_order() - FRONT)
+      move(twin, 'promote')
+      to_arq(twin, NOW)
+      offer(twin)
+      wake()
+    end
+    answers[index] = {'existing', asked}
+    if ARGV[2] == 'adopt' then call('ZREM', QUEUE, job.id) end
+  elseif job.limit > 0 and tonumber(call('GET', P .. 'pending:' .. job.org) or 0) >= job.limit then
+    answers[index] = {'limited', ''}
+  else
+    if ARGV[2] == 'adopt' then call('ZREM', QUEUE, job.id) end -- so that it is counted among ours
+    create(job, job.due)
+    attend(job, job.psu)
+    wake()
+    answers[index] = {'created', job.id}
+  end
+end
+return reply(answers)

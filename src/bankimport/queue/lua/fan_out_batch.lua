@@ -1,0 +1,40 @@
+-- Create a batch's children and let the batch wait for them without a worker's slot.
+-- KEYS: prelude. ARGV: id, fence, JSON array of {id, type, org, lock, data, question}.
+-- Returns 'waiting-children', 'completed' (no children) or 'lost'. Emits bank.job.queued for each child.
+-- A child whose question is already being answered is not asked again: the batch waits for that job.
+local batch = load_job(ARGV[1])
+if batch and batch.fence == ARGV[2] and (batch.state == 'waiting-children' or batch.state == 'completed') then
+  return reply(batch.state)
+end
+if not owned(ARGV[1], ARGV[2]) then return reply('lost') end
+local children = cjson.decode(ARGV[3])
+local let = 0
+move(batch, 'fan-out')
+release(batch)
+from_arq(batch.id)
+call('HDEL', batch.key, 'worker')
+batch.total, batch.ok, batch.bad = #children, 0, 0
+call('HSET', batch.key, 'total', batch.total, 'ok', 0, 'bad', 0, 'progress', '{' .. batch_fields(batch) .. '}')
+for _, job in ipairs(children) do
+  local asked = call('GET', P .. 'question:' .. job.question)
+  local twin = asked and load_job(asked)
+  if twin then
+    call('HSET', twin.key, 'watchers', twin.watchers == '' and batch.id or twin.watchers .. ',' .. batch.id)
+    call('SADD', P .. 'children:' .. batch.id, asked)
+  else
+    job.manual, job.parent, job.let = batch.manual, batch.id, let < LET_IN and '1' or '0'
+    create(job, 0)
+    call('SADD', P .. 'children:' .. batch.id, job.id)
+    if job.let == '1' then
+      let = let + 1
+    else
+      call('RPUSH', P .. 'unlet:' .. batch.id, job.id)
+    end
+  end
+end
+if batch.total == 0 then
+  end_batch(batch)
+else
+  wake()
+end
+return reply(batch.state)
