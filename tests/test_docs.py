@@ -1,0 +1,66 @@
+"""What the documentation says is true: generated parts are fresh, links lead somewhere, variables and routes exist."""
+
+import importlib.util
+import re
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from bankimport.settings import Settings
+from tests.processes import ROOT
+
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
+#: variables that begin like ours and belong to the examples
+OTHERS = {"HOST_TOKENS", "HOST_PORT", "HOST_ADDRESS"}
+
+
+def name_of(path: Path) -> str:
+    """Name a page by its path in the checkout."""
+    return str(path.relative_to(ROOT))
+
+
+@pytest.fixture(scope="module")
+def generate() -> ModuleType:
+    """The script that writes the generated parts."""
+    spec = importlib.util.spec_from_file_location("generate", ROOT / "docs" / "generate.py")
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_generated_parts_are_fresh(generate: ModuleType) -> None:
+    """Settings and commands are in the documentation as they are in the code; else: python docs/generate.py."""
+    stale = [page for page in generate.PAGES if generate.render(text := (ROOT / page).read_text()) != text]
+    assert stale == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_links_lead_somewhere(page: Path) -> None:
+    """A relative link leads to a file that is there."""
+    links = re.findall(r"\]\((?!https?:|#|mailto:)([^)#\s]+)", page.read_text())
+    assert [link for link in links if not (page.parent / link).exists()] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_variables_exist(page: Path) -> None:
+    """A variable that the documentation names is one of the settings."""
+    known = {str(field.validation_alias) for field in Settings.model_fields.values()} | OTHERS
+    named = set(re.findall(r"\b(?:BANK_SYNC|REDIS|HOST)_[A-Z_]*[A-Z]\b", page.read_text()))
+    assert sorted(named - known) == []
+
+
+def test_every_page_is_in_the_index() -> None:
+    """docs/index.md leads to each page of the documentation."""
+    index = (ROOT / "docs" / "index.md").read_text()
+    pages = [page.relative_to(ROOT / "docs") for page in sorted((ROOT / "docs").rglob("*.md"))]
+    assert [str(page) for page in pages if str(page) != "index.md" and f"({page})" not in index] == []
+
+
+def test_the_readme_tells_every_target_of_the_makefile() -> None:
+    """The commands the README gives are targets of the Makefile."""
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    told = set(re.findall(r"`?make ([a-z]+)", "\n".join(page.read_text() for page in PAGES)))
+    assert told & {"demo", "serve", "test", "soak", "lint"} == {"demo", "serve", "test", "soak", "lint"}
+    assert {word for word in told if f"`make {word}`" in (ROOT / "README.md").read_text()} <= targets
