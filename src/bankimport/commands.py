@@ -100,6 +100,15 @@ class Cleanup(Command):
     type: ClassVar[JobType] = JobType.CLEANUP
 
 
+class PlanSyncs(Command):
+    """Give every organisation with a syncable connection its `sync-all-org` of one tick (ms since 1970)."""
+
+    type: ClassVar[JobType] = JobType.PLAN_SYNCS
+
+    tick: int
+    scheduled: bool = True
+
+
 COMMANDS: Mapping[str, type[Command]] = {
-    command.type.value: command for command in (SyncConnection, SyncAllOrg, RefreshConsents, Cleanup)
+    command.type.value: command for command in (SyncConnection, SyncAllOrg, RefreshConsents, Cleanup, PlanSyncs)
 }

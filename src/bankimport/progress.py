@@ -1,9 +1,60 @@
 """How a job says how far it is, and what it may ask of its run. The queue implements it; jobs use it."""
 
+from datetime import timedelta
 from typing import Protocol
 
 from bankimport.events import EventData
-from bankimport.models import PsuContext, Stage
+from bankimport.models import JobProgress, PsuContext, Stage
+
+#: At most four writes a second a job, but every change of stage is written.
+INTERVAL = timedelta(milliseconds=250)
+#: An estimate means something once this much is done, and has taken this long.
+ESTIMATE_FROM_PERCENT = 5
+ESTIMATE_AFTER = timedelta(seconds=2)
+
+
+class ProgressMeter:
+    """Decides what of a run's steps is written: percent never falls, and writes are throttled.
+
+    Pure but for its memory: `elapsed` is the time since the run began.
+    """
+
+    def __init__(self) -> None:
+        self._last: JobProgress | None = None
+        self._written = timedelta(0)
+
+    def step(
+        self,
+        stage: Stage,
+        message: str,
+        percent: int,
+        elapsed: timedelta,
+        *,
+        accounts_processed: int | None = None,
+        transactions_processed: int | None = None,
+    ) -> JobProgress | None:
+        """Return the progress to write; None if it is too soon after the last."""
+        last = self._last
+        reached = max(0, min(100, percent), last.percent if last else 0)
+        if last is not None and last.stage == stage and elapsed - self._written < INTERVAL:
+            return None
+        self._written = elapsed
+        self._last = JobProgress(
+            stage=stage,
+            message=message,
+            percent=reached,
+            accounts_processed=accounts_processed,
+            transactions_processed=transactions_processed,
+            estimated_time_remaining=estimate(reached, elapsed),
+        )
+        return self._last
+
+
+def estimate(percent: int, elapsed: timedelta) -> int | None:
+    """Return the seconds that remain at the speed so far; None until that means something."""
+    if percent < ESTIMATE_FROM_PERCENT or elapsed < ESTIMATE_AFTER:
+        return None
+    return round(elapsed.total_seconds() * (100 - percent) / percent)
 
 
 class JobRun(Protocol):

@@ -57,5 +57,6 @@ POLICIES: Mapping[JobType, RetryPolicy] = MappingProxyType(
         JobType.SYNC_ALL_ORG: RetryPolicy(_seconds([10, 20])),
         JobType.REFRESH_CONSENTS: RetryPolicy(_seconds([60, 60])),
         JobType.CLEANUP: RetryPolicy(_seconds([60, 60])),
+        JobType.PLAN_SYNCS: RetryPolicy(_seconds([10, 20])),
     }
 )

@@ -22,6 +22,7 @@ class JobType(StrEnum):
     SYNC_ALL_ORG = "sync-all-org"
     REFRESH_CONSENTS = "refresh-consents"
     CLEANUP = "cleanup"
+    PLAN_SYNCS = "plan-syncs"
 
 
 class Stage(StrEnum):

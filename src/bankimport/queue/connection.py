@@ -20,7 +20,7 @@ Client = TypeVar("Client", bound=Redis)
 #: A read that takes longer is a dead link; longer than every blocking read of ours.
 SOCKET_TIMEOUT = 8.0
 #: The longest blocking read.
-BLOCK = 4.0
+BLOCK = 4
 #: 0.1 + 0.2 + 0.4 + 0.8 + 1.6 + 2 + 2 s: under ten seconds, then the caller hears of it (arq.md 25).
 RETRIES = 7
 

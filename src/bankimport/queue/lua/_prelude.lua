@@ -253,6 +253,13 @@ local function child_ended(batch_id, child, success)
   if call('SCARD', P .. 'children:' .. batch_id) == 0 then end_batch(batch) end
 end
 
+local function emit_failed_progress(job, message)
+  local told = call('HGET', job.key, 'progress')
+  local percent = told and cjson.decode(told).percent or 0
+  emit_progress(job.org, job.id, job.type,
+    '"stage":"failed","message":' .. cjson.encode(message) .. ',"percent":' .. int(percent))
+end
+
 -- End a job for good: `how` is 'complete', 'fail' or 'cancel'. `outcome` has result, extra (fields of
 -- bank.job.completed), error, code. The one terminal event is the last of its events.
 end_job = function(job, how, outcome)
@@ -262,11 +269,11 @@ end_job = function(job, how, outcome)
   local state = how == 'complete' and 'completed' or 'failed'
   local keep = how == 'complete' and @KEEP_COMPLETED@ or @KEEP_FAILED@
   call('HSET', job.key, 'state', state, 'finished', int(NOW))
-  call('HDEL', job.key, 'worker', 'order', 'cancel', 'progress', 'watchers', 'stalls', 'psu', 'let')
+  call('HDEL', job.key, 'worker', 'order', 'cancel', 'watchers', 'stalls', 'psu', 'let')
   if job.psu ~= '' then call('DEL', P .. 'psu:' .. job.id) end
   if how == 'complete' then
     call('HSET', job.key, 'result', outcome.result)
-    call('HDEL', job.key, 'error', 'code')
+    call('HDEL', job.key, 'error', 'code', 'progress')
   else
     call('HSET', job.key, 'error', outcome.error or 'cancelled', 'code', outcome.code or 'cancelled')
   end
@@ -290,8 +297,10 @@ end_job = function(job, how, outcome)
       .. '","startedAt":"' .. iso(started) .. '","completedAt":"' .. ISO_NOW .. '","duration":' .. int(NOW - started)
       .. ',"attempts":' .. int(tonumber(job.attempts) + 1) .. (outcome.extra or '') .. ',"success":true')
   elseif how == 'cancel' then
+    emit_failed_progress(job, 'cancelled')
     emit('bank.job.cancelled', job.org, job.id, about)
   else
+    emit_failed_progress(job, outcome.error)
     emit('bank.job.failed', job.org, job.id,
       about .. ',"attempts":' .. job.attempts .. ',"error":' .. cjson.encode(outcome.error))
   end

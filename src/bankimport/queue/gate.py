@@ -1,0 +1,255 @@
+"""The gate: the Redis client that stock arq's worker is given, through which every command of it goes.
+
+arq reads its queue, and for each id watches a key, checks it, and claims it: 16 commands a job (arq.md 9). Here that
+read answers with jobs that one script has already claimed for this worker, and what arq then asks about them is
+answered from the claim, without Redis. When there is nothing to do the read waits to be woken. When a job has ended
+our own script has written it all, so arq's last word on it needs no command either.
+
+It leans on the exact commands of arq 0.28 (`tests/queue/test_arq_canary.py` fails when they change); whatever is not
+about a claimed job goes to Redis as it is.
+"""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from typing import Any
+
+import structlog
+from arq.connections import ArqRedis
+from arq.jobs import Job
+from redis.asyncio.client import Pipeline
+
+from bankimport.errors import Unavailable
+from bankimport.queue.connection import BLOCK, LOST
+from bankimport.queue.keys import ARQ_IN_PROGRESS, ARQ_JOB
+from bankimport.queue.queue import Queue
+from bankimport.queue.run import Claim, Run
+
+log = structlog.get_logger(__name__)
+
+#: How long one read of the queue may wait: arq looks at its cron jobs between reads, a second ahead of each.
+_READ = 0.4
+#: How often an idle worker looks without being woken: for strangers' jobs, and as a second line.
+_LOOK = 1.0
+
+#: Serves a cron job's due time; arq has only decided that it is near.
+TickServer = Callable[[str, datetime], Awaitable[None]]
+
+
+class Gate(ArqRedis):
+    """arq's `redis_pool`. `attach` gives it a queue before the worker starts."""
+
+    queue: Queue
+    worker_id: str
+    slots: int
+    serve_tick: TickServer | None
+    adopt: Callable[[], Awaitable[None]] | None
+    settle_unrun: Callable[[Run], Awaitable[None]] | None
+
+    def attach(self, queue: Queue, worker_id: str, slots: int) -> None:
+        """Serve this queue as this worker, with so many jobs at a time."""
+        self.queue = queue
+        self.worker_id = worker_id
+        self.slots = slots
+        self.serve_tick = None
+        self.adopt = None
+        self.settle_unrun = None
+        self.runs: dict[str, Run] = {}
+        self._calls = 0
+        self._look_at = 0.0
+        self._read_at = 0.0
+        self._woken = asyncio.Event()
+        self._roomy = asyncio.Event()
+        self._strangers_at = 0.0
+
+    # What arq asks ---------------------------------------------------------------------------------------------
+
+    async def zrangebyscore(self, name: Any, *args: Any, **kwargs: Any) -> Any:
+        """Answer arq's read of the queue with claimed ids; wait for some while there are none."""
+        if name != self.queue.keys.queue:
+            return await super().zrangebyscore(name, *args, **kwargs)
+        return [job_id.encode() for job_id in await self._claimed()]
+
+    def pipeline(self, transaction: bool = True, shard_hint: str | None = None) -> Pipeline:  # noqa: FBT001  # redis-py's
+        """Return a pipeline that knows what is claimed."""
+        return ClaimPipeline(self, transaction, shard_hint)
+
+    async def enqueue_job(self, function: str, *args: Any, **kwargs: Any) -> Job | None:
+        """Serve a due cron job here and now, once over all workers; enqueue anything else as arq does."""
+        if self.serve_tick is None or not function.startswith("cron:"):
+            return await super().enqueue_job(function, *args, **kwargs)
+        tick = int(str(kwargs["_job_id"]).rpartition(":")[2])
+        try:
+            await self.serve_tick(function.removeprefix("cron:"), datetime.fromtimestamp(tick / 1000).astimezone())
+        except Unavailable:  # raising would end the worker; the catch-up serves it when Redis is back
+            log.warning("schedule.tick_missed", schedule=function)
+        return None
+
+    async def zcard(self, name: Any) -> Any:
+        """Count the queue for arq's own health line, which must not end the worker while Redis is away."""
+        with contextlib.suppress(*LOST):
+            return await super().zcard(name)
+        return 0
+
+    async def delete(self, *names: Any) -> Any:
+        """Keep arq's health key while other workers live: each that stops would delete it (arq.md 13)."""
+        if names == (f"{self.queue.keys.queue}:health-check",) and await self.zcard(self.queue.keys.workers) > 1:
+            return 0
+        return await super().delete(*names)
+
+    async def psetex(self, name: Any, time_ms: Any, value: Any) -> Any:
+        """Write arq's own health key, likewise."""
+        with contextlib.suppress(*LOST):
+            return await super().psetex(name, time_ms, value)
+        return None
+
+    # What we do ------------------------------------------------------------------------------------------------
+
+    def wake(self) -> None:
+        """Look at the queue now: a place is free, or something may start."""
+        self._look_at = 0.0
+        self._woken.set()
+
+    def done(self, run: Run) -> None:
+        """Forget a run that has ended, here or elsewhere."""
+        self.runs.pop(run.job_id, None)
+        self.wake()
+
+    async def listen(self) -> None:
+        """Wait for wake-ups for ever: one token wakes one worker that has room. Run it as a task of the worker."""
+        while True:
+            await self._roomy.wait()
+            try:
+                token = await self.execute_command("BLPOP", self.queue.keys.wake, BLOCK)
+                if token is None:
+                    continue
+                if self._roomy.is_set() and time.monotonic() - self._read_at < _LOOK:
+                    self.wake()
+                else:  # it became full, or arq reads no more because it stops: another worker's turn
+                    self._roomy.clear()
+                    await self.execute_command("LPUSH", self.queue.keys.wake, "1")
+            except LOST:
+                await asyncio.sleep(_LOOK)
+
+    async def _claimed(self) -> list[str]:
+        unbegun = [job_id for job_id, run in self.runs.items() if not run.begun]
+        if unbegun:  # arq had no place for them a moment ago
+            return unbegun
+        until = time.monotonic() + _READ
+        while True:
+            now = self._read_at = time.monotonic()
+            if now >= self._look_at:
+                self._woken.clear()
+                claimed = await self._look(now)
+                if claimed:
+                    return claimed
+            wait = min(self._look_at, until) - time.monotonic()
+            if wait > 0:
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._woken.wait(), wait)
+            if time.monotonic() >= until:
+                return []
+
+    async def _look(self, now: float) -> list[str]:
+        """Claim what may start now, and note when to look again."""
+        free = self.slots - len(self.runs)
+        self._look_at = now + _LOOK
+        if free <= 0:
+            self._roomy.clear()
+            return []
+        self._roomy.set()
+        try:
+            rows, wait, strangers = await self._claim(free)
+        except Unavailable:
+            log.warning("queue.unavailable", worker=self.worker_id)
+            return []
+        claims = [Claim.parse(row) for row in rows]
+        for claim in claims:
+            run = Run(claim, self.queue.scripts, self.queue.settings.lease, self.worker_id)
+            self.runs[claim.job_id] = run
+        if len(self.runs) >= self.slots:
+            self._roomy.clear()
+        if int(wait) >= 0:
+            self._look_at = min(self._look_at, time.monotonic() + int(wait) / 1000)
+        if strangers == b"1" and self.adopt is not None and now >= self._strangers_at:
+            self._strangers_at = now + _LOOK
+            await self.adopt()
+        return [claim.job_id for claim in claims]
+
+    async def _claim(self, free: int) -> tuple[list[list[bytes]], bytes, bytes]:
+        settings = self.queue.settings
+        self._calls += 1
+        answer: tuple[list[list[bytes]], bytes, bytes] = await self.queue.scripts.run(
+            "claim_jobs",
+            self.worker_id,
+            self._calls,
+            free,
+            int(settings.lease.total_seconds() * 1000),
+            settings.org_concurrency,
+            settings.rate_limit_max,
+            int(settings.rate_limit_duration.total_seconds() * 1000),
+        )
+        return answer
+
+
+class ClaimPipeline(Pipeline):
+    """A pipeline in which arq's three questions about a claimed job are answered from the claim."""
+
+    def __init__(self, gate: Gate, transaction: bool, shard_hint: str | None) -> None:  # noqa: FBT001  # redis-py's
+        super().__init__(gate.connection_pool, gate.response_callbacks, transaction, shard_hint)
+        self._gate = gate
+        self._claimed: Run | None = None
+
+    async def watch(self, *names: Any) -> Any:  # type: ignore[override]  # redis-py's stub says None, it is awaited
+        """arq begins to claim a job: this worker has it already."""
+        run = self._gate.runs.get(str(names[0]).removeprefix(ARQ_IN_PROGRESS)) if len(names) == 1 else None
+        if run is None or not str(names[0]).startswith(ARQ_IN_PROGRESS):
+            return await super().watch(*names)
+        self._claimed = run
+        return True
+
+    def execute_command(self, *args: Any, **kwargs: Any) -> Any:
+        """Answer EXISTS and ZSCORE between WATCH and MULTI of a claim; all else is redis-py's."""
+        if self._claimed is not None and not self.explicit_transaction:
+            return _answered(0 if args[0] == "EXISTS" else float(self._claimed.claim.queued_ms))
+        return super().execute_command(*args, **kwargs)
+
+    async def execute(self, raise_on_error: bool = True) -> Any:  # noqa: FBT001  # redis-py's
+        """Answer the end of a claim, the loading of a claimed job, and the end of one; all else goes to Redis."""
+        if self._claimed is not None:
+            self._claimed.begun = True
+            await self.reset()
+            return [True]
+        commands = [command[0] for command in self.command_stack]
+        loaded = self._run_of(commands, "GET", ARQ_JOB)
+        if loaded is not None:
+            await self.reset()
+            return [loaded.claim.payload, 1, True]
+        ended = self._run_of(commands, "DEL", ARQ_IN_PROGRESS)
+        if ended is None:
+            return await super().execute(raise_on_error)
+        await self.reset()
+        if not ended.settled and self._gate.settle_unrun is not None:
+            await self._gate.settle_unrun(ended)
+        self._gate.done(ended)
+        return [True] * len(commands)
+
+    async def reset(self) -> None:
+        """Forget the claim with the rest."""
+        self._claimed = None
+        await super().reset()
+
+    def _run_of(self, commands: list[tuple[Any, ...]], verb: str, prefix: str) -> Run | None:
+        """Return the claimed run whose key under `prefix` one of the commands names."""
+        for command in commands:
+            if command[0] == verb:
+                for key in command[1:]:
+                    if str(key).startswith(prefix):
+                        return self._gate.runs.get(str(key).removeprefix(prefix))
+        return None
+
+
+async def _answered(value: float) -> float:
+    return value

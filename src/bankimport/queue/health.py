@@ -1,0 +1,105 @@
+"""The queue's health: what was measured, judged against its limits. A pure decision."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from bankimport.models import Alert, QueueHealth, QueueStats, WorkerInfo
+from bankimport.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """One look at the queue. `alerts_since` holds the alerts in force by code; the server's facts may be unknown."""
+
+    now: datetime
+    stats: QueueStats
+    paused_reason: str | None
+    paused: bool
+    runnable_since: datetime | None
+    last_start: datetime | None
+    workers: tuple[WorkerInfo, ...]
+    alerts_since: Mapping[str, datetime]
+    quarantined: int = 0
+    eviction_policy: str | None = None
+    persistent: bool | None = None
+
+
+def assess(snapshot: Snapshot, settings: Settings) -> QueueHealth:
+    """Return the health: ill exactly while there is an alert. Paused is a warning."""
+    alerts = tuple(alert for alert in (rule(snapshot, settings) for rule in _RULES) if alert is not None)
+    return QueueHealth(
+        is_healthy=not alerts,
+        is_paused=snapshot.paused,
+        stats=snapshot.stats,
+        warnings=(*_warnings(snapshot), *(alert.message for alert in alerts)),
+        alerts=alerts,
+        workers=snapshot.workers,
+    )
+
+
+def unreachable(now: datetime) -> QueueHealth:
+    """Return the health while Redis can't be reached."""
+    alert = Alert(code="redis-unavailable", message="Redis is not available", value=1, threshold=0, since=now)
+    return QueueHealth(
+        is_healthy=False, is_paused=False, stats=QueueStats(), warnings=(alert.message,), alerts=(alert,)
+    )
+
+
+def _warnings(snapshot: Snapshot) -> tuple[str, ...]:
+    warnings = []
+    if snapshot.paused:
+        warnings.append("the queue is paused" + (f": {snapshot.paused_reason}" if snapshot.paused_reason else ""))
+    if snapshot.persistent is False:
+        warnings.append("Redis persists nothing: queued jobs are lost when it restarts")
+    if snapshot.quarantined:
+        warnings.append(f"{snapshot.quarantined} members of the queue could not be decoded and were put aside")
+    if not snapshot.workers:
+        warnings.append("no worker is alive")
+    return tuple(warnings)
+
+
+def _alert(snapshot: Snapshot, code: str, message: str, value: float, threshold: float) -> Alert:
+    since = snapshot.alerts_since.get(code, snapshot.now)
+    return Alert(code=code, message=message, value=value, threshold=threshold, since=since)
+
+
+def _failed(snapshot: Snapshot, settings: Settings) -> Alert | None:
+    value, limit = snapshot.stats.failed, settings.alert_failed
+    return _alert(snapshot, "failed", f"{value} failed jobs", value, limit) if value > limit else None
+
+
+def _waiting(snapshot: Snapshot, settings: Settings) -> Alert | None:
+    value, limit = snapshot.stats.waiting + snapshot.stats.paused, settings.alert_waiting
+    return _alert(snapshot, "waiting", f"{value} waiting jobs", value, limit) if value > limit else None
+
+
+def _stalled(snapshot: Snapshot, settings: Settings) -> Alert | None:
+    """The oldest runnable job waits too long, and nothing else has started for as long."""
+    if snapshot.paused or snapshot.runnable_since is None:
+        return None
+    moved = max(snapshot.runnable_since, snapshot.last_start or snapshot.runnable_since)
+    waited = snapshot.now - moved
+    if waited <= settings.alert_stalled:
+        return None
+    seconds, limit = waited.total_seconds(), settings.alert_stalled.total_seconds()
+    return _alert(snapshot, "stalled", f"nothing has started for {seconds:.0f} s", seconds, limit)
+
+
+def _workers(snapshot: Snapshot, settings: Settings) -> Alert | None:
+    """Jobs wait and nobody is there; a worker has the time of two leases to appear."""
+    if snapshot.workers or snapshot.paused or snapshot.runnable_since is None:
+        return None
+    if snapshot.now - snapshot.runnable_since <= max(2 * settings.lease, timedelta(seconds=5)):
+        return None
+    return _alert(snapshot, "no-workers", "jobs wait and no worker is alive", 0, 1)
+
+
+def _eviction(snapshot: Snapshot, _: Settings) -> Alert | None:
+    if snapshot.eviction_policy in (None, "noeviction"):
+        return None
+    message = f"Redis may drop queued jobs: maxmemory-policy is {snapshot.eviction_policy}, noeviction is needed"
+    return _alert(snapshot, "eviction", message, 1, 0)
+
+
+_RULES = (_failed, _waiting, _stalled, _workers, _eviction)

@@ -1,0 +1,142 @@
+"""One run of a job on this worker: its lease, its progress, its interruption."""
+
+import asyncio
+import json
+import time
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from bankimport.errors import JobCancelled, LeaseLost, RunInterrupted
+from bankimport.events import EventData
+from bankimport.models import PsuContext, Stage
+from bankimport.progress import ProgressMeter
+from bankimport.queue.scripts import Scripts
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What the claim script says of a job that this worker may start."""
+
+    job_id: str
+    type: str
+    org_id: str
+    data: dict[str, Any]
+    payload: bytes
+    attempts: int
+    fence: int
+    queued_ms: int
+    psu: PsuContext | None = field(repr=False)
+
+    @classmethod
+    def parse(cls, row: list[bytes]) -> "Claim":
+        """Return the claim of a row of the script's answer."""
+        job_id, kind, org_id, data, payload, attempts, fence, queued, psu = row
+        return cls(
+            job_id=job_id.decode(),
+            type=kind.decode(),
+            org_id=org_id.decode(),
+            data=json.loads(data),
+            payload=payload or _payload(kind, data, queued),
+            attempts=int(attempts),
+            fence=int(fence),
+            queued_ms=int(queued),
+            psu=_person(psu),
+        )
+
+
+def _payload(kind: bytes, data: bytes, queued: bytes) -> bytes:
+    """Return arq's payload anew: somebody removed it, or it expired, but the record has all it needs."""
+    return b'{"t":null,"f":"%s","a":[],"k":%s,"et":%s}' % (kind, data, queued)
+
+
+def _person(text: bytes) -> PsuContext | None:
+    if not text:
+        return None
+    person = json.loads(text)
+    return PsuContext(person["ip"], person.get("user_agent"), datetime.fromisoformat(person["at"]))
+
+
+class Run:
+    """The queue's `JobRun`. `task` is the asyncio task that arq has made for it."""
+
+    def __init__(self, claim: Claim, scripts: Scripts, lease: timedelta, worker_id: str) -> None:
+        self.claim = claim
+        self.job_id = claim.job_id
+        self.org_id = claim.org_id
+        self.fence = claim.fence
+        self.psu = claim.psu
+        self.worker_id = worker_id
+        self.begun = False
+        self.settled = False
+        self.interruption: RunInterrupted | None = None
+        self.task: asyncio.Task[Any] | None = None
+        self._scripts = scripts
+        self._lease = lease.total_seconds()
+        self._owned_until = time.monotonic() + self._lease
+        self._started = time.monotonic()
+        self._meter = ProgressMeter()
+
+    def start(self, task: "asyncio.Task[Any] | None") -> None:
+        """Note that the job's own code begins, in this task."""
+        self._started = time.monotonic()
+        self.task = task
+
+    async def advance(
+        self,
+        stage: Stage,
+        message: str,
+        percent: int,
+        *,
+        accounts_processed: int | None = None,
+        transactions_processed: int | None = None,
+    ) -> None:
+        """See `JobRun`. The write itself is not awaited: it goes out in order with what follows it."""
+        self.ensure_owned()
+        progress = self._meter.step(
+            stage,
+            message,
+            percent,
+            timedelta(seconds=time.monotonic() - self._started),
+            accounts_processed=accounts_processed,
+            transactions_processed=transactions_processed,
+        )
+        if progress is not None:
+            fields = progress.model_dump_json(exclude_none=True)[1:-1]
+            self._scripts.send("advance_progress", self.job_id, self.fence, fields).add_done_callback(self._heard)
+
+    def _heard(self, answer: "asyncio.Future[Any]") -> None:
+        if answer.cancelled() or answer.exception() is not None:
+            return  # progress that could not be written is told again by the next step
+        if answer.result() == b"lost":
+            self.interrupt(LeaseLost(self.job_id))
+        elif answer.result() == b"cancelled":
+            self.interrupt(JobCancelled(self.job_id))
+
+    def ensure_owned(self) -> None:
+        """See `JobRun`. No I/O: the worker's beat renews the lease, and a frozen host finds its own clock advanced."""
+        if self.interruption is None and time.monotonic() > self._owned_until:
+            self.interruption = LeaseLost(self.job_id)
+        if self.interruption is not None:
+            raise self.interruption
+
+    def renewed(self, asked_at: float) -> None:
+        """Note that the lease was renewed by a beat sent at `asked_at` (monotonic seconds)."""
+        self._owned_until = max(self._owned_until, asked_at + self._lease)
+
+    def interrupt(self, reason: RunInterrupted) -> None:
+        """Stop the run where it is."""
+        if self.interruption is None and not self.settled:
+            self.interruption = reason
+            if self.task is not None:
+                self.task.cancel()
+
+    async def emit(self, event: EventData) -> None:
+        """See `JobRun`."""
+        await self._scripts.run("emit_event", event.name, self.org_id, self.job_id, fields_of(event))
+
+
+def fields_of(event: EventData) -> str:
+    """Return an event's data as a JSON object without its braces and timestamp, which the script adds."""
+    exclude = {"timestamp"} if "timestamp" in type(event).model_fields else None
+    return event.model_dump_json(exclude=exclude, exclude_none=True)[1:-1]
