@@ -122,14 +122,14 @@ class Gate(ArqRedis):
         while True:
             await self._roomy.wait()
             try:
-                token = await self.execute_command("BLPOP", self.queue.keys.wake, BLOCK)
+                token = await self.execute_command("BLPOP", self.queue.keys.wake, BLOCK)  # type: ignore[no-untyped-call]  # redis-py
                 if token is None:
                     continue
                 if self._roomy.is_set() and time.monotonic() - self._read_at < _LOOK:
                     self.wake()
                 else:  # it became full, or arq reads no more because it stops: another worker's turn
                     self._roomy.clear()
-                    await self.execute_command("LPUSH", self.queue.keys.wake, "1")
+                    await self.execute_command("LPUSH", self.queue.keys.wake, "1")  # type: ignore[no-untyped-call]  # redis-py
             except LOST:
                 await asyncio.sleep(_LOOK)
 
@@ -239,7 +239,7 @@ class ClaimPipeline(Pipeline):
     async def reset(self) -> None:
         """Forget the claim with the rest."""
         self._claimed = None
-        await super().reset()
+        await super().reset()  # type: ignore[no-untyped-call]  # redis-py
 
     def _run_of(self, commands: list[tuple[Any, ...]], verb: str, prefix: str) -> Run | None:
         """Return the claimed run whose key under `prefix` one of the commands names."""

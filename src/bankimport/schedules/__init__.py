@@ -1,0 +1,1 @@
+"""Schedules: when ticks are due (`ticks`), and serving each once (`planner`)."""

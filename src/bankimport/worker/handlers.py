@@ -1,0 +1,111 @@
+"""What each job type does: the plain functions of `bankimport.jobs`, given their ports, and their outcome."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import cast
+
+from bankimport.commands import Command, PlanSyncs, RefreshConsents, SyncAllOrg, SyncConnection
+from bankimport.events import SyncCompleted
+from bankimport.jobs import SyncResult, refresh_consents, sync_all_org, sync_connection
+from bankimport.models import JobType, Stage
+from bankimport.ports import AccessLedger, Banks, BankStore, Clock
+from bankimport.progress import JobRun
+from bankimport.queue.queue import Enqueue, Queue
+from bankimport.queue.run import Run
+from bankimport.worker.outcome import Handlers, Outcome, PlanOrganisations
+
+_SLICE = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """What the jobs work with."""
+
+    banks: Banks
+    store: BankStore
+    ledger: AccessLedger
+    clock: Clock
+
+
+class JobHandlers:
+    """The handlers of one worker."""
+
+    def __init__(self, queue: Queue, ports: Ports, plan: PlanOrganisations) -> None:
+        self._queue = queue
+        self._ports = ports
+        self._plan = plan
+
+    def all(self) -> Handlers:
+        """Return the handler of every job type."""
+        return {
+            JobType.SYNC_CONNECTION: self._sync_connection,
+            JobType.SYNC_ALL_ORG: self._sync_all_org,
+            JobType.REFRESH_CONSENTS: self._refresh_consents,
+            JobType.CLEANUP: self._cleanup,
+            JobType.PLAN_SYNCS: self._plan_syncs,
+        }
+
+    async def _sync_connection(self, command: Command, run: Run) -> Outcome:
+        ports = self._ports
+        asked = cast(SyncConnection, command)
+        result = await sync_connection(
+            asked, run, banks=ports.banks, store=ports.store, ledger=ports.ledger, clock=ports.clock
+        )
+        counts = {"accountsSynced": result.accounts_synced, "transactionsSynced": result.transactions_synced}
+        event = SyncCompleted(
+            connection_id=asked.connection_id,
+            accounts_synced=result.accounts_synced,
+            transactions_synced=result.transactions_synced,
+            timestamp=ports.clock(),
+        )
+        return Outcome(
+            result=result.model_dump(mode="json", exclude_none=True),
+            counts=counts,
+            events=[event],
+            follow_ups=_follow_ups(asked, run, result, ports.clock()),
+        )
+
+    async def _sync_all_org(self, command: Command, run: Run) -> Outcome:
+        await run.advance(Stage.STARTING, "listing the connections", 0)
+        children = await sync_all_org(cast(SyncAllOrg, command), run, store=self._ports.store, clock=self._ports.clock)
+        return Outcome(children=children)
+
+    async def _refresh_consents(self, command: Command, run: Run) -> Outcome:
+        ports = self._ports
+        result = await refresh_consents(
+            cast(RefreshConsents, command),
+            run,
+            banks=ports.banks,
+            store=ports.store,
+            clock=ports.clock,
+            warning=self._queue.settings.consent_warning,
+        )
+        return Outcome(result=result.model_dump(mode="json", exclude_none=True))
+
+    async def _cleanup(self, command: Command, run: Run) -> Outcome:
+        """Remove the records whose time is over, a slice at a time."""
+        settings = self._queue.settings
+        removed = 0
+        for state, keep in (("completed", settings.keep_completed), ("failed", settings.keep_failed)):
+            slice_ = _SLICE
+            while slice_ == _SLICE:
+                run.ensure_owned()
+                slice_ = await self._queue.scripts.run("cleanup_jobs", state, int(keep / _MILLISECOND), _SLICE)
+                removed += slice_
+        return Outcome(result={"removed": removed})
+
+    async def _plan_syncs(self, command: Command, run: Run) -> Outcome:
+        planned = await self._plan(cast(PlanSyncs, command), cast(JobRun, run))
+        return Outcome(result={"organisations": planned})
+
+
+_MILLISECOND = timedelta(milliseconds=1)
+
+
+def _follow_ups(command: SyncConnection, run: Run, result: SyncResult, now: datetime) -> list[Enqueue]:
+    """Return the sync that comes back when a deferred read is allowed; the schedule's own ticks come anyway."""
+    until = [deferred.until for deferred in result.deferred if deferred.until > now]
+    if not until or command.scheduled:
+        return []
+    again = command.model_copy(update={"scheduled": True, "triggered_by": "deferred", "org_id": run.org_id})
+    return [Enqueue(again, due=min(until))]

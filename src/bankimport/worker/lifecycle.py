@@ -1,0 +1,132 @@
+"""What a worker does beside its jobs: it listens, beats, sweeps, and tells handlers of events; clean start and stop.
+
+Nothing here may raise into arq: an exception in a hook stops the whole worker (arq.md 6).
+"""
+
+import asyncio
+import contextlib
+import os
+import secrets
+import socket
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from importlib.metadata import version
+from typing import Any
+
+import structlog
+
+from bankimport.errors import BankImportError, JobCancelled, LeaseLost, Unavailable
+from bankimport.queue.adoption import Adoption
+from bankimport.queue.connection import LOST
+from bankimport.queue.gate import Gate
+from bankimport.queue.queue import Queue
+from bankimport.queue.sweeper import Sweeper
+
+log = structlog.get_logger(__name__)
+
+_SWEEP = timedelta(seconds=10)
+
+
+def new_worker_id() -> str:
+    """Return an id of this process: host, pid, and eight random letters."""
+    return f"{socket.gethostname()[:32]}:{os.getpid()}:{secrets.token_hex(4)}"
+
+
+class Lifecycle:
+    """The background of one worker, from `on_startup` to `on_shutdown`."""
+
+    def __init__(
+        self,
+        queue: Queue,
+        gate: Gate,
+        adoption: Adoption,
+        *,
+        prepare: Callable[[], Awaitable[None]],
+        dispose: Callable[[], Awaitable[None]],
+        on_start: Sequence[Callable[[], Awaitable[None]]] = (),
+    ) -> None:
+        self._queue = queue
+        self._gate = gate
+        self._adoption = adoption
+        self._prepare = prepare
+        self._dispose = dispose
+        self._on_start = on_start
+        self._tasks: list[asyncio.Task[None]] = []
+        self._sweeper = Sweeper(queue)
+
+    async def start(self, ctx: dict[Any, Any]) -> None:
+        """arq's `on_startup`: check what we stand on, then begin.
+
+        Raises:
+            SchemaOutdated, InvalidSettings: the worker can't serve; arq ends with the sentence.
+        """
+        await self._prepare()
+        await self._refuse_cluster()
+        self._gate.adopt = self._adopt
+        await self._beat()
+        loops = (self._gate.listen, self._beat_for_ever, self._sweep_for_ever)
+        self._tasks = [asyncio.create_task(loop()) for loop in loops]
+        for begin in self._on_start:
+            with contextlib.suppress(Unavailable):
+                await begin()
+        log.info("worker.started", worker=self._gate.worker_id, slots=self._gate.slots)
+
+    async def stop(self, ctx: dict[Any, Any]) -> None:
+        """arq's `on_shutdown`: its jobs have ended or were given back; give back what never began."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        pairs = [value for run in self._gate.runs.values() for value in (run.job_id, run.fence)]
+        with contextlib.suppress(Unavailable, *LOST):
+            if pairs:
+                await self._queue.scripts.run("give_back_jobs", *pairs)
+            await self._queue.scripts.run("remove_worker", self._gate.worker_id)
+        await self._dispose()
+        log.info("worker.stopped", worker=self._gate.worker_id)
+
+    async def _refuse_cluster(self) -> None:
+        info = await self._queue.client.info("cluster")
+        if info.get("cluster_enabled"):
+            raise BankImportError("Redis Cluster is not supported by arq: a single primary is needed (or Sentinel)")
+
+    async def _adopt(self) -> None:
+        try:
+            await self._adoption.run()
+        except (Unavailable, *LOST):
+            log.warning("queue.unavailable", worker=self._gate.worker_id)
+
+    async def _beat_for_ever(self) -> None:
+        pause = self._queue.settings.lease.total_seconds() / 3
+        while True:
+            await asyncio.sleep(pause)
+            with contextlib.suppress(Unavailable):
+                await self._beat()
+
+    async def _beat(self) -> None:
+        """Tell that this worker lives and renew its leases; stop the runs that are no longer its own."""
+        runs = dict(self._gate.runs)
+        asked_at = time.monotonic()
+        lease = int(self._queue.settings.lease.total_seconds() * 1000)
+        pairs = [value for run in runs.values() for value in (run.job_id, run.fence)]
+        about = (socket.gethostname(), os.getpid(), version("bankimport"))
+        lost, cancelled = await self._queue.scripts.run(
+            "beat_worker", self._gate.worker_id, lease, max(2 * lease, 5000), *about, *pairs
+        )
+        gone = {job_id.decode() for job_id in lost}
+        for job_id, run in runs.items():
+            if job_id in gone:
+                run.interrupt(LeaseLost(job_id))
+            else:
+                run.renewed(asked_at)
+        for job_id in cancelled:
+            runs[job_id.decode()].interrupt(JobCancelled(job_id.decode()))
+
+    async def _sweep_for_ever(self) -> None:
+        while True:
+            await asyncio.sleep(_SWEEP.total_seconds())
+            try:
+                if await self._sweeper.run(datetime.now(UTC)):
+                    await self._adoption.run()
+            except (Unavailable, *LOST):
+                log.warning("queue.unavailable", worker=self._gate.worker_id)
