@@ -20,15 +20,18 @@ Under the prefix `bankimport:<queue>:`
 | leases | zset | running jobs by the instant (ms) their lease ends | emptied as runs end |
 | starts | zset | starts within the limiter's window | TTL of the window |
 | worker:<id> | hash | a worker's heartbeat | TTL |
-| workers | zset | worker ids by heartbeat | the sweeper |
-| psu:<job> | hash | the person's address of an attended sync | TTL of minutes; removed as the job ends |
+| workers | zset | worker ids by heartbeat | TTL of a day |
+| claims:<worker> | hash | its last claim, for a reply that was lost | TTL of a minute |
+| sweeper, full-look | string | whose turn it is to sweep | TTL of the turn |
+| psu:<job> | string | the person's address of an attended sync | TTL of minutes; removed as the job ends |
 | wake | list | wakes one idle worker a token; at most 16 | TTL |
 | pause | hash | until, reason, since | removed by resume |
 | meta | hash | counters: fence, clock of the streams, ticks served, health | kept: one key of fixed size |
 | alerts | hash | alerts in force, by code | removed as they end |
 | quarantine | list | members of arq's queue that can't be decoded; at most 1,000 | TTL of 30 days |
 | idempotency:<digest> | string | the answer to a POST | TTL of 24 h |
-| access:<digest> | zset, hash | unattended reads of an account and scope | TTL of 25 h |
+| access:<digest> | zset | unattended reads of an account and scope | TTL of two days |
+| access-state:<digest> | hash | its closure, its failures in a row | TTL of two days and more |
 | events, progress | stream | design §7 | trimmed by length and age |
 """
 

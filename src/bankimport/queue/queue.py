@@ -139,6 +139,17 @@ class Queue:
         """
         self._check(job_id, "be retried", await self.scripts.run("retry_job", job_id))
 
+    async def retry_failed(self, org_id: str | None, *, type_: str | None, error_code: str | None) -> int:
+        """Try all failed jobs again that match; return how many there are. What fails meanwhile is not among them."""
+        ids = await self.client.zrange(self.keys.state(JobState.FAILED), 0, -1)
+        retried = 0
+        for start in range(0, len(ids), _BULK):
+            for job in await self._records.many(ids[start : start + _BULK]):
+                matches = org_id in (None, job.org_id) and type_ in (None, job.type)
+                if matches and error_code in (None, job.error_code):
+                    retried += await self.scripts.run("retry_job", job.id) == b"waiting"
+        return retried
+
     @staticmethod
     def _check(job_id: str, operation: str, answer: bytes) -> None:
         word, _, detail = answer.decode().partition(":")

@@ -85,6 +85,10 @@ class Records:
         [(_, job)] = await self._load([job_id.encode()])
         return job
 
+    async def many(self, ids: list[bytes]) -> list[JobStatus]:
+        """Return those of the jobs that exist."""
+        return [job for _, job in await self._load(ids) if job is not None]
+
     async def page(
         self,
         org_id: str,

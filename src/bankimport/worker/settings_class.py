@@ -72,7 +72,7 @@ def settings_class(
 
 
 def redis_settings(settings: Settings) -> RedisSettings:
-    """Return arq's own settings, for `arq --check`, which opens a pool of its own (arq.md 24: the host name checked)."""
+    """Return arq's own settings, for `arq --check`, which opens a pool of its own (arq.md 24)."""
     password = settings.redis_password.get_secret_value() if settings.redis_password else None
     sentinels = list(settings.redis_sentinels)
     return RedisSettings(

@@ -1,0 +1,352 @@
+"""`BankImport`: the one object a host constructs, and the only place where the parts meet."""
+
+import importlib
+from collections.abc import Mapping, Sequence
+from datetime import UTC, date, datetime
+from types import TracebackType
+from typing import Any, Self
+
+from pydantic import ValidationError
+from redis.asyncio import Redis
+
+from bankimport.commands import SyncAllOrg, SyncConnection
+from bankimport.errors import (
+    BankImportError,
+    ConnectionUnusable,
+    InvalidRequest,
+    InvalidSettings,
+    NotFound,
+    StoreUnavailable,
+    Unavailable,
+)
+from bankimport.models import BankConnection, JobPage, JobStatus, JobType, PsuContext, QueueHealth, QueueStats
+from bankimport.ports import BankProvider, BankStore, Clock
+from bankimport.queue.adoption import Adoption
+from bankimport.queue.connection import connect
+from bankimport.queue.gate import Gate
+from bankimport.queue.ledger import RedisLedger
+from bankimport.queue.queue import Enqueue, Queue
+from bankimport.schedules.planner import Planner
+from bankimport.settings import Settings
+from bankimport.status import ConnectionStatus, JobState
+from bankimport.worker.handlers import JobHandlers, Ports
+from bankimport.worker.lifecycle import Lifecycle, new_worker_id
+from bankimport.worker.listeners import EventHandler, Listeners
+from bankimport.worker.runner import Runner
+from bankimport.worker.settings_class import WorkerSettingsBase, settings_class
+
+
+def utc_now() -> datetime:
+    """Return the present instant, aware and in UTC."""
+    return datetime.now(UTC)
+
+
+class BankImport:
+    """Imports bank transactions in the background for many organisations.
+
+    Args:
+        settings: the environment if None.
+        banks: providers by the name that connections carry in `bank`.
+        store: where connections, accounts and transactions live.
+        clock: the present instant, aware and in UTC.
+    """
+
+    def __init__(
+        self,
+        settings: Settings | None = None,
+        *,
+        banks: Mapping[str, BankProvider],
+        store: BankStore,
+        clock: Clock = utc_now,
+    ) -> None:
+        self.settings = settings or Settings.load()
+        self.banks = banks
+        self.store = store
+        self._clock = clock
+        self._listeners = Listeners()
+        self.queue = Queue(connect(self.settings, Redis), self.settings)
+
+    @classmethod
+    def from_env(cls) -> Self:
+        """Return an instance configured by the environment alone: the SQL store and the providers of `BANK_SYNC_BANKS`.
+
+        Raises:
+            InvalidSettings: naming the variable that is wrong.
+            MissingExtra: the SQL store's extra is not installed.
+        """
+        from bankimport.providers import providers_from_settings
+        from bankimport.stores import SqlStore
+
+        settings = Settings.load()
+        key = settings.credentials_key
+        store = SqlStore(
+            settings.database_url.get_secret_value(),
+            credentials_key=key.get_secret_value() if key else None,
+            environment=settings.environment,
+        )
+        return cls(settings, banks=providers_from_settings(settings.banks), store=store)
+
+    async def start(self) -> None:
+        """Begin to serve. Connections are opened as they are needed."""
+
+    async def aclose(self) -> None:
+        """Close all connections, those of the store and the providers too."""
+        await self.queue.client.aclose()
+        for bank in self.banks.values():
+            await bank.aclose()
+        await self.store.aclose()
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    # Asking for work -------------------------------------------------------------------------------------------
+
+    async def schedule_immediate_sync(
+        self,
+        connection_id: str,
+        *,
+        org_id: str | None = None,
+        force_full_sync: bool = False,
+        account_ids: Sequence[str] | None = None,
+        start_date: date | None = None,
+        end_date: date | None = None,
+        triggered_by: str | None = None,
+        psu: PsuContext | None = None,
+    ) -> str:
+        """Ask for the import of one connection now; return the job's id.
+
+        While the same question is being answered its job's id is returned. `psu` is the person who asks, if one does:
+        then banks don't count the access (RTS (EU) 2018/389 Art. 36(5)(b)).
+
+        Raises:
+            NotFound: no such connection, or not of `org_id`.
+            ConnectionUnusable: it is disconnected, or its consent has ended.
+            InvalidRequest: a field is wrong.
+            TooManyPending: the organisation has `BANK_SYNC_ORG_MAX_PENDING` unfinished jobs.
+            Unavailable: Redis or the store can't be reached.
+        """
+        connection = await self._connection(connection_id, org_id)
+        _check_usable(connection, self._clock())
+        _check_period(start_date, end_date, self._clock())
+        try:
+            command = SyncConnection(
+                org_id=connection.org_id,
+                connection_id=connection.id,
+                force_full_sync=force_full_sync,
+                account_ids=tuple(account_ids) if account_ids is not None else None,
+                start_date=start_date,
+                end_date=end_date,
+                triggered_by=triggered_by,
+            )
+        except ValidationError as error:
+            raise _invalid(error) from None
+        return await self.queue.enqueue(Enqueue(command, psu=psu, limit=self.settings.org_max_pending))
+
+    async def schedule_org_sync(
+        self,
+        org_id: str,
+        *,
+        connection_ids: Sequence[str] | None = None,
+        triggered_by: str | None = None,
+    ) -> str:
+        """Ask for the import of an organisation's syncable connections, or of those named; return the batch's id.
+
+        Raises:
+            NotFound: one of the connections is not the organisation's.
+            InvalidRequest, TooManyPending, Unavailable: as for one connection.
+        """
+        for connection_id in connection_ids or ():
+            await self._connection(connection_id, org_id)
+        ids = tuple(connection_ids) if connection_ids is not None else None
+        try:
+            command = SyncAllOrg(org_id=org_id, connection_ids=ids, triggered_by=triggered_by)
+        except ValidationError as error:
+            raise _invalid(error) from None
+        return await self.queue.enqueue(Enqueue(command, limit=self.settings.org_max_pending))
+
+    async def _connection(self, connection_id: str, org_id: str | None) -> BankConnection:
+        try:
+            connection = await self.store.connection(connection_id)
+        except StoreUnavailable as error:
+            raise Unavailable("the store") from error
+        if connection is None or (org_id is not None and connection.org_id != org_id):
+            raise NotFound("connection")
+        return connection
+
+    # Looking at jobs -------------------------------------------------------------------------------------------
+
+    async def get_job_status(self, job_id: str, org_id: str | None = None) -> JobStatus | None:
+        """Return a job's record; None if there is no such job, or it is not `org_id`'s."""
+        job = await self.queue.get(job_id)
+        return job if job is not None and org_id in (None, job.org_id) else None
+
+    async def list_jobs(
+        self,
+        org_id: str,
+        *,
+        state: JobState | None = None,
+        connection_id: str | None = None,
+        type: JobType | None = None,  # noqa: A002  # the contract's name
+        cursor: str | None = None,
+        limit: int = 50,
+    ) -> JobPage:
+        """Return a page of an organisation's jobs, newest first; `limit` 1 to 200.
+
+        Raises:
+            InvalidRequest: the cursor or the limit is wrong.
+        """
+        if not 1 <= limit <= 200:
+            raise InvalidRequest("/limit", "must be 1 to 200")
+        return await self.queue.page(
+            org_id, state=state, connection_id=connection_id, type_=type, cursor=cursor, limit=limit
+        )
+
+    async def cancel_job(self, job_id: str, org_id: str | None = None) -> None:
+        """Cancel a job: at once where it waits; one that runs stops at its next step.
+
+        Raises:
+            NotFound: no such job, or not `org_id`'s.
+            IllegalTransition: it has ended.
+        """
+        await self._own(job_id, org_id)
+        await self.queue.cancel(job_id)
+
+    async def retry_job(self, job_id: str, org_id: str | None = None) -> None:
+        """Try a failed job again, with all its retries.
+
+        Raises:
+            NotFound: no such job, or not `org_id`'s.
+            IllegalTransition: it has not failed.
+            Conflict: another job is doing the same.
+        """
+        await self._own(job_id, org_id)
+        await self.queue.retry(job_id)
+
+    async def retry_failed(
+        self,
+        org_id: str | None = None,
+        *,
+        type: JobType | None = None,  # noqa: A002  # the contract's name
+        error_code: str | None = None,
+    ) -> int:
+        """Try all failed jobs again that match; return how many there are."""
+        return await self.queue.retry_failed(org_id, type_=type, error_code=error_code)
+
+    async def _own(self, job_id: str, org_id: str | None) -> None:
+        if org_id is not None and await self.get_job_status(job_id, org_id) is None:
+            raise NotFound("job")
+
+    # The whole queue -------------------------------------------------------------------------------------------
+
+    async def pause_queue(self, *, until: datetime | None = None, reason: str | None = None) -> None:
+        """Let nothing start, in no process, until an instant or until resumed; running jobs finish."""
+        if until is not None and (until.tzinfo is None or until <= self._clock()):
+            raise InvalidRequest("/until", "must be an instant in the future, with its time zone")
+        await self.queue.pause(until, reason)
+
+    async def resume_queue(self) -> None:
+        """Let jobs start again."""
+        await self.queue.resume()
+
+    async def get_queue_stats(self) -> QueueStats:
+        """Return how many jobs are in each state."""
+        return await self.queue.stats()
+
+    async def get_queue_health(self) -> QueueHealth:
+        """Return the queue's health: ill exactly while there is an alert."""
+        return await self.queue.health()
+
+    # Being told ------------------------------------------------------------------------------------------------
+
+    def on(self, pattern: str, handler: EventHandler) -> None:
+        """Call `handler` in the worker that emits an event whose name matches (`bank.sync.*`); async or plain."""
+        self._listeners.on(pattern, handler)
+
+    # Working ---------------------------------------------------------------------------------------------------
+
+    def worker_settings(self) -> type[WorkerSettingsBase]:
+        """Return the class for the `arq` command; its own `__dict__` is complete."""
+        gate = connect(self.settings, Gate)
+        gate.attach(self.queue, new_worker_id(), self.settings.concurrency)
+        planner = Planner(self.queue, self.store, self._clock)
+        ports = Ports(self.banks, self.store, RedisLedger(self.queue), self._clock)
+        runner = Runner(self.queue, gate, JobHandlers(self.queue, ports, planner.plan).all())
+        gate.serve_tick = planner.serve
+        lifecycle = Lifecycle(
+            self.queue,
+            gate,
+            Adoption(self.queue, self._org_of),
+            prepare=self._prepare,
+            dispose=self._dispose,
+            on_start=[planner.catch_up],
+        )
+        return settings_class(self.settings, gate, runner, lifecycle, planner.cron_jobs())
+
+    async def _org_of(self, connection_id: str) -> str | None:
+        connection = await self.store.connection(connection_id)
+        return connection.org_id if connection else None
+
+    async def _prepare(self) -> None:
+        if self._listeners:
+            self.queue.scripts.listener = self._listeners.tell
+        check = getattr(self.store, "check_schema", None)
+        if check is not None:
+            await check()
+
+    async def _dispose(self) -> None:
+        await self._listeners.drain()
+        await self.aclose()
+
+
+def worker_settings_from_env() -> type[WorkerSettingsBase]:
+    """Return what `arq bankimport.WorkerSettings` runs: the instance of `BANK_SYNC_APP`, or of the environment alone.
+
+    Raises:
+        InvalidSettings: naming the variable that is wrong.
+    """
+    from bankimport.logs import configure
+
+    settings = Settings.load()
+    configure(settings)
+    app = _named(settings.app) if settings.app else BankImport.from_env()
+    return app.worker_settings()
+
+
+def _named(name: str) -> BankImport:
+    module, _, attribute = name.partition(":")
+    try:
+        found: Any = importlib.import_module(module)
+        for part in attribute.split("."):
+            found = getattr(found, part)
+    except (ImportError, AttributeError) as error:
+        raise InvalidSettings(f"BANK_SYNC_APP: {name} can't be imported: {error}") from error
+    app = found() if callable(found) and not isinstance(found, BankImport) else found
+    if not isinstance(app, BankImport):
+        raise InvalidSettings(f"BANK_SYNC_APP: {name} is no BankImport and returns none")
+    return app
+
+
+def _check_usable(connection: BankConnection, now: datetime) -> None:
+    if connection.status is ConnectionStatus.DISCONNECTED:
+        raise ConnectionUnusable(connection.id, "it is disconnected")
+    until = connection.consent_valid_until
+    if until is not None and until < now.date():
+        raise ConnectionUnusable(connection.id, f"its consent ended on {until}")
+
+
+def _check_period(start: date | None, end: date | None, now: datetime) -> None:
+    if start is not None and start > now.date():
+        raise InvalidRequest("/startDate", "must not be in the future")
+    if start is not None and end is not None and start > end:
+        raise InvalidRequest("/startDate", "must not be after endDate")
+
+
+def _invalid(error: ValidationError) -> BankImportError:
+    first = error.errors()[0]
+    return InvalidRequest("/" + "/".join(map(str, first["loc"])), first["msg"])

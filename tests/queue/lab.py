@@ -1,0 +1,108 @@
+"""A worker whose jobs do what their connection's id says, for tests of the queue alone.
+
+The gate, the runner, the lifecycle and stock arq are the real ones; only what a job does is the laboratory's. Each run
+leaves its marks in the list `lab:runs`: `start <job> <fence>`, then `write …` before each of its writes, then `end …`.
+`arq tests.queue.lab.WorkerSettings` is configured by the environment, like the real one.
+
+    sleep-500-x     sleeps for 500 ms, in slices that check the lease before each write
+    block-500-x     blocks the event loop for 500 ms
+    fail-2-x        fails in its first two runs with a retryable error, then succeeds
+    permanent-x     fails for good
+    anything else   does nothing
+"""
+
+import asyncio
+import time
+
+from redis.asyncio import Redis
+
+from bankimport.commands import Command, SyncAllOrg, SyncConnection
+from bankimport.errors import BankRejected, Transient
+from bankimport.models import JobType, Stage
+from bankimport.queue.adoption import Adoption
+from bankimport.queue.connection import connect
+from bankimport.queue.gate import Gate
+from bankimport.queue.queue import Queue
+from bankimport.queue.run import Run
+from bankimport.settings import Settings
+from bankimport.worker.lifecycle import Lifecycle, new_worker_id
+from bankimport.worker.outcome import Outcome
+from bankimport.worker.runner import Runner
+from bankimport.worker.settings_class import WorkerSettingsBase, settings_class
+
+RUNS = "lab:runs"
+_SLICE = 0.02
+
+
+class Lab:
+    """The handlers of the laboratory."""
+
+    def __init__(self, queue: Queue) -> None:
+        self._redis = queue.client
+
+    async def _mark(self, word: str, run: Run) -> None:
+        await self._redis.rpush(RUNS, f"{word} {run.job_id} {run.fence} {run.claim.data.get('connectionId', '-')}")
+
+    async def sync(self, command: Command, run: Run) -> Outcome:
+        """Do what the connection's id says."""
+        assert isinstance(command, SyncConnection)
+        await self._mark("start", run)
+        word, _, rest = command.connection_id.partition("-")
+        number = int(rest.partition("-")[0]) if word in ("sleep", "block", "fail") else 0
+        if word == "sleep":
+            await self._sleep(number / 1000, run)
+        elif word == "block":
+            time.sleep(number / 1000)  # noqa: ASYNC251  # blocking the loop is the point
+            run.ensure_owned()
+        elif word == "fail" and run.claim.attempts < number:
+            raise Transient("the laboratory's bank is away")
+        elif word == "permanent":
+            raise BankRejected(418)
+        run.ensure_owned()
+        await self._mark("end", run)
+        return Outcome(result={"connectionId": command.connection_id}, counts={"accountsSynced": 1})
+
+    async def _sleep(self, seconds: float, run: Run) -> None:
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            await run.advance(Stage.SYNCING_TRANSACTIONS, "sleeping", 50)
+            await asyncio.sleep(_SLICE)
+            run.ensure_owned()
+            await self._mark("write", run)
+
+    async def sync_all(self, command: Command, run: Run) -> Outcome:
+        """Fan out to the connections named."""
+        assert isinstance(command, SyncAllOrg)
+        return Outcome(
+            children=[
+                SyncConnection(org_id=command.org_id, connection_id=connection, scheduled=command.scheduled)
+                for connection in command.connection_ids or ()
+            ]
+        )
+
+
+def lab_settings_class(settings: Settings) -> type[WorkerSettingsBase]:
+    """Return arq's settings class for the laboratory's jobs."""
+    queue = Queue(connect(settings, Redis), settings)
+    gate = connect(settings, Gate)
+    gate.attach(queue, new_worker_id(), settings.concurrency)
+    lab = Lab(queue)
+    runner = Runner(queue, gate, {JobType.SYNC_CONNECTION: lab.sync, JobType.SYNC_ALL_ORG: lab.sync_all})
+
+    async def org_of(connection_id: str) -> str | None:
+        return "adopted"
+
+    async def prepare() -> None:
+        return None
+
+    async def dispose() -> None:
+        await queue.client.aclose()
+
+    lifecycle = Lifecycle(queue, gate, Adoption(queue, org_of), prepare=prepare, dispose=dispose)
+    return settings_class(settings, gate, runner, lifecycle, [])
+
+
+def __getattr__(name: str) -> type[WorkerSettingsBase]:
+    if name == "WorkerSettings":
+        return lab_settings_class(Settings.load())
+    raise AttributeError(name)
