@@ -1,0 +1,60 @@
+"""How alike the texts of two entries are. Text only orders candidates of equal money; it is never an identity
+(banking.md §4.4)."""
+
+import re
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Final
+
+from bankimport.models import Transaction
+
+_WORD: Final = re.compile(r"\w{2,}")
+#: from this share of common words on, two texts match
+_MATCHING: Final = 0.5
+
+
+class Likeness(IntEnum):
+    """What the texts say about two entries being one."""
+
+    CONFLICTING = 0
+    WEAK = 1
+    MATCHING = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Wording:
+    """The words of an entry, read once for all comparisons."""
+
+    name: frozenset[str]
+    iban: str | None
+    text: frozenset[str]
+
+
+def wording(transaction: Transaction) -> Wording:
+    """Return the words of counterparty and remittance, in one case."""
+    name = frozenset(_WORD.findall((transaction.counterparty_name or "").casefold()))
+    text = frozenset(_WORD.findall((transaction.remittance or "").casefold()))
+    return Wording(name, transaction.counterparty_iban, name | text)
+
+
+def compare(one: Wording, other: Wording) -> tuple[Likeness, float]:
+    """Return what the texts say, and how alike they are from 0 to 1.
+
+    Two counterparties conflict when their IBANs differ, or, where an IBAN is missing, when their names have no word
+    in common.
+    """
+    if one.iban and other.iban:
+        if one.iban != other.iban:
+            return Likeness.CONFLICTING, 0.0
+        return Likeness.MATCHING, 0.5 + 0.5 * _common(one.text, other.text)
+    if one.name and other.name and not (one.name & other.text or other.name & one.text):
+        return Likeness.CONFLICTING, 0.0
+    common = _common(one.text, other.text)
+    return (Likeness.MATCHING if common >= _MATCHING else Likeness.WEAK), common
+
+
+def _common(one: frozenset[str], other: frozenset[str]) -> float:
+    """Return the share of the shorter text's words that the longer has too."""
+    if not one or not other:
+        return 0.0
+    return len(one & other) / min(len(one), len(other))
