@@ -231,5 +231,9 @@ class AccessLedger(Protocol):
     async def note_outcome(self, key: AccessKey, *, success: bool, now: datetime) -> int:
         """Note how a read ended; return the number of failures in a row (0 after a success)."""
 
+    async def failures(self, key: AccessKey) -> int:
+        """Return how many counted reads in a row have not ended well: `reserve` adds one, a success makes it 0, so a
+        read that a crash cut off counts too."""
+
 
 Banks = Mapping[str, BankProvider]

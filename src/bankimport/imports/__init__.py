@@ -1,21 +1,28 @@
 """The import as pure decisions: values in, values out; no clock, no random, no I/O (banking.md §4 and §5).
 
 `window` which days · `reading` what a bank said, checked · `identity` what its ids are worth · `matching` and
-`reconciliation` which entry is which row, and what changes.
+`reconciliation` which entry is which row, and what changes · `consents` who must authorise again · `budget` and
+`attendance` when a bank may be read · `balance` whether it all adds up.
 """
 
+from bankimport.imports.attendance import attended
+from bankimport.imports.balance import BalanceCheck, BalanceVerdict, check_balances
 from bankimport.imports.matching import Claims, Extent, Reading, claim_exact, claim_rest
 from bankimport.imports.reading import Quarantined, read_transaction
 from bankimport.imports.reconciliation import changes, insertable, reconcile, window_to_load
 from bankimport.imports.window import automatic_window, covered, merged, plan_window, shrunk
 
 __all__ = [
+    "BalanceCheck",
+    "BalanceVerdict",
     "Claims",
     "Extent",
     "Quarantined",
     "Reading",
+    "attended",
     "automatic_window",
     "changes",
+    "check_balances",
     "claim_exact",
     "claim_rest",
     "covered",
