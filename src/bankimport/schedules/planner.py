@@ -43,13 +43,16 @@ class Planner:
             for schedule in SCHEDULES.values()
         ]
 
-    async def serve(self, name: str, tick: datetime) -> None:
-        """Create the job of a due time, unless some worker has done so.
+    async def serve(self, name: str, at: datetime) -> None:
+        """Create the job of the due time at `at`, unless some worker has done so.
+
+        arq adds 123 ms to its due times, so `at` is taken back to the schedule's own tick.
 
         Raises:
             Unavailable: Redis can't be reached; the catch-up serves the tick later.
         """
-        await self._serve(SCHEDULES[name], tick, "")
+        schedule = SCHEDULES[name]
+        await self._serve(schedule, schedule.latest(at, self._queue.settings.timezone), "")
 
     async def catch_up(self) -> None:
         """Serve, once, what was due while no worker ran. On the very first start there is nothing to catch up.

@@ -58,4 +58,4 @@ def step(organisations: int, stagger: timedelta, interval: timedelta) -> timedel
     """Return the time between two organisations of a tick: the stagger, or less where they are too many for it."""
     if organisations < 2:
         return timedelta(0)
-    return min(stagger, interval * _SPREAD / (organisations - 1))
+    return min(stagger, interval * _SPREAD // (organisations - 1))
