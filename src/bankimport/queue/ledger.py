@@ -55,5 +55,10 @@ class RedisLedger:
     async def note_outcome(self, key: AccessKey, *, success: bool, now: datetime) -> int:
         """See `AccessLedger`."""
         word = "success" if success else "failure"
-        answer: int = await self._queue.scripts.run("note_access", _digest(key), word, _ms(WINDOW) * 7)
+        answer: int = await self._queue.scripts.run("note_access", _digest(key), word)
+        return answer
+
+    async def failures(self, key: AccessKey) -> int:
+        """See `AccessLedger`."""
+        answer: int = await self._queue.scripts.run("note_access", _digest(key), "read")
         return answer

@@ -12,6 +12,7 @@ if limit >= 0 and count >= limit then
   return reply(int(tonumber(first[2] or now) + window))
 end
 call('ZADD', reads, now, int(call('HINCRBY', state, 'reads', 1)))
+call('HINCRBY', state, 'failures', 1) -- until it has ended well: a crash in the middle counts as a failure
 call('PEXPIRE', reads, 2 * window)
-call('PEXPIRE', state, 2 * window)
+call('PEXPIRE', state, 7 * window)
 return reply('')
