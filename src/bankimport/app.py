@@ -1,11 +1,15 @@
 """`BankImport`: the one object a host constructs, and the only place where the parts meet."""
 
+import asyncio
+import contextlib
 import importlib
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from datetime import UTC, date, datetime
 from types import TracebackType
 from typing import Any, Self
 
+from arq.worker import create_worker
 from pydantic import ValidationError
 from redis.asyncio import Redis
 
@@ -270,8 +274,27 @@ class BankImport:
 
     # Working ---------------------------------------------------------------------------------------------------
 
-    def worker_settings(self) -> type[WorkerSettingsBase]:
-        """Return the class for the `arq` command; its own `__dict__` is complete."""
+    @asynccontextmanager
+    async def working(self) -> AsyncIterator[None]:
+        """Run a worker in this process, on this event loop, for as long as the context is open.
+
+        For tests and small deployments; a job's own code shares the loop with the host's. On leaving, running jobs are
+        given back.
+        """
+        worker = create_worker(self.worker_settings(closing=False), handle_signals=False)
+        working = asyncio.create_task(worker.async_run())
+        try:
+            yield
+        finally:
+            await worker.close()
+            with contextlib.suppress(asyncio.CancelledError):
+                await working
+
+    def worker_settings(self, *, closing: bool = True) -> type[WorkerSettingsBase]:
+        """Return the class for the `arq` command; its own `__dict__` is complete.
+
+        The worker closes this object as it stops, unless `closing` is false.
+        """
         gate = connect(self.settings, Gate)
         gate.attach(self.queue, new_worker_id(), self.settings.concurrency)
         planner = Planner(self.queue, self.store, self._clock)
@@ -283,7 +306,7 @@ class BankImport:
             gate,
             Adoption(self.queue, self._org_of),
             prepare=self._prepare,
-            dispose=self._dispose,
+            dispose=self._dispose if closing else self._listeners.drain,
             on_start=[planner.catch_up],
         )
         return settings_class(self.settings, gate, runner, lifecycle, planner.cron_jobs())
