@@ -281,7 +281,8 @@ class BankImport:
         For tests and small deployments; a job's own code shares the loop with the host's. On leaving, running jobs are
         given back.
         """
-        worker = create_worker(self.worker_settings(closing=False), handle_signals=False)
+        settings: Any = self.worker_settings(closing=False)
+        worker = create_worker(settings, handle_signals=False)
         working = asyncio.create_task(worker.async_run())
         try:
             yield
@@ -301,15 +302,16 @@ class BankImport:
         ports = Ports(self.banks, self.store, RedisLedger(self.queue), self._clock)
         runner = Runner(self.queue, gate, JobHandlers(self.queue, ports, planner.plan).all())
         gate.serve_tick = planner.serve
+        adoption = Adoption(self.queue, self._org_of)
         lifecycle = Lifecycle(
             self.queue,
             gate,
-            Adoption(self.queue, self._org_of),
+            adoption,
             prepare=self._prepare,
             dispose=self._dispose if closing else self._listeners.drain,
             on_start=[planner.catch_up],
         )
-        return settings_class(self.settings, gate, runner, lifecycle, planner.cron_jobs())
+        return settings_class(self.settings, gate, runner, lifecycle, planner.cron_jobs(), adoption)
 
     async def _org_of(self, connection_id: str) -> str | None:
         connection = await self.store.connection(connection_id)

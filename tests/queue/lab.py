@@ -98,8 +98,9 @@ def lab_settings_class(settings: Settings) -> type[WorkerSettingsBase]:
     async def dispose() -> None:
         await queue.client.aclose()
 
-    lifecycle = Lifecycle(queue, gate, Adoption(queue, org_of), prepare=prepare, dispose=dispose)
-    return settings_class(settings, gate, runner, lifecycle, [])
+    adoption = Adoption(queue, org_of)
+    lifecycle = Lifecycle(queue, gate, adoption, prepare=prepare, dispose=dispose)
+    return settings_class(settings, gate, runner, lifecycle, [], adoption)
 
 
 def __getattr__(name: str) -> type[WorkerSettingsBase]:

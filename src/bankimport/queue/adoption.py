@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import structlog
@@ -24,12 +24,12 @@ OrgOf = Callable[[str], Awaitable[str | None]]
 
 
 class Adoption:
-    """Adopts what strangers put into arq's queue. `functions` are names the worker knows beside our own."""
+    """Adopts what strangers put into arq's queue; `functions` are the names the worker knows beside our own."""
 
-    def __init__(self, queue: Queue, org_of: OrgOf, functions: Collection[str] = ()) -> None:
+    def __init__(self, queue: Queue, org_of: OrgOf) -> None:
         self._queue = queue
         self._org_of = org_of
-        self._functions = functions
+        self.functions: set[str] = set()
 
     async def run(self) -> None:
         """Adopt every stranger, put back what was removed behind our back, and recount.
@@ -95,7 +95,7 @@ class Adoption:
 
     def _foreign(self, values: dict[str, Any]) -> dict[str, Any]:
         """A function of the host's own, beside ours in the same worker: its payload is kept as it came."""
-        if values["f"] not in self._functions:
+        if values["f"] not in self.functions:
             raise Undecodable("the worker has no such function")
         try:
             text = json.dumps({name: values[name] for name in ("t", "f", "a", "k", "et")})

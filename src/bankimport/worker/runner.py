@@ -8,7 +8,7 @@ import asyncio
 import json
 import random
 import traceback
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -31,6 +31,7 @@ _MAX_TRIES = 1_000_000
 _BACKSTOP = 60.0
 #: How often the end of a run is written anew while Redis is away; each attempt waits for some seconds itself.
 _WRITES = 6
+_OURS = frozenset(kind.value for kind in JobType)
 
 
 class Runner:
@@ -60,6 +61,22 @@ class Runner:
             for kind in self._handlers
         ]
 
+    def host_function(self, function: Any) -> Function:
+        """Return a function of the host's own, wrapped so that its jobs have records, events and an end as ours do.
+
+        Its exceptions are arq's: `Retry` runs it again, any other is final.
+        """
+        plain = func(function)
+
+        async def run(ctx: dict[Any, Any], *args: Any, **kwargs: Any) -> None:
+            await self._attempt(ctx, lambda _: self._host(plain, ctx, args, kwargs))
+
+        return func(run, name=plain.name, keep_result=0, timeout=plain.timeout_s, max_tries=_MAX_TRIES)
+
+    async def _host(self, function: Function, ctx: dict[Any, Any], args: Any, kwargs: Any) -> Outcome:
+        await function.coroutine(ctx, *args, **kwargs)
+        return Outcome()
+
     async def run(self, ctx: dict[Any, Any], *_: Any, **__: Any) -> None:
         """Run the claimed job of this context. What arq passes as arguments is not used: the claim has it.
 
@@ -67,10 +84,13 @@ class Runner:
             Retry: it will run again; all is written already.
             CancelledError: the worker stops; the job was given back.
         """
+        await self._attempt(ctx, self._limited)
+
+    async def _attempt(self, ctx: dict[Any, Any], work: Callable[[Run], Awaitable[Outcome]]) -> None:
         run = self._gate.runs[ctx["job_id"]]
         run.start(asyncio.current_task())
         try:
-            outcome = await self._limited(run)
+            outcome = await work(run)
         except asyncio.CancelledError:
             if run.interruption is None:
                 await self._give_back(run)
@@ -111,10 +131,9 @@ class Runner:
             await self._queue.enqueue_many(outcome.follow_ups)
 
     async def _failed(self, run: Run, error: Exception) -> None:
-        policy = self._policies[JobType(run.claim.type)]
-        delay = policy.delay(error, run.claim.attempts, jitter=random.random())
+        delay = self._delay(run, error)
         message, code = describe(error)
-        if not is_classified(error):
+        if not is_classified(error) and not isinstance(error, Retry):
             frames = "".join(traceback.format_tb(error.__traceback__))
             log.error("job.unexpected_error", job_id=run.job_id, error=type(error).__name__, frames=frames)
         answer = await self._write(run, "fail_job", run.job_id, run.fence, message, code, _ms(delay), "")
@@ -122,6 +141,12 @@ class Runner:
             log.info("job.retry_scheduled", job_id=run.job_id, code=code, attempt=run.claim.attempts + 1)
             raise Retry(defer=delay)
         log.warning("job.failed", job_id=run.job_id, code=code, answer=_text(answer))
+
+    def _delay(self, run: Run, error: Exception) -> timedelta | None:
+        if isinstance(error, Retry):  # a function of the host's own
+            return timedelta(milliseconds=error.defer_score or 0)
+        policy = self._policies.get(JobType(run.claim.type)) if run.claim.type in _OURS else None
+        return policy.delay(error, run.claim.attempts, jitter=random.random()) if policy else None
 
     async def _interrupted(self, run: Run, reason: RunInterrupted) -> None:
         if isinstance(reason, JobCancelled):

@@ -5,7 +5,10 @@ from typing import Any
 
 from arq.connections import RedisSettings
 from arq.cron import CronJob
+from arq.worker import Function
 
+from bankimport.models import JobType
+from bankimport.queue.adoption import Adoption
 from bankimport.queue.gate import Gate
 from bankimport.queue.payloads import deserialize, serialize
 from bankimport.settings import Settings
@@ -19,15 +22,15 @@ POLL = 0.005
 #: arq's payload lives this long beyond its due time (arq.md 7).
 _EXPIRES_EXTRA_MS = 30 * 24 * 3600 * 1000
 
-#: Wraps a function of the host's own so that its runs have records and events as ours do.
-Wrap = Callable[[Any], Any]
-
 
 class WorkerSettingsBase:
     """What a generated settings class and its subclasses share."""
 
     redis_pool: Gate
     max_jobs: int
+    functions: Sequence[Any]
+    #: wraps a function of the host's own
+    _host: Callable[[Any], Function]
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Copy into a subclass what it inherits, and give the gate as many places as the subclass has."""
@@ -37,12 +40,28 @@ class WorkerSettingsBase:
                 if not name.startswith("_") and name not in vars(cls):
                     setattr(cls, name, value)
         cls.redis_pool.slots = cls.max_jobs
+        cls.functions = [function if _is_ours(function) else cls._host(function) for function in cls.functions]
+
+
+def _is_ours(function: object) -> bool:
+    return isinstance(function, Function) and function.name in {kind.value for kind in JobType}
 
 
 def settings_class(
-    settings: Settings, gate: Gate, runner: Runner, lifecycle: Lifecycle, cron_jobs: Sequence[CronJob]
+    settings: Settings,
+    gate: Gate,
+    runner: Runner,
+    lifecycle: Lifecycle,
+    cron_jobs: Sequence[CronJob],
+    adoption: Adoption,
 ) -> type[WorkerSettingsBase]:
     """Return the settings class of a worker."""
+
+    def host(function: Any) -> Function:
+        wrapped = runner.host_function(function)
+        adoption.functions.add(wrapped.name)
+        return wrapped
+
     return type(
         "WorkerSettings",
         (WorkerSettingsBase,),
@@ -67,6 +86,7 @@ def settings_class(
             "job_deserializer": deserialize,
             "timezone": settings.timezone,
             "log_results": False,
+            "_host": staticmethod(host),
         },
     )
 
