@@ -33,6 +33,8 @@ log = structlog.get_logger(__name__)
 _READ = 0.4
 #: How often an idle worker looks without being woken: for strangers' jobs, and as a second line.
 _LOOK = 1.0
+#: How long a stopping worker tries to say so.
+_LAST_WORD = 3.0
 
 #: Serves a cron job's due time; arq has only decided that it is near.
 TickServer = Callable[[str, datetime], Awaitable[None]]
@@ -94,10 +96,15 @@ class Gate(ArqRedis):
         return 0
 
     async def delete(self, *names: Any) -> Any:
-        """Keep arq's health key while other workers live: each that stops would delete it (arq.md 13)."""
-        if names == (f"{self.queue.keys.queue}:health-check",) and await self.zcard(self.queue.keys.workers) > 1:
-            return 0
-        return await super().delete(*names)
+        """Keep arq's health key while other workers live: each that stops would delete it (arq.md 13). arq calls this
+        as it stops, so Redis being away must neither raise nor take long (arq.md 25)."""
+        if names != (f"{self.queue.keys.queue}:health-check",):
+            return await super().delete(*names)
+        with contextlib.suppress(TimeoutError, *LOST):
+            async with asyncio.timeout(_LAST_WORD):
+                others = await self.zcard(self.queue.keys.workers) > 1
+                return 0 if others else await super().delete(*names)
+        return 0
 
     async def psetex(self, name: Any, time_ms: Any, value: Any) -> Any:
         """Write arq's own health key, likewise."""

@@ -26,6 +26,8 @@ from bankimport.queue.sweeper import Sweeper
 log = structlog.get_logger(__name__)
 
 _SWEEP = timedelta(seconds=10)
+#: How long a stopping worker tries to say so; without Redis its leases lapse all the same (arq.md 25).
+_LAST_WORD = 3.0
 
 
 def new_worker_id() -> str:
@@ -78,10 +80,11 @@ class Lifecycle:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         pairs = [value for run in self._gate.runs.values() for value in (run.job_id, run.fence)]
-        with contextlib.suppress(Unavailable, *LOST):
-            if pairs:
-                await self._queue.scripts.run("give_back_jobs", *pairs)
-            await self._queue.scripts.run("remove_worker", self._gate.worker_id)
+        with contextlib.suppress(Unavailable, TimeoutError):
+            async with asyncio.timeout(_LAST_WORD):
+                if pairs:
+                    await self._queue.scripts.run("give_back_jobs", *pairs)
+                await self._queue.scripts.run("remove_worker", self._gate.worker_id)
         await self._dispose()
         log.info("worker.stopped", worker=self._gate.worker_id)
 
