@@ -1,0 +1,61 @@
+"""May the bank be asked now? Between the job and each read that a bank counts (banking.md §5)."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from bankimport.errors import RateLimited
+from bankimport.imports import budget
+from bankimport.models import Capabilities, PsuContext, Scope
+from bankimport.ports import AccessKey, AccessLedger, Clock
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """The access of one run to one bank. `psu` present: attended, never counted. `planned`: a tick of the schedule
+    asks, which keeps a distance between reads."""
+
+    ledger: AccessLedger
+    bank: str
+    capabilities: Capabilities
+    psu: PsuContext | None
+    planned: bool
+    clock: Clock
+
+    def _key(self, stable_key: str, scope: Scope) -> AccessKey:
+        return AccessKey(self.bank, stable_key, scope)
+
+    def _counts(self, scope: Scope) -> bool:
+        return self.psu is None and scope in self.capabilities.quota_scopes
+
+    async def not_due(self, stable_key: str, scope: Scope) -> datetime | None:
+        """Return when the schedule reads this next; None if it may now. Counts nothing."""
+        if not self.planned or not self._counts(scope):
+            return None
+        now = self.clock()
+        key, limit = self._key(stable_key, scope), self.capabilities.unattended_limit
+        reads, failures = await self.ledger.reads(key, now), await self.ledger.failures(key)
+        return budget.planned(reads, failures=failures, limit=limit, now=now)
+
+    async def reserve(self, stable_key: str, scope: Scope) -> datetime | None:
+        """Count a read that is about to be made; None if it is allowed, else when it will be."""
+        if not self._counts(scope):
+            return None
+        key = self._key(stable_key, scope)
+        return await self.ledger.reserve(key, limit=self.capabilities.unattended_limit, now=self.clock())
+
+    async def ended(self, stable_key: str, scope: Scope, *, success: bool) -> None:
+        """Note how a read ended; it counts as failed until this says otherwise."""
+        if self._counts(scope):
+            await self.ledger.note_outcome(self._key(stable_key, scope), success=success, now=self.clock())
+
+    async def quota(self, stable_key: str, scope: Scope, error: RateLimited) -> datetime | None:
+        """Return until when a 429 closes the scope; None for a brake of seconds, which a retry waits for."""
+        now = self.clock()
+        until = error.retry_at
+        if until is None and error.retry_after is not None:
+            until = now + error.retry_after
+        if until is None or not budget.is_quota(until, now):
+            return None
+        if self.psu is None:
+            await self.ledger.close(self._key(stable_key, scope), until)
+        return until

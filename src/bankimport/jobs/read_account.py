@@ -1,0 +1,147 @@
+"""Read one account's window from the bank, all pages first; nothing is written here (banking.md §4.2)."""
+
+from collections import Counter
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from decimal import Decimal
+
+from bankimport.errors import MalformedData, PeriodRejected, RunInterrupted
+from bankimport.imports import Extent, Quarantined, Reading, read_transaction, shrunk
+from bankimport.jobs.access import Access
+from bankimport.models import (
+    BankAccount,
+    BankConnection,
+    BankId,
+    Delta,
+    Page,
+    PsuContext,
+    ReportedTransaction,
+    Scope,
+    Transaction,
+    TransactionStatus,
+    Window,
+)
+from bankimport.ports import BankProvider
+from bankimport.progress import JobRun
+
+#: A bank that sends more than this in one read is not believed.
+MAX_PAGES = 50_000
+MAX_ROWS = 5_000_000
+
+
+@dataclass(slots=True)
+class AccountRead:
+    """What a bank said of one account. `failure` ended the read before its end; `wait_until` a quota did."""
+
+    asked: Window
+    window: Window
+    entries: list[Transaction] = field(default_factory=list)
+    removed: list[BankId] = field(default_factory=list)
+    quarantined: Counter[str] = field(default_factory=Counter)
+    booked: dict[tuple[date, str], Decimal] = field(default_factory=dict)
+    rows: int = 0
+    pages: int = 0
+    is_delta: bool = False
+    is_complete: bool = False
+    cursor: str | None = None
+    failure: Exception | None = None
+    wait_until: datetime | None = None
+    today: date = date.min
+
+    @property
+    def reading(self) -> Reading:
+        """What the read proves."""
+        if self.is_delta:
+            return Reading(self.window, Extent.DELTA)
+        return Reading(self.window, Extent.COMPLETE if self.is_complete else Extent.INCOMPLETE)
+
+    def add(self, reported: Sequence[ReportedTransaction], account: BankAccount) -> None:
+        """Check entries and keep the readable ones."""
+        self.rows += len(reported)
+        if self.rows > MAX_ROWS:
+            raise MalformedData("the bank sent more transactions than we accept", scope=Scope.TRANSACTIONS)
+        booked = self.booked
+        for row in reported:
+            entry = read_transaction(row, account.currency)
+            if isinstance(entry, Quarantined):
+                self.quarantined[entry.reason] += 1
+                continue
+            self.entries.append(entry)
+            if entry.status is TransactionStatus.BOOKED:
+                key = entry.day, entry.currency
+                booked[key] = booked.get(key, Decimal(0)) + entry.amount
+
+
+class AccountReader:
+    """Reads the accounts of one connection in one run."""
+
+    def __init__(
+        self, run: JobRun, provider: BankProvider, connection: BankConnection, access: Access, psu: PsuContext | None
+    ) -> None:
+        self._run = run
+        self._provider = provider
+        self._connection = connection
+        self._access = access
+        self._psu = psu
+
+    async def read(self, account: BankAccount, window: Window, *, cursor: str | None, today: date) -> AccountRead:
+        """Return what the bank says, complete or as far as it came; the first access has been reserved already.
+
+        A period that the bank rejects is asked for again, shorter; each attempt is an access of its own.
+        """
+        read = AccountRead(asked=window, window=window, cursor=cursor, today=today)
+        while True:
+            try:
+                await self._read_pages(read, account, cursor)
+            except PeriodRejected as error:
+                smaller = shrunk(read.window, today=today, suggested_from=error.suggested_from)
+                if smaller is None or read.pages:
+                    read.failure = error
+                    return read
+                read.window = smaller
+                read.wait_until = await self._access.reserve(account.stable_key, Scope.TRANSACTIONS)
+                if read.wait_until is not None:
+                    return read
+                continue
+            except RunInterrupted:
+                raise
+            except Exception as error:  # what came before it still counts; sync_account decides what it means
+                read.failure = error
+            return read
+
+    async def _read_pages(self, read: AccountRead, account: BankAccount, cursor: str | None) -> None:
+        pages = self._provider.transactions(self._connection, account, read.window, cursor=cursor, psu=self._psu)
+        try:
+            await self._take(read, pages, account, cursor)
+        finally:
+            close = getattr(pages, "aclose", None)  # a generator holds its response open until it is closed
+            if close is not None:
+                await close()
+
+    async def _take(
+        self, read: AccountRead, pages: AsyncIterator[Page | Delta], account: BankAccount, cursor: str | None
+    ) -> None:
+        seen = {cursor} - {None}
+        more = False
+        async for page in pages:
+            self._run.ensure_owned()
+            read.pages += 1
+            if isinstance(page, Delta):
+                read.is_delta = True
+                read.add((*page.added, *page.modified), account)
+                read.removed.extend(page.removed)
+                more, read.cursor = page.has_more, page.cursor
+                continue
+            read.add(page.transactions, account)
+            more = page.cursor is not None
+            if more and (page.cursor in seen or read.pages >= MAX_PAGES):
+                raise MalformedData("the bank's continuation never ends", scope=Scope.TRANSACTIONS)
+            seen.add(page.cursor)
+            if more and self._access.capabilities.pages_count:
+                read.wait_until = await self._access.reserve(account.stable_key, Scope.TRANSACTIONS)
+                if read.wait_until is not None:
+                    return
+        read.is_complete = not more and read.pages > 0
+        if not read.is_complete:
+            raise MalformedData("the bank's pages ended before the last one", scope=Scope.TRANSACTIONS)

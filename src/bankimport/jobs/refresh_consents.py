@@ -1,0 +1,122 @@
+"""The `refresh-consents` job: re-read the consents that end soon, mark their connections, tell their organisations.
+
+Each threshold (the warning of 7 days, then 3 and 1) of each consent is told once: the connection's reason remembers
+the last one told. The event goes out before the connections are marked, so a crash between the two repeats an event
+rather than losing it.
+"""
+
+from collections.abc import AsyncIterator
+from datetime import date, timedelta
+
+from bankimport.commands import RefreshConsents
+from bankimport.errors import JobError, ReauthRequired, RunInterrupted
+from bankimport.events import ConsentsExpiring, ReauthRequiredEvent
+from bankimport.imports.consents import EXPIRED, REVOKED, Standing, standing
+from bankimport.jobs.results import ConsentsResult
+from bankimport.models import BankConnection, Consent, ConsentStatus, Stage
+from bankimport.ports import Banks, BankStore, Clock
+from bankimport.progress import JobRun
+from bankimport.status import ConnectionStatus
+
+#: An ended consent is asked about so long; after that, only an attended sync or the host can tell of a renewal.
+_ASK_AFTER_END = timedelta(days=14)
+_LIVING = (ConnectionStatus.ACTIVE, ConnectionStatus.ERROR, ConnectionStatus.REQUIRES_REAUTH)
+
+
+async def refresh_consents(
+    command: RefreshConsents, run: JobRun, *, banks: Banks, store: BankStore, clock: Clock, warning: timedelta
+) -> ConsentsResult:
+    """Look at every consent whose last day is at most `warning` away, however many they are, as a stream.
+
+    A bank that can't be asked now is no reason to keep quiet: what the store knows then decides.
+    """
+    await run.advance(Stage.STARTING, "Looking for consents that end soon", 0)
+    today = clock().date()
+    refresh = _Refresh(run, banks, store, clock, today, warning)
+    async for connection in _ending(store, today, warning):
+        await refresh.look_at(connection)
+    await refresh.tell()
+    result = ConsentsResult(**refresh.counts)
+    await run.advance(Stage.COMPLETED, f"{result.checked} consents looked at", 100)
+    return result
+
+
+async def _ending(store: BankStore, today: date, warning: timedelta) -> AsyncIterator[BankConnection]:
+    async for connection in store.consents_ending(today + warning + timedelta(days=1)):
+        last_day = connection.consent_valid_until
+        if last_day is not None and last_day + _ASK_AFTER_END >= today:
+            yield connection
+
+
+class _Refresh:
+    """One pass over the consents; it remembers one organisation at a time."""
+
+    def __init__(
+        self, run: JobRun, banks: Banks, store: BankStore, clock: Clock, today: date, warning: timedelta
+    ) -> None:
+        self._run, self._banks, self._store = run, banks, store
+        self._clock, self._today, self._warning = clock, today, warning
+        self._org_id = ""
+        self._to_tell: list[tuple[BankConnection, Standing]] = []
+        self.counts = dict.fromkeys(ConsentsResult.model_fields, 0)
+
+    async def look_at(self, connection: BankConnection) -> None:
+        """Re-read one consent and act on it; the organisation before is told first."""
+        if connection.org_id != self._org_id:
+            await self.tell()
+            self._org_id = connection.org_id
+        self.counts["checked"] += 1
+        await self._run.advance(Stage.SYNCING_ACCOUNTS, f"{self.counts['checked']} consents looked at", 10)
+        consent = await self._ask(connection)
+        if consent.valid_until != connection.consent_valid_until and consent.status is ConsentStatus.VALID:
+            self._run.ensure_owned()
+            await self._store.set_consent(connection.id, consent)
+        new = standing(connection, consent, today=self._today, warning=self._warning)
+        if new.tell:
+            self.counts["ending"] += 1
+            self._to_tell.append((connection, new))
+        elif (new.status, new.reason) != (connection.status, connection.status_reason):
+            await self._mark(connection, new)
+
+    async def _ask(self, connection: BankConnection) -> Consent:
+        """Return the consent as the bank tells it, or as we know it where the bank can't be asked."""
+        known = Consent(ConsentStatus.VALID, connection.consent_valid_until)
+        provider = self._banks.get(connection.bank)
+        if provider is None:
+            return known
+        try:
+            return await provider.consent(connection, None)
+        except RunInterrupted:
+            raise
+        except ReauthRequired as error:
+            if error.suspicious:
+                self.counts["unreadable"] += 1
+                return known
+            return Consent(ConsentStatus.REVOKED if error.reason == REVOKED else ConsentStatus.EXPIRED)
+        except JobError:
+            self.counts["unreadable"] += 1
+            return known
+
+    async def _mark(self, connection: BankConnection, new: Standing) -> None:
+        self._run.ensure_owned()
+        changed = await self._store.set_connection_status(connection.id, _LIVING, new.status, new.reason)
+        if not changed:
+            return
+        if new.status is ConnectionStatus.ACTIVE:
+            self.counts["renewed"] += 1
+        elif new.reason in (EXPIRED, REVOKED):
+            self.counts["ended"] += 1
+            event = ReauthRequiredEvent(connection_id=connection.id, reason=new.reason, timestamp=self._clock())
+            await self._run.emit(event)
+
+    async def tell(self) -> None:
+        """Tell the organisation of its consents that have come under a threshold, in one event, and mark them."""
+        if not self._to_tell:
+            return
+        self._run.ensure_owned()
+        ids = tuple(connection.id for connection, _ in self._to_tell)
+        await self._run.emit(ConsentsExpiring(count=len(ids), connections=ids, timestamp=self._clock()))
+        for connection, new in self._to_tell:
+            await self._mark(connection, new)
+        self.counts["organisations_told"] += 1
+        self._to_tell.clear()

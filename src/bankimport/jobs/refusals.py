@@ -1,0 +1,52 @@
+"""When a bank refuses: is it the person's consent, our own key, or a blip? (banking.md §3)"""
+
+from typing import Final
+
+from bankimport.errors import ConsentExpired, CredentialError, JobError, ReauthRequired, Retryable, Transient
+from bankimport.events import ReauthRequiredEvent
+from bankimport.imports.consents import has_ended
+from bankimport.jobs.sync_account import Ground
+from bankimport.models import BankConnection, ConsentStatus
+from bankimport.ports import BankStore, Clock
+from bankimport.progress import JobRun
+from bankimport.status import ConnectionStatus
+
+_ALL_BUT_CUT: Final = (ConnectionStatus.ACTIVE, ConnectionStatus.ERROR, ConnectionStatus.REQUIRES_REAUTH)
+
+
+async def ensure_consent(ground: Ground) -> None:
+    """Refuse an ended consent, unless the bank says that it was renewed."""
+    connection, today = ground.connection, ground.clock().date()
+    if not has_ended(connection.consent_valid_until, today):
+        return
+    consent = await ground.provider.consent(connection, ground.psu)
+    if consent.status is not ConsentStatus.VALID or has_ended(consent.valid_until, today):
+        raise ConsentExpired(connection.id, connection.consent_valid_until)
+    ground.run.ensure_owned()
+    await ground.store.set_consent(connection.id, consent)
+
+
+async def confirmed(error: ReauthRequired, ground: Ground) -> JobError:
+    """Return what a refusal really means: a bare 401 is confirmed by asking for the consent once (banking.md §3)."""
+    if not error.suspicious:
+        return error
+    try:
+        consent = await ground.provider.consent(ground.connection, ground.psu)
+    except ReauthRequired as told:
+        return ReauthRequired(told.reason, scope=error.scope)
+    except JobError as unsure:
+        if isinstance(unsure, CredentialError | Retryable):
+            return unsure
+        return Transient("the bank's refusal could not be confirmed", scope=error.scope)
+    if consent.status is ConsentStatus.VALID and not has_ended(consent.valid_until, ground.clock().date()):
+        return Transient("the bank refused an access that its consent allows", scope=error.scope)
+    reason = "expired" if consent.status is ConsentStatus.VALID else consent.status.value
+    return ReauthRequired(reason, scope=error.scope)
+
+
+async def mark_reauth(
+    connection: BankConnection, error: ReauthRequired, run: JobRun, store: BankStore, clock: Clock
+) -> None:
+    run.ensure_owned()
+    if await store.set_connection_status(connection.id, _ALL_BUT_CUT, ConnectionStatus.REQUIRES_REAUTH, error.reason):
+        await run.emit(ReauthRequiredEvent(connection_id=connection.id, reason=error.reason, timestamp=clock()))

@@ -1,0 +1,134 @@
+"""What a job leaves behind: the `result` of its record (design §8)."""
+
+from datetime import date, datetime
+from decimal import Decimal
+from enum import StrEnum
+
+from bankimport.imports import BalanceVerdict
+from bankimport.models import Model, Scope
+
+
+class AccountOutcome(StrEnum):
+    """How the import of one account ended."""
+
+    SYNCED = "synced"
+    #: the planned read is not due yet; nothing was asked of the bank
+    NOT_DUE = "notDue"
+    #: the bank's quota allows the read later
+    DEFERRED = "deferred"
+    #: the bank answers only while the person is present
+    ATTENDED_ONLY = "attendedOnly"
+    FAILED = "failed"
+    #: asked for by id, but the connection has no such account (any more)
+    UNKNOWN = "unknown"
+
+
+class ReadWindow(Model):
+    """The days that were read; `until` None is without an end. `refused_before` is set where the bank doesn't serve
+    all the days that were asked for: what it says is the first day asked."""
+
+    since: date
+    until: date | None = None
+    refused_before: date | None = None
+
+
+class DeferredRead(Model):
+    """A read that is allowed from `until` on; `account_id` None is the list of accounts itself."""
+
+    account_id: str | None
+    scope: Scope
+    until: datetime
+
+
+class AccountResult(Model):
+    """One account's part. `error` is our own sentence, never the bank's; `balance_difference` a diagnosis."""
+
+    account_id: str
+    outcome: AccountOutcome
+    is_new: bool = False
+    complete: bool = False
+    new_transactions: int = 0
+    updated_transactions: int = 0
+    removed_transactions: int = 0
+    quarantined: int = 0
+    quarantine_reasons: dict[str, int] | None = None
+    window: ReadWindow | None = None
+    balances: AccountOutcome | None = None
+    balance_check: BalanceVerdict = BalanceVerdict.UNKNOWN
+    balance_difference: Decimal | None = None
+    error_code: str | None = None
+    error: str | None = None
+
+
+class SyncResult(Model):
+    """The result of a `sync-connection` job. `partial`: some accounts failed, others did not."""
+
+    connection_id: str
+    success: bool
+    partial: bool
+    accounts_synced: int
+    transactions_synced: int
+    new_accounts: int
+    new_transactions: int
+    updated_transactions: int
+    removed_transactions: int
+    quarantined: int
+    accounts: tuple[AccountResult, ...]
+    balance_check: BalanceVerdict
+    deferred: tuple[DeferredRead, ...]
+    window: ReadWindow | None
+
+
+class ConsentsResult(Model):
+    """The result of a `refresh-consents` job: how many consents were looked at, and what became of them."""
+
+    checked: int = 0
+    ending: int = 0
+    ended: int = 0
+    renewed: int = 0
+    unreadable: int = 0
+    organisations_told: int = 0
+
+
+def summed(connection_id: str, accounts: tuple[AccountResult, ...], deferred: tuple[DeferredRead, ...]) -> SyncResult:
+    """Return the connection's result of its accounts' results."""
+    synced = [account for account in accounts if account.outcome is AccountOutcome.SYNCED]
+    failed = [a for a in accounts if a.outcome in (AccountOutcome.FAILED, AccountOutcome.UNKNOWN)]
+    new = sum(account.new_transactions for account in accounts)
+    updated = sum(account.updated_transactions for account in accounts)
+    windows = [account.window for account in accounts if account.window is not None]
+    return SyncResult(
+        connection_id=connection_id,
+        success=not failed,
+        partial=bool(failed) and len(failed) < len(accounts),
+        accounts_synced=len(synced),
+        transactions_synced=new + updated,
+        new_accounts=sum(account.is_new for account in accounts),
+        new_transactions=new,
+        updated_transactions=updated,
+        removed_transactions=sum(account.removed_transactions for account in accounts),
+        quarantined=sum(account.quarantined for account in accounts),
+        accounts=accounts,
+        balance_check=_worst({account.balance_check for account in accounts}),
+        deferred=deferred,
+        window=_widest(windows),
+    )
+
+
+def _worst(verdicts: set[BalanceVerdict]) -> BalanceVerdict:
+    for verdict in (BalanceVerdict.DIFFERS, BalanceVerdict.OK):
+        if verdict in verdicts:
+            return verdict
+    return BalanceVerdict.UNKNOWN
+
+
+def _widest(windows: list[ReadWindow]) -> ReadWindow | None:
+    if not windows:
+        return None
+    untils = [window.until for window in windows]
+    refused = [window.refused_before for window in windows if window.refused_before is not None]
+    return ReadWindow(
+        since=min(window.since for window in windows),
+        until=None if None in untils else max(until for until in untils if until is not None),
+        refused_before=max(refused, default=None),
+    )

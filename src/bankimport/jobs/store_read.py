@@ -1,0 +1,83 @@
+"""Reconcile what was read with what is stored, and write it in one step, again if somebody was quicker."""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import date
+from typing import Final
+from uuid import uuid4
+
+from bankimport.errors import StoreUnavailable
+from bankimport.imports import covered, reconcile, window_to_load
+from bankimport.imports.identity import key_of, strong_keys
+from bankimport.jobs.read_account import AccountRead
+from bankimport.models import AccountState, BankAccount, BankId, IdQuality, StoredTransaction, Window
+from bankimport.ports import BankStore, ChangeSet
+from bankimport.progress import JobRun
+
+#: How often a lost compare-and-set is tried again; every loss means that somebody else's write got through.
+ATTEMPTS: Final = 5
+#: A window that holds no row: what is loaded with it is found by its ids alone.
+NO_DAYS: Final = Window(date.max, date.max)
+#: From so many entries on, deciding is left to a thread, so that leases are renewed meanwhile.
+_MANY: Final = 2000
+
+
+def new_id() -> str:
+    """Return an id for a new row."""
+    return uuid4().hex
+
+
+async def store_read(read: AccountRead, account: BankAccount, run: JobRun, store: BankStore) -> ChangeSet:
+    """Write everything the read changes in one transaction: rows, coverage and cursor; return what it was.
+
+    Raises:
+        LeaseLost: a later run has written already.
+        StoreUnavailable: others kept writing; a retry decides anew.
+    """
+    for _ in range(ATTEMPTS):
+        state = await store.account_state(account)
+        stored, version = await _load(read, account, state, store)
+        if version != state.version:
+            continue
+        change_set = await _decide(read, stored)
+        coverage = covered(state.coverage, read.asked, read.today) if read.is_complete and not read.is_delta else None
+        cursor = read.cursor if read.is_delta and read.is_complete else state.cursor
+        if not change_set and (coverage is None or coverage == tuple(state.coverage)) and cursor == state.cursor:
+            return change_set
+        run.ensure_owned()
+        if await store.apply(account, version, change_set, coverage, cursor, run.fence):
+            return change_set
+    raise StoreUnavailable("the account was written by others again and again")
+
+
+async def _decide(read: AccountRead, stored: Sequence[StoredTransaction]) -> ChangeSet:
+    def decide() -> ChangeSet:
+        return reconcile(read.reading, read.entries, stored, new_id=new_id, removed=read.removed)
+
+    if len(read.entries) + len(stored) < _MANY:
+        return decide()
+    return await asyncio.to_thread(decide)
+
+
+async def _load(
+    read: AccountRead, account: BankAccount, state: AccountState, store: BankStore
+) -> tuple[Sequence[StoredTransaction], int]:
+    """Load the rows that take part: first by their days, then those that only an id names, which are few."""
+    days = [entry.day for entry in read.entries]
+    window = window_to_load(read.window, min(days, default=None), max(days, default=None))
+    stored, version = await store.load_rows(account, window, ())
+    if state.version == 0:  # nothing was ever written: there is nothing to find by its id
+        return stored, version
+    known = {key for row in stored for key in strong_keys(row.transaction)}
+    unknown: dict[tuple[str, str], BankId] = {}
+    for entry in read.entries:
+        for bank_id in (*entry.ids, *(() if entry.link is None else (entry.link,))):
+            if bank_id.quality is IdQuality.STRONG and key_of(bank_id) not in known:
+                unknown[key_of(bank_id)] = bank_id
+    for bank_id in read.removed:
+        unknown[key_of(bank_id)] = bank_id
+    if not unknown:
+        return stored, version
+    named, later = await store.load_rows(account, NO_DAYS, list(unknown.values()))
+    loaded = {row.id for row in stored}
+    return [*stored, *(row for row in named if row.id not in loaded)], version if later == version else -1

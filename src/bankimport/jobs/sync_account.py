@@ -1,0 +1,178 @@
+"""Import one account: the rows, then the balances, whatever becomes of the other accounts."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from bankimport.commands import SyncConnection
+from bankimport.errors import CredentialError, JobError, RateLimited, ReauthRequired, RunInterrupted, UnattendedRefused
+from bankimport.events import ReauthRequiredEvent
+from bankimport.imports import check_balances, plan_window
+from bankimport.imports.budget import PLANNED_GAP
+from bankimport.jobs.access import Access
+from bankimport.jobs.read_account import AccountRead, AccountReader
+from bankimport.jobs.results import AccountOutcome, AccountResult, DeferredRead, ReadWindow
+from bankimport.jobs.store_read import store_read
+from bankimport.models import AccountState, BankAccount, BankConnection, PsuContext, RowStatus, Scope
+from bankimport.ports import BankProvider, BankStore, ChangeSet, Clock
+from bankimport.progress import JobRun
+
+
+@dataclass(frozen=True, slots=True)
+class AccountSync:
+    """How one account went. `error` is what the connection has to act on; `next_at` when the schedule reads next."""
+
+    result: AccountResult
+    error: Exception | None = None
+    deferred: tuple[DeferredRead, ...] = ()
+    next_at: datetime | None = None
+    rows: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What the accounts of one run have in common."""
+
+    command: SyncConnection
+    run: JobRun
+    connection: BankConnection
+    provider: BankProvider
+    store: BankStore
+    access: Access
+    psu: PsuContext | None
+    clock: Clock
+    accounts: list[BankAccount] = field(default_factory=list)
+
+
+async def sync_account(ground: Ground, account: BankAccount) -> AccountSync:
+    """Import one account, if it may be read now.
+
+    Raises:
+        ReauthRequired, CredentialError: they concern all accounts of the connection.
+        LeaseLost, JobCancelled: the run is over.
+    """
+    access, store = ground.access, ground.store
+    state = await store.account_state(account)
+    if ground.psu is None and (state.attended_only or not access.capabilities.unattended_allowed):
+        return AccountSync(AccountResult(account_id=account.id, outcome=AccountOutcome.ATTENDED_ONLY))
+    next_at = await access.not_due(account.stable_key, Scope.TRANSACTIONS)
+    if next_at is not None:
+        return AccountSync(AccountResult(account_id=account.id, outcome=AccountOutcome.NOT_DUE), next_at=next_at)
+    until = await access.reserve(account.stable_key, Scope.TRANSACTIONS)
+    if until is not None:
+        return _deferred(account, until)
+    read = await _read(ground, account, state)
+    return await _settle(ground, account, state, read)
+
+
+def _deferred(account: BankAccount, until: datetime) -> AccountSync:
+    result = AccountResult(account_id=account.id, outcome=AccountOutcome.DEFERRED)
+    deferred = DeferredRead(account_id=account.id, scope=Scope.TRANSACTIONS, until=until)
+    return AccountSync(result, deferred=(deferred,), next_at=until)
+
+
+async def _read(ground: Ground, account: BankAccount, state: AccountState) -> AccountRead:
+    command, today = ground.command, ground.clock().date()
+    window = plan_window(
+        state.coverage,
+        today=today,
+        max_history=ground.access.capabilities.max_history,
+        start_date=command.start_date,
+        end_date=command.end_date,
+        force_full_sync=command.force_full_sync,
+    )
+    reader = AccountReader(ground.run, ground.provider, ground.connection, ground.access, ground.psu)
+    cursor = None if command.force_full_sync or not ground.access.capabilities.delta else state.cursor
+    read = await reader.read(account, window, cursor=cursor, today=today)
+    await ground.access.ended(account.stable_key, Scope.TRANSACTIONS, success=read.is_complete)
+    return read
+
+
+async def _settle(ground: Ground, account: BankAccount, state: AccountState, read: AccountRead) -> AccountSync:
+    """Write what was read, complete or not, and say how it ended."""
+    is_new = state == AccountState(attended_only=state.attended_only)
+    change_set = ChangeSet()
+    if read.pages:
+        change_set = await store_read(read, account, ground.run, ground.store)
+    result = _result(account, read, change_set, is_new=is_new)
+    if read.is_complete:
+        result, deferred = await _with_balances(ground, account, read, result)
+        next_at = None if ground.psu is not None else ground.clock() + PLANNED_GAP
+        return AccountSync(result, deferred=deferred, next_at=next_at, rows=read.rows)
+    until = read.wait_until
+    if isinstance(read.failure, RateLimited):
+        until = await ground.access.quota(account.stable_key, Scope.TRANSACTIONS, read.failure)
+    if until is not None:
+        waiting = _deferred(account, until)
+        result = result.model_copy(update={"outcome": AccountOutcome.DEFERRED})
+        return AccountSync(result, deferred=waiting.deferred, next_at=until, rows=read.rows)
+    return await _failed(ground, account, result, read)
+
+
+async def _failed(ground: Ground, account: BankAccount, result: AccountResult, read: AccountRead) -> AccountSync:
+    error = read.failure
+    if isinstance(error, ReauthRequired | CredentialError):
+        raise error
+    if isinstance(error, UnattendedRefused):
+        if await ground.store.set_attended_only(account):
+            event = ReauthRequiredEvent(
+                connection_id=ground.connection.id, reason=UnattendedRefused.code, timestamp=ground.clock()
+            )
+            await ground.run.emit(event)
+        return AccountSync(result.model_copy(update={"outcome": AccountOutcome.ATTENDED_ONLY}), rows=read.rows)
+    return failure(result, error or RuntimeError("a read ended without an outcome"), rows=read.rows)
+
+
+def failure(result: AccountResult, error: Exception, *, rows: int = 0) -> AccountSync:
+    """Return the outcome of an account that failed. Only our own errors are worth quoting."""
+    known = isinstance(error, JobError)
+    update = {
+        "outcome": AccountOutcome.FAILED,
+        "error_code": error.code if isinstance(error, JobError) else "unexpected",
+        "error": str(error) if known else f"an unexpected error ({type(error).__name__})",
+    }
+    return AccountSync(result.model_copy(update=update), error=error, rows=rows)
+
+
+def _result(account: BankAccount, read: AccountRead, change_set: ChangeSet, *, is_new: bool) -> AccountResult:
+    refused = read.window.since if read.window != read.asked else None
+    return AccountResult(
+        account_id=account.id,
+        outcome=AccountOutcome.SYNCED,
+        is_new=is_new,
+        complete=read.is_complete,
+        new_transactions=len(change_set.inserts),
+        updated_transactions=len(change_set.updates),
+        removed_transactions=sum(mark.status is RowStatus.REMOVED for mark in change_set.marks),
+        quarantined=read.quarantined.total(),
+        quarantine_reasons=dict(read.quarantined) or None,
+        window=ReadWindow(since=read.asked.since, until=read.asked.until, refused_before=refused),
+    )
+
+
+async def _with_balances(
+    ground: Ground, account: BankAccount, read: AccountRead, result: AccountResult
+) -> tuple[AccountResult, tuple[DeferredRead, ...]]:
+    """Read the balances and check them against the rows. Whatever goes wrong here costs no transaction."""
+    until = await ground.access.reserve(account.stable_key, Scope.BALANCES)
+    if until is not None:
+        deferred = DeferredRead(account_id=account.id, scope=Scope.BALANCES, until=until)
+        return result.model_copy(update={"balances": AccountOutcome.DEFERRED}), (deferred,)
+    try:
+        balances = await ground.provider.balances(ground.connection, account, ground.psu)
+        ground.run.ensure_owned()
+        await ground.store.put_balances(account, balances)
+    except RunInterrupted:
+        raise
+    except JobError as error:
+        await ground.access.ended(account.stable_key, Scope.BALANCES, success=False)
+        if isinstance(error, RateLimited):
+            await ground.access.quota(account.stable_key, Scope.BALANCES, error)
+        return result.model_copy(update={"balances": AccountOutcome.FAILED, "error_code": error.code}), ()
+    await ground.access.ended(account.stable_key, Scope.BALANCES, success=True)
+    check = check_balances(balances, read.booked, read.window)
+    update = {
+        "balances": AccountOutcome.SYNCED,
+        "balance_check": check.verdict,
+        "balance_difference": check.difference,
+    }
+    return result.model_copy(update=update), ()

@@ -1,0 +1,205 @@
+"""A `BankStore` in memory, for hosts' own tests: the contract of `bankimport.ports`, and nothing of a database."""
+
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime
+
+from bankimport.errors import LeaseLost
+from bankimport.imports.consents import is_syncable
+from bankimport.models import (
+    AccountState,
+    Balance,
+    BankAccount,
+    BankConnection,
+    BankId,
+    Consent,
+    Interval,
+    RowStatus,
+    StoredTransaction,
+    Window,
+)
+from bankimport.ports import ChangeSet
+from bankimport.status import ConnectionStatus
+
+AliasKey = tuple[str, str]
+
+
+@dataclass
+class _Account:
+    account: BankAccount
+    state: AccountState = field(default_factory=AccountState)
+    rows: dict[str, StoredTransaction] = field(default_factory=dict)
+    aliases: dict[AliasKey, str] = field(default_factory=dict)
+    balances: dict[str, Balance] = field(default_factory=dict)
+
+
+class MemoryStore:
+    """A `BankStore` in memory. `before` is awaited with the name of each write, so that a test can come between."""
+
+    def __init__(self, *connections: BankConnection, before: Callable[[str], None] | None = None) -> None:
+        self._connections = {connection.id: connection for connection in connections}
+        self._accounts: dict[tuple[str, str], _Account] = {}
+        self._by_id: dict[str, _Account] = {}
+        self._fences: dict[str, int] = {}
+        self._before = before or (lambda name: None)
+
+    def add(self, connection: BankConnection) -> None:
+        """Add or replace a connection."""
+        self._connections[connection.id] = connection
+
+    def rows(self, account_id: str) -> list[StoredTransaction]:
+        """Return all rows of an account, for assertions."""
+        return sorted(self._by_id[account_id].rows.values(), key=lambda row: (row.transaction.day, row.id))
+
+    def balances(self, account_id: str) -> Mapping[str, Balance]:
+        """Return an account's balances by type."""
+        return self._by_id[account_id].balances
+
+    def delete_by_user(self, account_id: str, row_id: str) -> None:
+        """Mark a row as deleted by its user."""
+        rows = self._by_id[account_id].rows
+        rows[row_id] = replace(rows[row_id], deleted_by_user=True)
+
+    async def syncable_organisations(self, now: datetime) -> AsyncIterator[str]:
+        """See `BankStore`."""
+        for org_id in sorted({c.org_id for c in self._connections.values() if is_syncable(c, now.date())}):
+            yield org_id
+
+    async def connections(self, org_id: str) -> Sequence[BankConnection]:
+        """See `BankStore`."""
+        return sorted((c for c in self._connections.values() if c.org_id == org_id), key=lambda c: c.id)
+
+    async def connection(self, connection_id: str) -> BankConnection | None:
+        """See `BankStore`."""
+        return self._connections.get(connection_id)
+
+    async def consents_ending(self, before: date) -> AsyncIterator[BankConnection]:
+        """See `BankStore`."""
+        for connection in sorted(self._connections.values(), key=lambda c: (c.org_id, c.id)):
+            last_day = connection.consent_valid_until
+            if connection.status is not ConnectionStatus.DISCONNECTED and last_day is not None and last_day < before:
+                yield connection
+
+    async def set_connection_status(
+        self, connection_id: str, from_: Iterable[ConnectionStatus], to: ConnectionStatus, reason: str | None = None
+    ) -> bool:
+        """See `BankStore`."""
+        self._before("set_connection_status")
+        connection = self._connections[connection_id]
+        same = (connection.status, connection.status_reason) == (to, reason)
+        if same or connection.status not in set(from_):
+            return False
+        self._connections[connection_id] = replace(connection, status=to, status_reason=reason)
+        return True
+
+    async def set_consent(self, connection_id: str, consent: Consent) -> None:
+        """See `BankStore`."""
+        connection = self._connections[connection_id]
+        self._connections[connection_id] = replace(connection, consent_valid_until=consent.valid_until)
+
+    async def note_sync(self, connection_id: str, at: datetime, next_at: datetime | None = None) -> None:
+        """See `BankStore`."""
+        self._before("note_sync")
+        connection = self._connections[connection_id]
+        self._connections[connection_id] = replace(connection, last_sync_at=at, next_sync_at=next_at)
+
+    async def upsert_accounts(
+        self, connection: BankConnection, accounts: Sequence[BankAccount], *, fence: int
+    ) -> Sequence[BankAccount]:
+        """See `BankStore`."""
+        self._before("upsert_accounts")
+        self._check(connection.id, fence)
+        result = []
+        for account in accounts:
+            known = self._accounts.get((connection.id, account.stable_key))
+            stored = replace(account, id=f"account-{len(self._accounts) + 1}" if known is None else known.account.id)
+            if known is None:
+                known = self._accounts[connection.id, account.stable_key] = _Account(stored)
+                self._by_id[stored.id] = known
+            known.account = stored
+            result.append(stored)
+        return result
+
+    def _check(self, connection_id: str, fence: int) -> None:
+        if fence < self._fences.get(connection_id, 0):
+            raise LeaseLost("(a later run has written)")
+        self._fences[connection_id] = fence
+
+    async def account_state(self, account: BankAccount) -> AccountState:
+        """See `BankStore`."""
+        return self._by_id[account.id].state
+
+    async def set_attended_only(self, account: BankAccount) -> bool:
+        """See `BankStore`."""
+        known = self._by_id[account.id]
+        was = known.state.attended_only
+        known.state = replace(known.state, attended_only=True)
+        return not was
+
+    async def load_rows(
+        self, account: BankAccount, window: Window, ids: Collection[BankId]
+    ) -> tuple[Sequence[StoredTransaction], int]:
+        """See `BankStore`."""
+        known = self._by_id[account.id]
+        named = {known.aliases.get((i.namespace, i.value)) for i in ids}
+        rows = [row for row in known.rows.values() if row.id in named or _within(row.transaction.day, window)]
+        return rows, known.state.version
+
+    async def apply(
+        self,
+        account: BankAccount,
+        version: int,
+        change_set: ChangeSet,
+        coverage: Sequence[Interval] | None,
+        cursor: str | None,
+        fence: int,
+    ) -> bool:
+        """See `BankStore`."""
+        self._before("apply")
+        known = self._by_id[account.id]
+        connection_id = next(owner for (owner, _), one in self._accounts.items() if one is known)
+        self._check(connection_id, fence)
+        if known.state.version != version:
+            return False
+        for new in change_set.inserts:
+            _put(known, StoredTransaction(new.id, RowStatus(new.transaction.status.value), new.transaction))
+        for update in change_set.updates:
+            kept = known.rows[update.id]
+            ids = {(i.namespace, i.value): i for i in (*kept.transaction.ids, *update.transaction.ids)}
+            transaction = replace(update.transaction, ids=tuple(ids.values()))
+            row = StoredTransaction(update.id, update.status, transaction, update.missing_at_bank, kept.deleted_by_user)
+            _put(known, row)
+        for mark in change_set.marks:
+            known.rows[mark.id] = replace(known.rows[mark.id], status=mark.status, missing_at_bank=mark.missing_at_bank)
+        known.state = replace(
+            known.state,
+            version=version + 1,
+            coverage=known.state.coverage if coverage is None else tuple(coverage),
+            cursor=cursor,
+        )
+        return True
+
+    async def put_balances(self, account: BankAccount, balances: Sequence[Balance]) -> None:
+        """See `BankStore`."""
+        self._before("put_balances")
+        self._by_id[account.id].balances.update({balance.balance_type: balance for balance in balances})
+
+    async def aclose(self) -> None:
+        """See `BankStore`."""
+
+
+def _put(known: _Account, row: StoredTransaction) -> None:
+    """Store a row; an alias that another row had moves to this one, since banks re-issue ids."""
+    known.rows[row.id] = row
+    for bank_id in row.transaction.ids:
+        key = bank_id.namespace, bank_id.value
+        owner = known.aliases.get(key)
+        if owner is not None and owner != row.id:
+            other = known.rows[owner]
+            ids = tuple(i for i in other.transaction.ids if (i.namespace, i.value) != key)
+            known.rows[owner] = replace(other, transaction=replace(other.transaction, ids=ids))
+        known.aliases[key] = row.id
+
+
+def _within(day: date, window: Window) -> bool:
+    return day >= window.since and (window.until is None or day <= window.until)
