@@ -1,23 +1,28 @@
 """A worker whose jobs do what their connection's id says, for tests of the queue alone.
 
 The gate, the runner, the lifecycle and stock arq are the real ones; only what a job does is the laboratory's. Each run
-leaves its marks in the list `lab:runs`: `start <job> <fence>`, then `write …` before each of its writes, then `end …`.
-`arq tests.queue.lab.WorkerSettings` is configured by the environment, like the real one.
+leaves its marks in the list `lab:runs`: `start <job> <fence> <connection> <instant>`, then `write …` for each of its
+writes, then `end …`; `marks` reads them. `arq tests.queue.lab.WorkerSettings` is configured by the environment, like
+the real one; `LAB_GRACE_S` is how long it waits for its jobs after SIGTERM, `LAB_STORE_AWAY` makes its store fail.
 
     sleep-500-x     sleeps for 500 ms, in slices that check the lease before each write
-    block-500-x     blocks the event loop for 500 ms
+    quiet-500-x     waits for a bank for 500 ms, checks nothing meanwhile, and takes 300 ms to let go of it
+    block-500-x     blocks the event loop for 500 ms in its first run, then does nothing
     fail-2-x        fails in its first two runs with a retryable error, then succeeds
     permanent-x     fails for good
     anything else   does nothing
 """
 
 import asyncio
+import os
 import time
+from dataclasses import dataclass
+from typing import Any, cast
 
 from redis.asyncio import Redis
 
 from bankimport.commands import Command, SyncAllOrg, SyncConnection
-from bankimport.errors import BankRejected, Transient
+from bankimport.errors import BankRejected, StoreUnavailable, Transient
 from bankimport.models import JobType, Stage
 from bankimport.queue.adoption import Adoption
 from bankimport.queue.connection import connect
@@ -32,6 +37,28 @@ from bankimport.worker.settings_class import WorkerSettingsBase, settings_class
 
 RUNS = "lab:runs"
 _SLICE = 0.02
+_LETTING_GO = 0.3
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """What a run has left: a word, its job, its fence, its connection, and when it was about to write it (s)."""
+
+    word: str
+    job_id: str
+    fence: int
+    connection_id: str
+    at: float
+
+
+async def marks(redis: Redis) -> list[Mark]:
+    """Return the marks in the order in which they arrived."""
+    rows = [row.decode() if isinstance(row, bytes) else row for row in await redis.lrange(RUNS, 0, -1)]
+    return [_mark(*row.split(" ")) for row in rows]
+
+
+def _mark(word: str, job_id: str, fence: str, connection_id: str, at: str) -> Mark:
+    return Mark(word, job_id, int(fence), connection_id, float(at))
 
 
 class Lab:
@@ -41,18 +68,22 @@ class Lab:
         self._redis = queue.client
 
     async def _mark(self, word: str, run: Run) -> None:
-        await self._redis.rpush(RUNS, f"{word} {run.job_id} {run.fence} {run.claim.data.get('connectionId', '-')}")
+        about = f"{run.job_id} {run.fence} {run.claim.data.get('connectionId', '-')}"
+        await self._redis.rpush(RUNS, f"{word} {about} {time.time():.4f}")
 
     async def sync(self, command: Command, run: Run) -> Outcome:
         """Do what the connection's id says."""
         assert isinstance(command, SyncConnection)
         await self._mark("start", run)
         word, _, rest = command.connection_id.partition("-")
-        number = int(rest.partition("-")[0]) if word in ("sleep", "block", "fail") else 0
+        number = int(rest.partition("-")[0]) if word in ("sleep", "quiet", "block", "fail") else 0
         if word == "sleep":
             await self._sleep(number / 1000, run)
+        elif word == "quiet":
+            await self._wait_for_bank(number / 1000)
         elif word == "block":
-            time.sleep(number / 1000)  # noqa: ASYNC251  # blocking the loop is the point
+            if sum(mark.job_id == run.job_id for mark in await marks(self._redis)) == 1:
+                time.sleep(number / 1000)  # noqa: ASYNC251  # blocking the loop is the point
             run.ensure_owned()
         elif word == "fail" and run.claim.attempts < number:
             raise Transient("the laboratory's bank is away")
@@ -69,6 +100,12 @@ class Lab:
             await asyncio.sleep(_SLICE)
             run.ensure_owned()
             await self._mark("write", run)
+
+    async def _wait_for_bank(self, seconds: float) -> None:
+        try:
+            await asyncio.sleep(seconds)
+        finally:
+            await asyncio.sleep(_LETTING_GO)
 
     async def sync_all(self, command: Command, run: Run) -> Outcome:
         """Fan out to the connections named."""
@@ -90,6 +127,8 @@ def lab_settings_class(settings: Settings) -> type[WorkerSettingsBase]:
     runner = Runner(queue, gate, {JobType.SYNC_CONNECTION: lab.sync, JobType.SYNC_ALL_ORG: lab.sync_all})
 
     async def org_of(connection_id: str) -> str | None:
+        if os.environ.get("LAB_STORE_AWAY"):
+            raise StoreUnavailable
         return "adopted"
 
     async def prepare() -> None:
@@ -100,7 +139,9 @@ def lab_settings_class(settings: Settings) -> type[WorkerSettingsBase]:
 
     adoption = Adoption(queue, org_of)
     lifecycle = Lifecycle(queue, gate, adoption, prepare=prepare, dispose=dispose)
-    return settings_class(settings, gate, runner, lifecycle, [], adoption)
+    made: Any = settings_class(settings, gate, runner, lifecycle, [], adoption)
+    made.job_completion_wait = int(os.environ.get("LAB_GRACE_S", "30"))
+    return cast(type[WorkerSettingsBase], made)
 
 
 def __getattr__(name: str) -> type[WorkerSettingsBase]:

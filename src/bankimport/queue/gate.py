@@ -21,7 +21,7 @@ from arq.connections import ArqRedis
 from arq.jobs import Job
 from redis.asyncio.client import Pipeline
 
-from bankimport.errors import Unavailable
+from bankimport.errors import LeaseLost, Unavailable
 from bankimport.queue.connection import BLOCK, LOST
 from bankimport.queue.keys import ARQ_IN_PROGRESS, ARQ_JOB
 from bankimport.queue.queue import Queue
@@ -120,8 +120,11 @@ class Gate(ArqRedis):
         self._woken.set()
 
     def done(self, run: Run) -> None:
-        """Forget a run that has ended, here or elsewhere."""
-        self.runs.pop(run.job_id, None)
+        """Forget a run that has ended, here or elsewhere; the run that waited for its end may begin."""
+        if run.successor is None:
+            self.runs.pop(run.job_id, None)
+        else:
+            self.runs[run.job_id] = run.successor
         self.wake()
 
     async def listen(self) -> None:
@@ -141,41 +144,34 @@ class Gate(ArqRedis):
                 await asyncio.sleep(_LOOK)
 
     async def _claimed(self) -> list[str]:
-        unbegun = [job_id for job_id, run in self.runs.items() if not run.begun]
-        if unbegun:  # arq had no place for them a moment ago
-            return unbegun
         until = time.monotonic() + _READ
-        while True:
+        while not (unbegun := [job_id for job_id, run in self.runs.items() if not run.begun]):
             now = self._read_at = time.monotonic()
+            if now >= until:
+                break
             if now >= self._look_at:
                 self._woken.clear()
-                claimed = await self._look(now)
-                if claimed:
-                    return claimed
-            wait = min(self._look_at, until) - time.monotonic()
-            if wait > 0:
+                await self._look(now)
+            else:
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._woken.wait(), wait)
-            if time.monotonic() >= until:
-                return []
+                    await asyncio.wait_for(self._woken.wait(), min(self._look_at, until) - now)
+        return unbegun
 
-    async def _look(self, now: float) -> list[str]:
+    async def _look(self, now: float) -> None:
         """Claim what may start now, and note when to look again."""
         free = self.slots - len(self.runs)
         self._look_at = now + _LOOK
         if free <= 0:
             self._roomy.clear()
-            return []
+            return
         self._roomy.set()
         try:
             rows, wait, strangers = await self._claim(free)
         except Unavailable:
             log.warning("queue.unavailable", worker=self.worker_id)
-            return []
-        claims = [Claim.parse(row) for row in rows]
-        for claim in claims:
-            run = Run(claim, self.queue.scripts, self.queue.settings.lease, self.worker_id)
-            self.runs[claim.job_id] = run
+            return
+        for row in rows:
+            self._hold(Run(Claim.parse(row), self.queue.scripts, self.queue.settings.lease, self.worker_id, now))
         if len(self.runs) >= self.slots:
             self._roomy.clear()
         if int(wait) >= 0:
@@ -183,7 +179,13 @@ class Gate(ArqRedis):
         if strangers == b"1" and self.adopt is not None and now >= self._strangers_at:
             self._strangers_at = now + _LOOK
             await self.adopt()
-        return [claim.job_id for claim in claims]
+
+    def _hold(self, run: Run) -> None:
+        """Keep a claimed run; frozen beyond its lease, a worker may claim its own job before its old run has ended."""
+        before = self.runs.setdefault(run.job_id, run)
+        if before is not run:
+            before.successor = run
+            before.interrupt(LeaseLost(run.job_id))
 
     async def _claim(self, free: int) -> tuple[list[list[bytes]], bytes, bytes]:
         settings = self.queue.settings

@@ -58,9 +58,12 @@ def _person(text: bytes) -> PsuContext | None:
 
 
 class Run:
-    """The queue's `JobRun`. `task` is the asyncio task that arq has made for it."""
+    """The queue's `JobRun`. `task` is the asyncio task that arq has made for it.
 
-    def __init__(self, claim: Claim, scripts: Scripts, lease: timedelta, worker_id: str) -> None:
+    The lease counts from `asked_at` (monotonic seconds), when the claim was asked for: its answer may come late.
+    """
+
+    def __init__(self, claim: Claim, scripts: Scripts, lease: timedelta, worker_id: str, asked_at: float) -> None:
         self.claim = claim
         self.job_id = claim.job_id
         self.org_id = claim.org_id
@@ -71,9 +74,11 @@ class Run:
         self.settled = False
         self.interruption: RunInterrupted | None = None
         self.task: asyncio.Task[Any] | None = None
+        #: the next run of the same job on this worker, which waits for the end of this one
+        self.successor: Run | None = None
         self._scripts = scripts
         self._lease = lease.total_seconds()
-        self._owned_until = time.monotonic() + self._lease
+        self._owned_until = asked_at + self._lease
         self._started = time.monotonic()
         self._meter = ProgressMeter()
 

@@ -108,7 +108,7 @@ class Lifecycle:
 
     async def _beat(self) -> None:
         """Tell that this worker lives and renew its leases; stop the runs that are no longer its own."""
-        runs = dict(self._gate.runs)
+        runs = {job_id: run.successor or run for job_id, run in self._gate.runs.items()}
         asked_at = time.monotonic()
         lease = int(self._queue.settings.lease.total_seconds() * 1000)
         pairs = [value for run in runs.values() for value in (run.job_id, run.fence)]

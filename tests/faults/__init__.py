@@ -1,0 +1,1 @@
+"""What goes wrong: killed and frozen workers, servers that go away, links that are cut, tenants that crowd."""
