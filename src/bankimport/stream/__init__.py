@@ -1,0 +1,9 @@
+"""The stream of events, from the reader's side. It is written by the queue's scripts alone."""
+
+from bankimport.stream.chunk import Chunk
+from bankimport.stream.event_stream import EventStream
+from bankimport.stream.follower import Follower, FollowerEnded
+from bankimport.stream.names import matches, matches_any
+from bankimport.stream.position import Position
+
+__all__ = ["Chunk", "EventStream", "Follower", "FollowerEnded", "Position", "matches", "matches_any"]

@@ -1,0 +1,54 @@
+"""Has a reader missed events? A pure decision over what Redis says of the stream of events.
+
+Redis notes no id of what trimming removed (`max-deleted-entry-id` is of XDEL alone, measured on Valkey 9), so it
+follows from the entries counted (Redis 7) and from our numbering without holes over both streams.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from bankimport.stream.position import START, Position
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What is held of the stream of events. `added` is unknown (None) before Redis 7."""
+
+    first: Position | None = None
+    last_given: Position = START
+    length: int = 0
+    added: int | None = None
+
+    @classmethod
+    def of(cls, info: Mapping[str, Any] | None) -> "Bounds":
+        """Return the bounds of an answer of XINFO STREAM; None stands for a stream that is not there."""
+        if info is None:
+            return cls()
+        first = info.get("first-entry")
+        return cls(
+            first=Position.of(first[0]) if first else None,
+            last_given=Position.of(info["last-generated-id"]),
+            length=int(info["length"]),
+            added=int(info["entries-added"]) if "entries-added" in info else None,
+        )
+
+    @property
+    def whole(self) -> bool:
+        """Whether nothing was ever trimmed, as far as is known."""
+        return self.added is not None and self.added == self.length
+
+
+def resume_after_gap(after: Position, bounds: Bounds, end: Position, between: int) -> Position | None:
+    """Return where to go on if an event after `after` is no longer held; None if none is missing.
+
+    `end` is the greatest id ever given in either stream: who has seen more has seen what Redis has lost since.
+    `between` counts the entries of progress that are held between `after` and the first event.
+    """
+    if after > end:
+        return end
+    if bounds.first is None:
+        return bounds.last_given if after < bounds.last_given else None
+    if after >= bounds.first or bounds.whole or bounds.first.seq - after.seq - 1 == between:
+        return None
+    return bounds.first.before()

@@ -1,0 +1,140 @@
+"""One reader of Redis for all followers of a process."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Iterable
+
+import structlog
+
+from bankimport.events import Event
+from bankimport.queue.connection import LOST
+from bankimport.stream.chunk import Chunk
+from bankimport.stream.entries import Entry
+from bankimport.stream.follower import Follower
+from bankimport.stream.position import START, Position
+from bankimport.stream.reader import Batch, StreamReader
+
+_log = structlog.get_logger(__name__)
+
+#: Between two looks there is this much time for each follower: what happens meanwhile goes out together.
+_PAUSE_EACH = 0.00005
+_LONGEST_PAUSE = 0.1
+#: Followers that catch up read Redis themselves; so many at a time.
+_CATCHING_UP = 4
+
+
+class LiveHub:
+    """Reads the streams while there are followers, and hands each event to those who may see it.
+
+    Its position is a promise: everything up to it has been handed on, everything behind it will be.
+    """
+
+    def __init__(self, reader: StreamReader) -> None:
+        self.reader = reader
+        self.position: Position = START
+        self.slots = asyncio.Semaphore(_CATCHING_UP)
+        self._followers: dict[str | None, set[Follower]] = defaultdict(set)
+        self._task: asyncio.Task[None] | None = None
+        self._starting = asyncio.Lock()
+
+    async def subscribe(
+        self, *, org_id: str | None = None, job_id: str | None = None, after: Position | None = None
+    ) -> Follower:
+        """Return a follower of an organisation (None: of all), of one job if one is named.
+
+        It begins behind `after`, or with what happens from now on. Close it in the end.
+
+        Raises:
+            redis.ConnectionError and the others of `LOST`: Redis can't be reached.
+        """
+        async with self._starting:
+            if self._task is None:
+                self.position = await self.reader.end()
+                self._task = asyncio.create_task(self._run())
+            follower = Follower(self, org_id, job_id, after)
+            self._followers[org_id].add(follower)
+            return follower
+
+    def leave(self, follower: Follower) -> None:
+        """Forget a follower."""
+        group = self._followers.get(follower.org_id)
+        if group is not None:
+            group.discard(follower)
+            if not group:
+                del self._followers[follower.org_id]
+
+    def count(self, org_id: str | None) -> int:
+        """Return how many follow an organisation."""
+        return len(self._followers.get(org_id, ()))
+
+    @property
+    def followers(self) -> list[Follower]:
+        """All followers."""
+        return [follower for group in self._followers.values() for follower in group]
+
+    async def aclose(self) -> None:
+        """End every follower and the reading."""
+        for follower in self.followers:
+            follower.end()
+        task, self._task = self._task, None
+        if task is not None:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    async def _run(self) -> None:
+        wait = 0.1
+        while self._followers:
+            try:
+                await self._step()
+                wait = 0.1
+            except Exception as error:  # whatever it is, followers must not wait for ever in silence
+                log = _log.warning if isinstance(error, LOST) else _log.exception
+                log("stream.reading_failed", error=type(error).__name__, retry_in=wait)
+                await asyncio.sleep(wait)
+                wait = min(2.0, 2 * wait)
+        self._task = None
+
+    async def _step(self) -> None:
+        batch = await self.reader.read(self.position, count=1000)
+        if batch.entries or batch.gap:
+            self._dispatch(batch)
+            await asyncio.sleep(min(_LONGEST_PAUSE, _PAUSE_EACH * len(self.followers)))
+        else:
+            await self.reader.wait(self.position)
+
+    def _dispatch(self, batch: Batch) -> None:
+        """Hand a batch on and advance, without a step aside: who subscribes sees either all of it or none."""
+        self.position = batch.upto
+        if batch.gap is not None:
+            _log.warning("stream.gap", after=batch.gap.data["after"])
+            for follower in self.followers:
+                follower.offer(Chunk([batch.gap.model_copy(update={"org_id": follower.org_id or ""})]))
+        for org_id, chunk in _by_organisation(batch.entries, self._followers).items():
+            parts: dict[str, Chunk | None] = {}
+            for follower in tuple(self._followers.get(org_id, ())):
+                job_id = follower.job_id
+                if job_id is None:
+                    follower.offer(chunk)
+                    continue
+                if job_id not in parts:
+                    events = [event for event in chunk.events if event.job_id == job_id]
+                    parts[job_id] = Chunk(events) if events else None
+                part = parts[job_id]
+                if part is not None:
+                    follower.offer(part)
+
+
+def _by_organisation(entries: Iterable[Entry], wanted: Iterable[str | None]) -> dict[str | None, Chunk]:
+    """Return the events of each organisation that is followed, and all of them under None if somebody wants all."""
+    followed = set(wanted)
+    found: dict[str | None, list[Event]] = defaultdict(list)
+    for entry in entries:
+        if None not in followed and entry.org_id not in followed:
+            continue
+        event = entry.event()
+        if event is None:
+            continue
+        for org_id in (None, event.org_id):
+            if org_id in followed:
+                found[org_id].append(event)
+    return {org_id: Chunk(events) for org_id, events in found.items()}

@@ -1,0 +1,8 @@
+"""The aiohttp sub-application: routes, problem details, live events. It knows no worker and no arq."""
+
+from bankimport.web.call import allow_all
+from bankimport.web.idempotency import RedisAnswers
+from bankimport.web.routes import web_app
+from bankimport.web.service import Action, Answer, Answers, Authorize, Service
+
+__all__ = ["Action", "Answer", "Answers", "Authorize", "RedisAnswers", "Service", "allow_all", "web_app"]

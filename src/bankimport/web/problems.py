@@ -1,0 +1,124 @@
+"""Every error as problem details (RFC 9457), made in one middleware; a handler only raises."""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from http import HTTPStatus
+from typing import Any
+
+import structlog
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from bankimport.errors import (
+    BankImportError,
+    Conflict,
+    InvalidRequest,
+    NotFound,
+    StoreUnavailable,
+    TooManyPending,
+    Unavailable,
+)
+from bankimport.queue.connection import LOST
+
+_log = structlog.get_logger(__name__)
+
+#: The codes of what aiohttp itself, or a host's `authorize`, raises.
+_CODES = {400: "bad-request", 401: "unauthorized", 403: "forbidden", 404: "not-found", 405: "method-not-allowed"}
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One problem. `errors` name the fields that are wrong, each with a JSON pointer."""
+
+    status: int
+    code: str
+    detail: str
+    errors: Sequence[Mapping[str, str]] = ()
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    def response(self) -> web.Response:
+        """Render the problem. Its `type` is a name, not an address: nothing is looked up there."""
+        body: dict[str, Any] = {
+            "type": f"urn:bankimport:problem:{self.code}",
+            "title": HTTPStatus(self.status).phrase,
+            "status": self.status,
+            "detail": self.detail,
+            "code": self.code,
+        }
+        if self.errors:
+            body["errors"] = list(self.errors)
+        return web.Response(
+            status=self.status,
+            text=json.dumps(body),
+            content_type="application/problem+json",
+            headers={"Cache-Control": "no-store", **self.headers},
+        )
+
+
+class ProblemRaised(Exception):  # not a failure of ours: the answer itself
+    """Raised by a handler to answer with a problem."""
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(problem.detail)
+        self.problem = problem
+
+
+def refuse(status: int, code: str, detail: str, *, retry_after: timedelta | None = None) -> ProblemRaised:
+    """Return the exception that answers with this problem."""
+    return ProblemRaised(Problem(status, code, detail, headers=_retry_after(retry_after) if retry_after else {}))
+
+
+def _retry_after(wait: timedelta) -> dict[str, str]:
+    return {"Retry-After": str(max(1, math.ceil(wait.total_seconds())))}
+
+
+def problem_of(error: BankImportError) -> Problem:
+    """Return the problem that an error of ours is, seen from outside."""
+    detail = str(error)
+    match error:
+        case NotFound():
+            return Problem(404, error.code, detail)
+        case Conflict():
+            return Problem(409, error.code, detail)
+        case InvalidRequest():
+            fields = [{"pointer": error.pointer, "message": error.message}]
+            return Problem(422, error.code, detail, errors=fields)
+        case TooManyPending():
+            return Problem(429, error.code, detail, headers=_retry_after(error.retry_after))
+        case Unavailable():
+            return Problem(503, error.code, detail, headers=_retry_after(error.retry_after))
+        case StoreUnavailable():
+            return problem_of(Unavailable("the store"))
+    return Problem(500, "internal-error", "an unexpected error happened")
+
+
+@web.middleware
+async def problems(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Answer every error with problem details: ours, aiohttp's own, and those nobody thought of."""
+    try:
+        return await handler(request)
+    except ProblemRaised as raised:
+        return raised.problem.response()
+    except web.HTTPException as raised:
+        if raised.status < 400:
+            raise
+        return _of_http(raised)
+    except LOST:
+        return problem_of(Unavailable("Redis")).response()
+    except BankImportError as error:
+        problem = problem_of(error)
+        if problem.status == 500:
+            _log.exception("web.failed", method=request.method, error_code=error.code)
+        return problem.response()
+    except Exception:
+        _log.exception("web.failed", method=request.method)
+        return problem_of(BankImportError()).response()
+
+
+def _of_http(raised: web.HTTPException) -> web.Response:
+    code = _CODES.get(raised.status, f"http-{raised.status}")
+    kept = {name: value for name, value in raised.headers.items() if name.lower() not in ("content-type", "server")}
+    return Problem(raised.status, code, raised.reason or HTTPStatus(raised.status).phrase, headers=kept).response()

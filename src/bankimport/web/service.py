@@ -1,0 +1,101 @@
+"""What the routes need of the rest: the application's object, and a memory for repeated requests."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Literal, Protocol
+
+from aiohttp import web
+
+from bankimport.models import JobPage, JobStatus, JobType, PsuContext, QueueHealth, QueueStats
+from bankimport.status import JobState
+
+#: What a request wants to do: read = look; sync = sync, retry, cancel; operate = pause, resume, metrics, dashboard.
+Action = Literal["read", "sync", "operate"]
+
+#: Says whether the sender of a request may do something in an organisation (None: the whole queue).
+Authorize = Callable[[web.Request, Action, str | None], Awaitable[bool]]
+
+
+class Service(Protocol):
+    """What the routes call; `bankimport.BankImport` is one. Its docstrings tell the errors."""
+
+    async def schedule_immediate_sync(
+        self,
+        connection_id: str,
+        *,
+        org_id: str | None = None,
+        force_full_sync: bool = False,
+        account_ids: Sequence[str] | None = None,
+        start_date: date | None = None,
+        end_date: date | None = None,
+        triggered_by: str | None = None,
+        psu: PsuContext | None = None,
+    ) -> str:
+        """Ask for the import of one connection now; return the job's id."""
+
+    async def schedule_org_sync(
+        self, org_id: str, *, connection_ids: Sequence[str] | None = None, triggered_by: str | None = None
+    ) -> str:
+        """Ask for the import of an organisation's connections; return the batch's id."""
+
+    async def get_job_status(self, job_id: str, org_id: str | None = None) -> JobStatus | None:
+        """Return a job's record; None if there is none, or it is another organisation's."""
+
+    async def list_jobs(
+        self,
+        org_id: str,
+        *,
+        state: JobState | None = None,
+        connection_id: str | None = None,
+        type: JobType | None = None,  # noqa: A002  # the contract's name
+        cursor: str | None = None,
+        limit: int = 50,
+    ) -> JobPage:
+        """Return a page of an organisation's jobs, newest first."""
+
+    async def cancel_job(self, job_id: str, org_id: str | None = None) -> None:
+        """Cancel a job of the organisation."""
+
+    async def retry_job(self, job_id: str, org_id: str | None = None) -> None:
+        """Try a failed job of the organisation again."""
+
+    async def pause_queue(self, *, until: datetime | None = None, reason: str | None = None) -> None:
+        """Let nothing start."""
+
+    async def resume_queue(self) -> None:
+        """Let jobs start again."""
+
+    async def get_queue_stats(self) -> QueueStats:
+        """Return how many jobs are in each state."""
+
+    async def get_queue_health(self) -> QueueHealth:
+        """Return the queue's health."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What was answered to a POST: its status, its JSON text, and the `Location`, if there was one."""
+
+    status: int
+    text: str
+    location: str | None = None
+
+
+class Answers(Protocol):
+    """Remembers, for 24 hours, what was answered to a POST with an `Idempotency-Key`."""
+
+    async def claim(self, key: str, digest: str) -> Answer | None:
+        """Take `key` for the request with this digest, atomically. None: it is yours, `remember` or `forget` it.
+
+        Raises:
+            KeyReused: the key stands for another request.
+            KeyInUse: the same request is being answered just now.
+            Unavailable: Redis can't be reached.
+        """
+
+    async def remember(self, key: str, digest: str, answer: Answer) -> None:
+        """Keep the answer of the request that has claimed `key`, for 24 hours."""
+
+    async def forget(self, key: str, digest: str) -> None:
+        """Give a claim back: the request had no lasting answer and may be sent again."""
