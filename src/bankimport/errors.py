@@ -304,8 +304,8 @@ class LeaseLost(RunInterrupted):
 
     code = "lease-lost"
 
-    def __init__(self, job_id: str) -> None:
-        super().__init__(f"the lease of job {job_id} was lost")
+    def __init__(self, of: str) -> None:
+        super().__init__(f"the lease of {of} was lost to a later run")
 
 
 class JobCancelled(RunInterrupted):

@@ -1,0 +1,1 @@
+"""The SQL store (extra `sql`): its tables, their migrations, and reading and writing them."""

@@ -1,0 +1,408 @@
+"""The SQL store: connections, accounts and rows on SQLite and PostgreSQL. It decides nothing about transactions."""
+
+import re
+import secrets
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
+from datetime import UTC, date, datetime
+from typing import Any, Literal
+
+from sqlalchemy import Row, Select, and_, delete, insert, or_, select, tuple_, update
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from bankimport.errors import Conflict, InvalidRequest, LeaseLost, NotFound
+from bankimport.models import (
+    ID_PATTERN,
+    AccountState,
+    Balance,
+    BankAccount,
+    BankConnection,
+    BankId,
+    Consent,
+    Interval,
+    StoredTransaction,
+    Window,
+)
+from bankimport.ports import ChangeSet
+from bankimport.status import ConnectionStatus
+from bankimport.stores.sql import migrations
+from bankimport.stores.sql.credentials import Vault
+from bankimport.stores.sql.engine import for_reading, open_engine, transact
+from bankimport.stores.sql.rows import account_of, alias_of, connection_of, coverage_of, coverage_text, stored_of
+from bankimport.stores.sql.schema import accounts, balances, connections, transaction_ids, transactions
+from bankimport.stores.sql.writing import sliced, write_changes
+
+_PAGE = 500
+_IDS_AT_ONCE = 400
+_SYNCABLE = (ConnectionStatus.ACTIVE.value, ConnectionStatus.ERROR.value)
+
+
+class SqlStore:
+    """The `BankStore` of a SQL database.
+
+    Args:
+        url: `sqlite+aiosqlite:///file` or `postgresql+asyncpg://user@host/database`.
+        credentials_key: Fernet key (or several, comma-separated, the newest first) of stored credentials.
+        environment: in production credentials are refused without a key.
+
+    Raises:
+        InvalidSettings: the URL or the key is wrong.
+        MissingExtra: the database's driver is not installed.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        credentials_key: str | None = None,
+        environment: Literal["production", "development"] = "production",
+    ) -> None:
+        self._engine: AsyncEngine = open_engine(url)
+        self._reader = for_reading(self._engine)
+        self._vault = Vault(credentials_key, environment)
+
+    async def check_schema(self) -> None:
+        """Check that the database has the schema of this version.
+
+        Raises:
+            SchemaOutdated: it has an older or a newer one, or none.
+        """
+        await transact(self._reader, migrations.check)
+
+    async def aclose(self) -> None:
+        """Close all connections of the pool."""
+        await self._engine.dispose()
+
+    # Connections -----------------------------------------------------------------------------------------------
+
+    async def add_connection(
+        self,
+        *,
+        org_id: str,
+        bank: str,
+        consent_id: str | None = None,
+        valid_until: date | None = None,
+        credentials: Mapping[str, Any] | None = None,
+        id: str | None = None,  # noqa: A002  # the column's name
+    ) -> str:
+        """Add a connection and return its id.
+
+        Raises:
+            InvalidRequest: an id has other characters than letters, digits and `_ . : -`, or too many.
+            Conflict: the id is taken.
+            InvalidSettings: credentials are given, but no key to encrypt them with.
+        """
+        connection_id = id or f"conn_{secrets.token_urlsafe(9)}"
+        for pointer, value in (("/id", connection_id), ("/orgId", org_id), ("/bank", bank)):
+            if not re.fullmatch(ID_PATTERN, value):
+                raise InvalidRequest(pointer, "must be 1 to 128 letters, digits and _ . : -")
+        row = {
+            "id": connection_id,
+            "org_id": org_id,
+            "bank": bank,
+            "status": ConnectionStatus.ACTIVE.value,
+            "consent_id": consent_id,
+            "consent_valid_until": valid_until,
+            "credentials": self._vault.close(credentials),
+            "created_at": datetime.now(UTC),
+        }
+
+        async def work(connection: AsyncConnection) -> None:
+            taken = await connection.scalar(select(connections.c.id).where(connections.c.id == connection_id))
+            if taken is not None:
+                raise Conflict(f"there is a connection {connection_id} already")
+            await connection.execute(insert(connections), row)
+
+        await transact(self._engine, work)
+        return connection_id
+
+    async def renew_consent(self, connection_id: str, consent_id: str, valid_until: date | None) -> None:
+        """Give a connection its new consent: it is `ACTIVE` again, with the same accounts and rows.
+
+        Raises:
+            NotFound: no such connection.
+        """
+        values = {
+            "consent_id": consent_id,
+            "consent_valid_until": valid_until,
+            "status": ConnectionStatus.ACTIVE.value,
+            "status_reason": None,
+            "next_sync_at": None,
+        }
+        if not await self._update_connection(connection_id, values):
+            raise NotFound("connection")
+
+    async def disconnect(self, connection_id: str) -> None:
+        """Cut a connection: it is never synced again; its rows stay.
+
+        Raises:
+            NotFound: no such connection.
+        """
+        values = {"status": ConnectionStatus.DISCONNECTED.value, "status_reason": None, "credentials": None}
+        if not await self._update_connection(connection_id, values):
+            raise NotFound("connection")
+
+    async def syncable_organisations(self, now: datetime) -> AsyncIterator[str]:
+        """See `BankStore`."""
+        last = ""
+        syncable = or_(
+            connections.c.status.in_(_SYNCABLE),
+            and_(
+                connections.c.status == ConnectionStatus.REQUIRES_REAUTH.value,
+                or_(connections.c.consent_valid_until.is_(None), connections.c.consent_valid_until >= now.date()),
+            ),
+        )
+        while True:
+            query = (
+                select(connections.c.org_id)
+                .where(syncable, connections.c.org_id > last)
+                .distinct()
+                .order_by(connections.c.org_id)
+                .limit(_PAGE)
+            )
+            page = [row.org_id for row in await self._rows(query)]
+            for org_id in page:
+                yield org_id
+            if len(page) < _PAGE:
+                return
+            last = page[-1]
+
+    async def connections(self, org_id: str) -> Sequence[BankConnection]:
+        """See `BankStore`."""
+        rows = await self._rows(select(connections).where(connections.c.org_id == org_id).order_by(connections.c.id))
+        return [connection_of(row, self._vault) for row in rows]
+
+    async def all_connections(self) -> Sequence[BankConnection]:
+        """Return the connections of all organisations, for an operator's list."""
+        rows = await self._rows(select(connections).order_by(connections.c.org_id, connections.c.id))
+        return [connection_of(row, self._vault) for row in rows]
+
+    async def connection(self, connection_id: str) -> BankConnection | None:
+        """See `BankStore`."""
+        rows = await self._rows(select(connections).where(connections.c.id == connection_id))
+        return connection_of(rows[0], self._vault) if rows else None
+
+    async def consents_ending(self, before: date) -> AsyncIterator[BankConnection]:
+        """See `BankStore`."""
+        last = ("", "")
+        position = tuple_(connections.c.org_id, connections.c.id)
+        while True:
+            query = (
+                select(connections)
+                .where(
+                    connections.c.status != ConnectionStatus.DISCONNECTED.value,
+                    connections.c.consent_valid_until < before,
+                    position > last,
+                )
+                .order_by(connections.c.org_id, connections.c.id)
+                .limit(_PAGE)
+            )
+            page = await self._rows(query)
+            for row in page:
+                yield connection_of(row, self._vault)
+            if len(page) < _PAGE:
+                return
+            last = (page[-1].org_id, page[-1].id)
+
+    async def set_connection_status(
+        self, connection_id: str, from_: Iterable[ConnectionStatus], to: ConnectionStatus, reason: str | None = None
+    ) -> bool:
+        """See `BankStore`."""
+        changed = or_(connections.c.status != to.value, connections.c.status_reason.is_distinct_from(reason))
+        condition = and_(connections.c.status.in_([status.value for status in from_]), changed)
+        return await self._update_connection(connection_id, {"status": to.value, "status_reason": reason}, condition)
+
+    async def set_consent(self, connection_id: str, consent: Consent) -> None:
+        """See `BankStore`."""
+        await self._update_connection(connection_id, {"consent_valid_until": consent.valid_until})
+
+    async def note_sync(self, connection_id: str, at: datetime, next_at: datetime | None = None) -> None:
+        """See `BankStore`."""
+        await self._update_connection(connection_id, {"last_sync_at": at, "next_sync_at": next_at})
+
+    async def _update_connection(self, connection_id: str, values: Mapping[str, Any], condition: Any = None) -> bool:
+        query = update(connections).where(connections.c.id == connection_id).values(values)
+        if condition is not None:
+            query = query.where(condition)
+
+        async def work(connection: AsyncConnection) -> bool:
+            return (await connection.execute(query)).rowcount == 1
+
+        return await transact(self._engine, work)
+
+    async def _rows(self, query: Select[Any]) -> list[Row[Any]]:
+        async def work(connection: AsyncConnection) -> list[Row[Any]]:
+            return list(await connection.execute(query))
+
+        return await transact(self._reader, work)
+
+    # Accounts --------------------------------------------------------------------------------------------------
+
+    async def upsert_accounts(
+        self, connection: BankConnection, accounts_: Sequence[BankAccount], *, fence: int
+    ) -> Sequence[BankAccount]:
+        """See `BankStore`."""
+
+        async def work(db: AsyncConnection) -> list[BankAccount]:
+            await _raise_fence(db, connection.id, fence)
+            known = await db.execute(select(accounts).where(accounts.c.connection_id == connection.id))
+            ids = {row.stable_key: row.id for row in known}
+            for account in accounts_:
+                values = {
+                    "provider_id": account.provider_id,
+                    "iban": account.iban,
+                    "currency": account.currency,
+                    "name": account.name,
+                    "kind": account.kind,
+                }
+                if account.stable_key in ids:
+                    where = accounts.c.id == ids[account.stable_key]
+                    await db.execute(update(accounts).where(where).values(values))
+                else:
+                    ids[account.stable_key] = f"acc_{secrets.token_urlsafe(9)}"
+                    keys = {"id": ids[account.stable_key], "stable_key": account.stable_key}
+                    await db.execute(insert(accounts), {**values, **keys, "connection_id": connection.id})
+            stored = await db.execute(select(accounts).where(accounts.c.connection_id == connection.id))
+            by_key = {row.stable_key: account_of(row) for row in stored}
+            return [by_key[account.stable_key] for account in accounts_]
+
+        return await transact(self._engine, work)
+
+    async def accounts(self, connection_id: str) -> Sequence[BankAccount]:
+        """Return the accounts of a connection."""
+        rows = await self._rows(
+            select(accounts).where(accounts.c.connection_id == connection_id).order_by(accounts.c.id)
+        )
+        return [account_of(row) for row in rows]
+
+    async def account_state(self, account: BankAccount) -> AccountState:
+        """See `BankStore`."""
+        rows = await self._rows(select(accounts).where(accounts.c.id == account.id))
+        if not rows:
+            return AccountState()
+        row = rows[0]
+        return AccountState(row.version, coverage_of(row.coverage), row.cursor, row.attended_only)
+
+    async def set_attended_only(self, account: BankAccount) -> bool:
+        """See `BankStore`."""
+        where = and_(accounts.c.id == account.id, accounts.c.attended_only.is_(False))
+
+        async def work(connection: AsyncConnection) -> bool:
+            return (await connection.execute(update(accounts).where(where).values(attended_only=True))).rowcount == 1
+
+        return await transact(self._engine, work)
+
+    async def put_balances(self, account: BankAccount, balances_: Sequence[Balance]) -> None:
+        """See `BankStore`."""
+        rows = {
+            balance.balance_type: {
+                "account_id": account.id,
+                "balance_type": balance.balance_type,
+                "amount": balance.amount,
+                "currency": balance.currency,
+                "reference_date": balance.reference_date,
+                "fetched_at": balance.fetched_at or datetime.now(UTC),
+            }
+            for balance in balances_
+        }
+        same = and_(balances.c.account_id == account.id, balances.c.balance_type.in_(list(rows)))
+
+        async def work(connection: AsyncConnection) -> None:
+            await connection.execute(delete(balances).where(same))
+            await connection.execute(insert(balances), list(rows.values()))
+
+        if rows:
+            await transact(self._engine, work)
+
+    # Rows ------------------------------------------------------------------------------------------------------
+
+    async def load_rows(
+        self, account: BankAccount, window: Window, ids: Collection[BankId]
+    ) -> tuple[Sequence[StoredTransaction], int]:
+        """See `BankStore`."""
+        in_window = [transactions.c.account_id == account.id, transactions.c.day >= window.since]
+        if window.until is not None:
+            in_window.append(transactions.c.day <= window.until)
+
+        async def work(connection: AsyncConnection) -> tuple[list[StoredTransaction], int]:
+            version = await connection.scalar(select(accounts.c.version).where(accounts.c.id == account.id))
+            found = {row.id: row for row in await connection.execute(select(transactions).where(*in_window))}
+            aliases: dict[str, list[BankId]] = {row_id: [] for row_id in found}
+            joined = (
+                select(transaction_ids)
+                .join(transactions, transactions.c.id == transaction_ids.c.transaction_id)
+                .where(*in_window)
+            )
+            for row in await connection.execute(joined):
+                aliases[row.transaction_id].append(alias_of(row))
+            known = {(alias.namespace, alias.value) for each in aliases.values() for alias in each}
+            missing = [(one.namespace, one.value) for one in ids if (one.namespace, one.value) not in known]
+            await _load_named(connection, account.id, missing, found, aliases)
+            return [stored_of(row, aliases) for row in found.values()], int(version or 0)
+
+        return await transact(self._reader, work)
+
+    async def apply(
+        self,
+        account: BankAccount,
+        version: int,
+        change_set: ChangeSet,
+        coverage: Sequence[Interval] | None,
+        cursor: str | None,
+        fence: int,
+    ) -> bool:
+        """See `BankStore`."""
+        now = datetime.now(UTC)
+        values: dict[str, Any] = {"version": version + 1, "cursor": cursor}
+        if coverage is not None:
+            values["coverage"] = coverage_text(coverage)
+
+        async def work(connection: AsyncConnection) -> bool:
+            owner = select(accounts.c.connection_id).where(accounts.c.id == account.id)
+            await _raise_fence(connection, await connection.scalar(owner) or "", fence)
+            same = and_(accounts.c.id == account.id, accounts.c.version == version)
+            if (await connection.execute(update(accounts).where(same).values(values))).rowcount != 1:
+                return False
+            await write_changes(connection, account.id, change_set, now)
+            return True
+
+        return await transact(self._engine, work)
+
+    async def delete_transaction(self, transaction_id: str) -> bool:
+        """Hide a row for its user: what a user deleted stays deleted, whatever the bank says. Return whether it was."""
+        query = update(transactions).where(transactions.c.id == transaction_id).values(deleted_by_user=True)
+
+        async def work(connection: AsyncConnection) -> bool:
+            return (await connection.execute(query)).rowcount == 1
+
+        return await transact(self._engine, work)
+
+
+async def _raise_fence(connection: AsyncConnection, connection_id: str, fence: int) -> None:
+    """Lock the connection's row for this run, and refuse it if a later run has been here."""
+    allowed = and_(connections.c.id == connection_id, connections.c.fence <= fence)
+    if (await connection.execute(update(connections).where(allowed).values(fence=fence))).rowcount != 1:
+        raise LeaseLost(connection_id)
+
+
+async def _load_named(
+    connection: AsyncConnection,
+    account_id: str,
+    names: Sequence[tuple[str, str]],
+    found: dict[str, Row[Any]],
+    aliases: dict[str, list[BankId]],
+) -> None:
+    """Add the rows that these ids name, wherever they are, each with all its aliases."""
+    for part in sliced(names, _IDS_AT_ONCE):
+        named = select(transaction_ids.c.transaction_id).where(
+            transaction_ids.c.account_id == account_id,
+            tuple_(transaction_ids.c.namespace, transaction_ids.c.value).in_(part),
+        )
+        rows = await connection.execute(select(transactions).where(transactions.c.id.in_(named)))
+        new = {row.id: row for row in rows if row.id not in found}
+        found.update(new)
+        aliases.update({row_id: [] for row_id in new})
+        for ids in sliced(new, _IDS_AT_ONCE):
+            for row in await connection.execute(
+                select(transaction_ids).where(transaction_ids.c.transaction_id.in_(ids))
+            ):
+                aliases[row.transaction_id].append(alias_of(row))
