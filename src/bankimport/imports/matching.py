@@ -116,6 +116,8 @@ def _claim_unchanged(
 
 def claim_rest(left: Claims, reading: Reading) -> Claims:
     """Claim by all weaker evidence what `claim_exact` left over; the answer doesn't depend on any order."""
+    if not left.stored and not left.by_content:  # a first import: nobody is there to be claimed
+        return Claims(incoming=left.incoming)
     claims = Claims()
     incoming = sorted(left.incoming, key=_order)
     stored = sorted(left.stored, key=lambda row: row.id)

@@ -36,6 +36,11 @@ class Access:
         reads, failures = await self.ledger.reads(key, now), await self.ledger.failures(key)
         return budget.planned(reads, failures=failures, limit=limit, now=now)
 
+    def next_planned(self) -> datetime | None:
+        """Return when the schedule has a reason to come again after a read just now; None for its next tick."""
+        counted = self.psu is None and self.capabilities.unattended_limit is not None
+        return self.clock() + budget.PLANNED_GAP if counted else None
+
     async def reserve(self, stable_key: str, scope: Scope) -> datetime | None:
         """Count a read that is about to be made; None if it is allowed, else when it will be."""
         if not self._counts(scope):

@@ -7,7 +7,6 @@ from bankimport.commands import SyncConnection
 from bankimport.errors import CredentialError, JobError, RateLimited, ReauthRequired, RunInterrupted, UnattendedRefused
 from bankimport.events import ReauthRequiredEvent
 from bankimport.imports import check_balances, plan_window
-from bankimport.imports.budget import PLANNED_GAP
 from bankimport.jobs.access import Access
 from bankimport.jobs.read_account import AccountRead, AccountReader
 from bankimport.jobs.results import AccountOutcome, AccountResult, DeferredRead, ReadWindow
@@ -96,8 +95,7 @@ async def _settle(ground: Ground, account: BankAccount, state: AccountState, rea
     result = _result(account, read, change_set, is_new=is_new)
     if read.is_complete:
         result, deferred = await _with_balances(ground, account, read, result)
-        next_at = None if ground.psu is not None else ground.clock() + PLANNED_GAP
-        return AccountSync(result, deferred=deferred, next_at=next_at, rows=read.rows)
+        return AccountSync(result, deferred=deferred, next_at=ground.access.next_planned(), rows=read.rows)
     until = read.wait_until
     if isinstance(read.failure, RateLimited):
         until = await ground.access.quota(account.stable_key, Scope.TRANSACTIONS, read.failure)

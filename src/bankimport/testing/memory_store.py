@@ -41,7 +41,7 @@ class MemoryStore:
         self._accounts: dict[tuple[str, str], _Account] = {}
         self._by_id: dict[str, _Account] = {}
         self._fences: dict[str, int] = {}
-        self._before = before or (lambda name: None)
+        self.before = before or (lambda name: None)
 
     def add(self, connection: BankConnection) -> None:
         """Add or replace a connection."""
@@ -84,7 +84,7 @@ class MemoryStore:
         self, connection_id: str, from_: Iterable[ConnectionStatus], to: ConnectionStatus, reason: str | None = None
     ) -> bool:
         """See `BankStore`."""
-        self._before("set_connection_status")
+        self.before("set_connection_status")
         connection = self._connections[connection_id]
         same = (connection.status, connection.status_reason) == (to, reason)
         if same or connection.status not in set(from_):
@@ -99,7 +99,7 @@ class MemoryStore:
 
     async def note_sync(self, connection_id: str, at: datetime, next_at: datetime | None = None) -> None:
         """See `BankStore`."""
-        self._before("note_sync")
+        self.before("note_sync")
         connection = self._connections[connection_id]
         self._connections[connection_id] = replace(connection, last_sync_at=at, next_sync_at=next_at)
 
@@ -107,7 +107,7 @@ class MemoryStore:
         self, connection: BankConnection, accounts: Sequence[BankAccount], *, fence: int
     ) -> Sequence[BankAccount]:
         """See `BankStore`."""
-        self._before("upsert_accounts")
+        self.before("upsert_accounts")
         self._check(connection.id, fence)
         result = []
         for account in accounts:
@@ -155,7 +155,7 @@ class MemoryStore:
         fence: int,
     ) -> bool:
         """See `BankStore`."""
-        self._before("apply")
+        self.before("apply")
         known = self._by_id[account.id]
         connection_id = next(owner for (owner, _), one in self._accounts.items() if one is known)
         self._check(connection_id, fence)
@@ -181,7 +181,7 @@ class MemoryStore:
 
     async def put_balances(self, account: BankAccount, balances: Sequence[Balance]) -> None:
         """See `BankStore`."""
-        self._before("put_balances")
+        self.before("put_balances")
         self._by_id[account.id].balances.update({balance.balance_type: balance for balance in balances})
 
     async def aclose(self) -> None:

@@ -1,0 +1,139 @@
+"""One connection in a small world: a scripted bank, a real store, a clock that stands still, and a ledger."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from bankimport.commands import SyncConnection
+from bankimport.events import EventData
+from bankimport.jobs import SyncResult, sync_connection
+from bankimport.models import (
+    BankAccount,
+    BankConnection,
+    BankId,
+    Page,
+    ReportedTransaction,
+    RowStatus,
+    StoredTransaction,
+    TransactionStatus,
+    Window,
+)
+from bankimport.ports import BankStore
+from bankimport.status import ConnectionStatus
+from bankimport.testing import ManualClock
+from bankimport.testing.fakes import FakeBank, FakeRun, MemoryLedger
+
+TODAY = date(2026, 3, 10)
+GIRO = BankAccount("giro-1", "DE02120300000000202051", "EUR", iban="DE02120300000000202051")
+CARD = BankAccount("card-1", "DE02500105170137075030", "EUR", iban="DE02500105170137075030")
+CONNECTION = BankConnection("connection-1", "org-1", "bank")
+
+
+def reported(
+    amount: str,
+    day: date | str = TODAY,
+    *,
+    ref: str | None = None,
+    text: str | None = "Café Sol",
+    status: TransactionStatus = TransactionStatus.BOOKED,
+    **more: Any,
+) -> ReportedTransaction:
+    """One entry as a bank reports it."""
+    ids = () if ref is None else (BankId("transactionId", ref),)
+    fields = {"booking_date": str(day)} if status is TransactionStatus.BOOKED else {"value_date": str(day)}
+    return ReportedTransaction(status, amount, "EUR", ids=ids, remittance=text, **{**fields, **more})
+
+
+def pending(amount: str, day: date | str = TODAY, **more: Any) -> ReportedTransaction:
+    """A pending entry as a bank reports it."""
+    return reported(amount, day, status=TransactionStatus.PENDING, **more)
+
+
+def cancelled(amount: str, day: date | str = TODAY, **more: Any) -> ReportedTransaction:
+    """The end of a pending entry as a bank reports it."""
+    return reported(amount, day, status=TransactionStatus.CANCELLED, **more)
+
+
+class World:
+    """Everything one connection needs. `sync` runs the job as a new run would."""
+
+    def __init__(self, store: BankStore) -> None:
+        self.store = store
+        self.bank = FakeBank()
+        self.bank.accounts_answer = [GIRO]
+        self.clock = ManualClock(datetime.combine(TODAY, datetime.min.time(), UTC) + timedelta(hours=8))
+        self.ledger = MemoryLedger()
+        self.runs = 0
+        self.events: list[EventData] = []
+        self.last_run = FakeRun()
+
+    @property
+    def today(self) -> date:
+        return self.clock().date()
+
+    def shows(self, *rows: ReportedTransaction, account: BankAccount = GIRO) -> None:
+        """From now on the bank answers these rows, in one page."""
+        self.bank.show(account, *rows)
+
+    def pages(self, *answers: Any, account: BankAccount = GIRO) -> None:
+        """From now on the bank answers these pages; an exception is raised at its place."""
+        last = len(answers) - 1
+        self.bank.pages[account.provider_id] = [
+            Page(tuple(a), None if n == last else f"cursor-{n}") if isinstance(a, list) else a
+            for n, a in enumerate(answers)
+        ]
+
+    async def sync(self, run: FakeRun | None = None, **options: Any) -> SyncResult:
+        """Run the job once, as a worker would."""
+        self.runs += 1
+        run = self.last_run = run or FakeRun()
+        run.fence = self.runs
+        try:
+            return await sync_connection(
+                SyncConnection(connection_id=CONNECTION.id, org_id=CONNECTION.org_id, **options),
+                run,
+                banks={"bank": self.bank},
+                store=self.store,
+                ledger=self.ledger,
+                clock=self.clock,
+            )
+        finally:
+            self.events.extend(run.events)
+
+    async def tomorrow(self, days: int = 1, **options: Any) -> SyncResult:
+        """Let days pass, and sync."""
+        self.clock.advance(timedelta(days=days))
+        return await self.sync(**options)
+
+    async def stored(self, account: BankAccount = GIRO) -> Sequence[BankAccount]:
+        return await self.store.upsert_accounts(CONNECTION, [account], fence=self.runs)
+
+    async def rows(self, account: BankAccount = GIRO) -> list[StoredTransaction]:
+        """All rows of an account, by day."""
+        (stored,) = await self.stored(account)
+        rows, _ = await self.store.load_rows(stored, Window(date(1970, 1, 1)), ())
+        return sorted(rows, key=lambda row: (row.transaction.day, row.transaction.amount, row.id))
+
+    async def living(self, account: BankAccount = GIRO) -> list[tuple[str, str, Decimal]]:
+        """Status, day and amount of every row that was not removed."""
+        return [
+            (row.status.value, str(row.transaction.day), row.transaction.amount)
+            for row in await self.rows(account)
+            if row.status is not RowStatus.REMOVED
+        ]
+
+    async def status(self) -> tuple[ConnectionStatus, str | None]:
+        connection = await self.store.connection(CONNECTION.id)
+        assert connection is not None
+        return connection.status, connection.status_reason
+
+
+def days_ago(days: int) -> date:
+    return TODAY - timedelta(days=days)
+
+
+def renewed(account: BankAccount) -> BankAccount:
+    """The account as a new consent shows it: another resource id, the same account."""
+    return replace(account, provider_id=account.provider_id + "-renewed")
