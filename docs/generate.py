@@ -24,7 +24,15 @@ UNITS = {
     "_HOURS": ("hours", timedelta(hours=1)),
     "_DAYS": ("days", timedelta(days=1)),
 }
-COMMANDS = ("", "db upgrade", "connections add", "connections list", "sandbox")
+COMMANDS = (
+    "",
+    "db upgrade",
+    "connections add",
+    "connections list",
+    "connections renew",
+    "connections disconnect",
+    "sandbox",
+)
 
 
 def _unit(variable: str) -> tuple[str, timedelta]:

@@ -1,0 +1,1 @@
+"""`bankimport sandbox`: a bank to develop against."""

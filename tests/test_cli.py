@@ -1,0 +1,105 @@
+"""The command line: its words, its exit codes, its sentences."""
+
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+
+from bankimport.cli import main
+from tests.processes import clean_environment
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a command printed, and how it ended."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+Run = Callable[..., Answer]
+
+ADD = ("connections", "add", "--org", "acme", "--bank", "sandbox", "--consent-id", "c-1", "--valid-until", "2099-12-31")
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Run `bankimport` in this process, with an SQLite file of the test's own."""
+
+    def run(*arguments: str, **variables: str) -> Answer:
+        own = {"BANK_SYNC_DATABASE_URL": f"sqlite+aiosqlite:///{tmp_path}/bank.db", "COLUMNS": "200", **variables}
+        monkeypatch.setattr(sys, "argv", ["bankimport", *arguments])
+        with monkeypatch.context() as environment:
+            for name, value in own.items():
+                environment.setenv(name, value)
+            try:
+                code = main()
+            except SystemExit as end:
+                code = end.code if isinstance(end.code, int) else 0
+        printed = capsys.readouterr()
+        return Answer(code, printed.out, printed.err)
+
+    return run
+
+
+def test_it_is_a_command() -> None:
+    """The installed command prints the installed version."""
+    command = [str(Path(sys.executable).parent / "bankimport"), "--version"]
+    answer = subprocess.run(command, env=clean_environment(), capture_output=True, text=True, timeout=60, check=True)
+    assert answer.stdout.strip() == version("bankimport")
+
+
+def test_a_connection_is_added_listed_renewed_and_cut(run: Run, tmp_path: Path) -> None:
+    """The words for connections do to the database what they say."""
+    assert run("db", "upgrade").returncode == 0
+    assert run(*ADD, "--id", "giro").stdout == "giro\n"
+    listed = run("connections", "list", "--org", "acme").stdout
+    assert all(word in listed for word in ("giro", "acme", "sandbox", "ACTIVE", "2099-12-31"))
+    assert "giro" not in run("connections", "list", "--org", "globex").stdout
+    assert run("connections", "renew", "giro", "--consent-id", "c-2", "--valid-until", "2100-01-01").returncode == 0
+    assert run("connections", "disconnect", "giro").returncode == 0
+    with closing(sqlite3.connect(tmp_path / "bank.db")) as database:
+        rows = database.execute("SELECT id, org_id, consent_id, consent_valid_until, status FROM bank_connections")
+        assert rows.fetchall() == [("giro", "acme", "c-2", "2100-01-01", "DISCONNECTED")]
+
+
+def test_upgrading_twice_changes_nothing(run: Run) -> None:
+    """`bankimport db upgrade` can be part of every deployment."""
+    assert run("db", "upgrade").stdout == run("db", "upgrade").stdout != ""
+
+
+def test_an_old_schema_is_said_to_be_one(run: Run) -> None:
+    """Without the tables it fails with the command that makes them."""
+    answer = run(*ADD)
+    assert answer.returncode == 1
+    assert "run `bankimport db upgrade`" in answer.stderr
+
+
+def test_an_id_that_is_taken_is_refused(run: Run) -> None:
+    """A second connection with the same id fails with 1 and a sentence."""
+    run("db", "upgrade")
+    assert run(*ADD, "--id", "giro").returncode == 0
+    answer = run(*ADD, "--id", "giro")
+    assert (answer.returncode, answer.stderr) == (1, "bankimport: there is a connection giro already\n")
+
+
+def test_a_bank_that_is_not_configured_is_refused(run: Run) -> None:
+    """With BANK_SYNC_BANKS set, a connection names one of them."""
+    answer = run(*ADD, BANK_SYNC_BANKS='{"other": {"type": "berlin-group", "base_url": "http://127.0.0.1:1"}}')
+    assert answer.returncode == 2
+    assert "BANK_SYNC_BANKS: other" in answer.stderr
+
+
+def test_a_wrong_setting_is_named_and_never_shown(run: Run) -> None:
+    """A wrong variable ends the command with 2 and its name, without its value."""
+    answer = run("db", "upgrade", REDIS_PORT="s3cret")
+    assert answer.returncode == 2
+    assert "REDIS_PORT" in answer.stderr
+    assert "s3cret" not in answer.stderr
