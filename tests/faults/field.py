@@ -159,7 +159,7 @@ class Server:
 
     processes: Processes
     directory: Path
-    options: tuple[str, ...] = ("--appendonly", "yes", "--appendfsync", "always")
+    options: tuple[str, ...] = ("--appendonly", "yes", "--appendfsync", "always", "--repl-diskless-sync-delay", "0")
 
     def __post_init__(self) -> None:
         self._valkey: Valkey = self._start(None)
@@ -184,6 +184,10 @@ class Server:
     def stop(self) -> None:
         """End it as an operator does."""
         self._valkey.running.stop()
+
+    def second(self) -> int:
+        """Start an empty server beside it, for a failover, and return its port."""
+        return start_valkey(self.processes, "--dir", str(self.directory), databases=1).port
 
     def start(self) -> None:
         """Start it again where it was."""

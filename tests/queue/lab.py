@@ -7,6 +7,7 @@ the real one; `LAB_GRACE_S` is how long it waits for its jobs after SIGTERM, `LA
 
     sleep-500-x     sleeps for 500 ms, in slices that check the lease before each write
     quiet-500-x     waits for a bank for 500 ms, checks nothing meanwhile, and takes 300 ms to let go of it
+    mute-500-x      sleeps for 500 ms and leaves no mark of its end
     block-500-x     blocks the event loop for 500 ms in its first run, then does nothing
     fail-2-x        fails in its first two runs with a retryable error, then succeeds
     permanent-x     fails for good
@@ -76,11 +77,13 @@ class Lab:
         assert isinstance(command, SyncConnection)
         await self._mark("start", run)
         word, _, rest = command.connection_id.partition("-")
-        number = int(rest.partition("-")[0]) if word in ("sleep", "quiet", "block", "fail") else 0
+        number = int(rest.partition("-")[0]) if word in ("sleep", "quiet", "mute", "block", "fail") else 0
         if word == "sleep":
             await self._sleep(number / 1000, run)
         elif word == "quiet":
             await self._wait_for_bank(number / 1000)
+        elif word == "mute":
+            await asyncio.sleep(number / 1000)
         elif word == "block":
             if sum(mark.job_id == run.job_id for mark in await marks(self._redis)) == 1:
                 time.sleep(number / 1000)  # noqa: ASYNC251  # blocking the loop is the point
@@ -90,7 +93,8 @@ class Lab:
         elif word == "permanent":
             raise BankRejected(418)
         run.ensure_owned()
-        await self._mark("end", run)
+        if word != "mute":
+            await self._mark("end", run)
         return Outcome(result={"connectionId": command.connection_id}, counts={"accountsSynced": 1})
 
     async def _sleep(self, seconds: float, run: Run) -> None:

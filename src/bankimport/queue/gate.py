@@ -20,6 +20,7 @@ import structlog
 from arq.connections import ArqRedis
 from arq.jobs import Job
 from redis.asyncio.client import Pipeline
+from redis.exceptions import RedisError
 
 from bankimport.errors import LeaseLost, Unavailable
 from bankimport.queue.connection import BLOCK, LOST
@@ -140,7 +141,7 @@ class Gate(ArqRedis):
                 else:  # it became full, or arq reads no more because it stops: another worker's turn
                     self._roomy.clear()
                     await self.execute_command("LPUSH", self.queue.keys.wake, "1")  # type: ignore[no-untyped-call]  # redis-py
-            except LOST:
+            except (RedisError, OSError):  # lost, or refused: blocked clients of a demoted primary are told UNBLOCKED
                 await asyncio.sleep(_LOOK)
 
     async def _claimed(self) -> list[str]:

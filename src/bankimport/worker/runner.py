@@ -5,8 +5,10 @@ exception is caught here, classified, and written with its consequence before ar
 """
 
 import asyncio
+import contextlib
 import json
 import random
+import time
 import traceback
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
@@ -29,8 +31,12 @@ log = structlog.get_logger(__name__)
 #: arq's own limits are backstops only: ours bite first (arq.md 3).
 _MAX_TRIES = 1_000_000
 _BACKSTOP = 60.0
-#: How often the end of a run is written anew while Redis is away; each attempt waits for some seconds itself.
-_WRITES = 6
+#: How long the end of a run is written anew while Redis is away, and the pause between: a replica or a full server
+#: refuses at once.
+_PATIENCE = 60.0
+_PAUSE = 1.0
+#: How long a stopping worker tries to give a job back; without Redis its lease lapses all the same (arq.md 25).
+_LAST_WORD = 3.0
 _OURS = frozenset(kind.value for kind in JobType)
 
 
@@ -90,6 +96,7 @@ class Runner:
         run = self._gate.runs[ctx["job_id"]]
         run.start(asyncio.current_task())
         try:
+            run.ensure_owned()  # its claim was answered late, or it waited for the end of an older run
             outcome = await work(run)
         except asyncio.CancelledError:
             if run.interruption is None:
@@ -127,7 +134,7 @@ class Runner:
             answer = await self._write(run, "complete_job", run.job_id, run.fence, result, counts, *events)
         if answer == b"lost":
             log.warning("job.lease_lost", job_id=run.job_id, worker=run.worker_id)
-        elif outcome.follow_ups:
+        elif answer is not None and outcome.follow_ups:
             await self._queue.enqueue_many(outcome.follow_ups)
 
     async def _failed(self, run: Run, error: Exception) -> None:
@@ -158,8 +165,10 @@ class Runner:
             log.warning("job.lease_lost", job_id=run.job_id, worker=run.worker_id)
 
     async def _give_back(self, run: Run) -> None:
-        await asyncio.shield(self._write(run, "give_back_jobs", run.job_id, run.fence))
-        log.info("job.given_back", job_id=run.job_id)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_LAST_WORD):
+                await self._write(run, "give_back_jobs", run.job_id, run.fence)
+                log.info("job.given_back", job_id=run.job_id)
 
     async def settle_unrun(self, run: Run) -> None:
         """End a job that arq gave up before our code ran: its payload or its function is unknown (arq.md 5)."""
@@ -169,14 +178,17 @@ class Runner:
     async def _write(self, run: Run, script: str, *args: str | int) -> bytes | None:
         """Write the end of a run, though Redis may be away for a while; if for too long, its lease lapses."""
         run.settled = True
-        for attempt in range(_WRITES):
+        until = time.monotonic() + _PATIENCE
+        while True:
             try:
                 answer: bytes = await self._queue.scripts.run(script, *args)
             except Unavailable:
-                log.warning("job.end_not_written", job_id=run.job_id, attempt=attempt + 1)
+                log.warning("job.end_not_written", job_id=run.job_id)
             else:
                 return answer
-        return None
+            if time.monotonic() > until:
+                return None
+            await asyncio.sleep(_PAUSE)
 
 
 def _child(command: Command) -> dict[str, str]:
