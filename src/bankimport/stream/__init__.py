@@ -5,5 +5,6 @@ from bankimport.stream.event_stream import EventStream
 from bankimport.stream.follower import Follower, FollowerEnded
 from bankimport.stream.names import matches, matches_any
 from bankimport.stream.position import Position
+from bankimport.stream.stopping import stop
 
-__all__ = ["Chunk", "EventStream", "Follower", "FollowerEnded", "Position", "matches", "matches_any"]
+__all__ = ["Chunk", "EventStream", "Follower", "FollowerEnded", "Position", "matches", "matches_any", "stop"]

@@ -1,7 +1,6 @@
 """A consumer of a group: at least once, acknowledged, taking over what a dead consumer held."""
 
 import asyncio
-import contextlib
 from collections.abc import AsyncIterator, Sequence
 from datetime import timedelta
 from typing import Any
@@ -17,6 +16,7 @@ from bankimport.stream.entries import entry_of, gap_event
 from bankimport.stream.gaps import Bounds
 from bankimport.stream.names import matches_any
 from bankimport.stream.position import Position
+from bankimport.stream.stopping import stop
 
 _log = structlog.get_logger(__name__)
 
@@ -64,9 +64,7 @@ class Consumer:
                     yield event
                 await self._acknowledge(stream, entry_id)
         finally:
-            beat.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await beat
+            await stop(beat)
 
     async def _all(self) -> AsyncIterator[tuple[str, str, Event | None]]:
         """Yield what this consumer held when it ended, then new entries, and now and then those of the dead."""

@@ -13,6 +13,7 @@ from bankimport.stream.entries import Entry
 from bankimport.stream.follower import Follower
 from bankimport.stream.position import START, Position
 from bankimport.stream.reader import Batch, StreamReader
+from bankimport.stream.stopping import stop
 
 _log = structlog.get_logger(__name__)
 
@@ -78,8 +79,7 @@ class LiveHub:
             follower.end()
         task, self._task = self._task, None
         if task is not None:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+            await stop(task)
 
     async def _run(self) -> None:
         wait = 0.1

@@ -1,15 +1,15 @@
 """`GET …/events`: a WebSocket on Upgrade, Server-Sent Events otherwise, from one line of events."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Coroutine
 from datetime import timedelta
-from typing import Protocol
+from typing import Any, Protocol
 
 import structlog
 from aiohttp import web
 
 from bankimport.errors import NotFound, Unavailable
-from bankimport.stream import Chunk, EventStream, Follower, FollowerEnded
+from bankimport.stream import Chunk, EventStream, Follower, FollowerEnded, stop
 from bankimport.web.bodies import query_id
 from bankimport.web.call import STATE, Call, ensure_allowed
 from bankimport.web.frames import server_sent, web_socket
@@ -174,7 +174,7 @@ async def _web_socket(call: Call, follower: Follower) -> web.StreamResponse:
         heartbeat=limits.heartbeat.total_seconds(), compress=False, max_msg_size=_MOST_SENT, timeout=2.0
     )
     await socket.prepare(call.request)
-    await _beside(_pump(call, follower, _WebSocketLine(socket, call.request)), lambda: _listen(socket))
+    await _beside(_pump(call, follower, _WebSocketLine(socket, call.request)), _listen(socket))
     return socket
 
 
@@ -184,13 +184,11 @@ async def _listen(socket: web.WebSocketResponse) -> None:
         pass
 
 
-async def _beside(pump: Awaitable[None], listen: Callable[[], Awaitable[None]]) -> None:
+async def _beside(pump: Coroutine[Any, Any, None], listen: Coroutine[Any, Any, None]) -> None:
     """Listen while the pump runs; the end of one is the end of the other."""
-    pumping = asyncio.ensure_future(pump)
-    listening = asyncio.ensure_future(listen())
+    tasks = {asyncio.create_task(pump), asyncio.create_task(listen)}
     try:
-        await asyncio.wait({pumping, listening}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     finally:
-        for task in (pumping, listening):
-            task.cancel()
-        await asyncio.gather(pumping, listening, return_exceptions=True)
+        for task in tasks:
+            await stop(task)
