@@ -1,0 +1,7 @@
+"""Bank APIs: `BerlinGroup`, and the way from settings to providers."""
+
+from bankimport.providers.berlin_group import BerlinGroup
+from bankimport.providers.http import Limits
+from bankimport.providers.registry import providers_from_settings
+
+__all__ = ["BerlinGroup", "Limits", "providers_from_settings"]

@@ -1,0 +1,170 @@
+"""Banks that speak Berlin Group NextGenPSD2 1.3, directly or through a gateway."""
+
+import ssl
+import uuid
+from collections.abc import AsyncIterator, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Literal
+
+from yarl import URL
+
+from bankimport.errors import InvalidSettings, MalformedData, ReauthRequired
+from bankimport.models import (
+    Balance,
+    BankAccount,
+    BankConnection,
+    Capabilities,
+    Consent,
+    IdQuality,
+    Page,
+    PsuContext,
+    Scope,
+    Window,
+)
+from bankimport.providers.berlin_group_errors import error_of
+from bankimport.providers.berlin_group_reading import accounts_of, balances_of, consent_of, transactions_of
+from bankimport.providers.http import BoundedClient, Limits
+
+
+class BerlinGroup:
+    """A `BankProvider` for one bank's or gateway's NextGenPSD2 interface.
+
+    Args:
+        base_url: where `/v1/…` begins, `https://` (plain `http://` for the sandbox on this machine).
+        name: how the bank is called in our logs and the access ledger.
+        client_cert, client_key: paths of our certificate (QWAC) and its key, PEM.
+        ca_certs: path of the authorities to trust, where not the system's.
+        unattended_limit: reads in 24 h without the person (RTS Art. 36(5)(b): 4); None where a contract allows any number.
+        max_history: how far back the bank answers.
+        id_quality: whether the bank's transaction ids name one transaction for ever (`strong`) or only hint (`weak`).
+        limits: what is accepted of the bank.
+
+    Raises:
+        InvalidSettings: the URL is none, or the certificate can't be read.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        *,
+        name: str = "berlin-group",
+        client_cert: str | None = None,
+        client_key: str | None = None,
+        ca_certs: str | None = None,
+        unattended_limit: int | None = 4,
+        max_history: timedelta = timedelta(days=90),
+        id_quality: Literal["strong", "weak"] = "strong",
+        limits: Limits | None = None,
+    ) -> None:
+        url = URL(base_url)
+        if url.scheme not in ("https", "http") or not url.host:
+            raise InvalidSettings("base_url: https:// with a host is needed")
+        self.name = name
+        self._limits = limits or Limits()
+        self._client = BoundedClient(base_url, self._limits, _tls(client_cert, client_key, ca_certs))
+        self._quality = IdQuality(id_quality)
+        self._capabilities = Capabilities(
+            max_history=max_history, unattended_limit=unattended_limit, id_quality=self._quality
+        )
+
+    async def capabilities(self, connection: BankConnection) -> Capabilities:
+        """See `BankProvider`."""
+        return self._capabilities
+
+    async def consent(self, connection: BankConnection, psu: PsuContext | None) -> Consent:
+        """See `BankProvider`."""
+        return consent_of(
+            await self._get(self._path("v1", "consents", _consent(connection)), connection, psu, Scope.CONSENT)
+        )
+
+    async def accounts(self, connection: BankConnection, psu: PsuContext | None) -> Sequence[BankAccount]:
+        """See `BankProvider`."""
+        return accounts_of(await self._get(self._path("v1", "accounts"), connection, psu, Scope.ACCOUNTS))
+
+    async def balances(
+        self, connection: BankConnection, account: BankAccount, psu: PsuContext | None
+    ) -> Sequence[Balance]:
+        """See `BankProvider`."""
+        url = self._path("v1", "accounts", account.provider_id, "balances")
+        return balances_of(await self._get(url, connection, psu, Scope.BALANCES), datetime.now(UTC))
+
+    async def transactions(
+        self,
+        connection: BankConnection,
+        account: BankAccount,
+        window: Window,
+        *,
+        cursor: str | None,
+        psu: PsuContext | None,
+    ) -> AsyncIterator[Page]:
+        """See `BankProvider`. `cursor` is the link to a page, as `Page.cursor` gave it."""
+        query = {"bookingStatus": "both", "dateFrom": window.since.isoformat()}
+        if window.until is not None:
+            query["dateTo"] = window.until.isoformat()
+        first = self._path("v1", "accounts", account.provider_id, "transactions").with_query(query)
+        url = first if cursor is None else self._client.resolve(cursor, first)
+        seen: set[URL] = set()
+        while True:
+            if url in seen or len(seen) >= self._limits.pages:
+                raise MalformedData("the bank's pages have no end", scope=Scope.TRANSACTIONS)
+            seen.add(url)
+            rows, link = transactions_of(await self._get(url, connection, psu, Scope.TRANSACTIONS), self._quality)
+            if link is None:
+                yield Page(rows)
+                return
+            url = self._client.resolve(link, url)
+            yield Page(rows, cursor=str(url))
+
+    async def aclose(self) -> None:
+        """See `BankProvider`."""
+        await self._client.aclose()
+
+    def _path(self, *parts: str) -> URL:
+        """Return the URL of a path; an id of the bank's is one segment, whatever it holds."""
+        return self._client.base.joinpath(*(part.replace("/", "%2F") for part in parts), encoded=False)
+
+    async def _get(self, url: URL, connection: BankConnection, psu: PsuContext | None, scope: Scope) -> Any:
+        reply = await self._client.get(url, _headers(connection, psu), scope)
+        if reply.status == 200:
+            return reply.body
+        raise error_of(reply, scope, datetime.now(UTC))
+
+
+def _consent(connection: BankConnection) -> str:
+    if not connection.consent_id:
+        raise ReauthRequired("missing")
+    return connection.consent_id
+
+
+def _headers(connection: BankConnection, psu: PsuContext | None) -> dict[str, str]:
+    """Return the headers of NextGenPSD2; the person's are sent if and only if the person asks just now."""
+    headers = {
+        "X-Request-ID": str(uuid.uuid4()),
+        "Consent-ID": _consent(connection),
+        "Accept": "application/json",
+        "Accept-Encoding": "gzip",
+    }
+    token = (connection.credentials or {}).get("access_token")
+    if isinstance(token, str):
+        headers["Authorization"] = f"Bearer {token}"
+    if psu is not None:
+        headers["PSU-IP-Address"] = psu.ip
+        if psu.user_agent:
+            headers["PSU-User-Agent"] = psu.user_agent
+    return headers
+
+
+def _tls(cert: str | None, key: str | None, authorities: str | None) -> ssl.SSLContext | None:
+    if cert is None and authorities is None:
+        return None
+    for name, path in (("client_cert", cert), ("client_key", key), ("ca_certs", authorities)):
+        if path is not None and not Path(path).is_file():
+            raise InvalidSettings(f"{name}: there is no such file")
+    try:
+        context = ssl.create_default_context(cafile=authorities)
+        if cert is not None:
+            context.load_cert_chain(cert, key)
+    except (ssl.SSLError, OSError):
+        raise InvalidSettings("client_cert, client_key or ca_certs: can't be read as PEM") from None
+    return context

@@ -1,0 +1,105 @@
+"""What a Berlin Group error means: its `tppMessages` (NextGenPSD2 1.3, "Message codes") as our errors."""
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from typing import Any, Final
+
+from bankimport.errors import (
+    AccountUnavailable,
+    BankRejected,
+    CredentialError,
+    JobError,
+    PeriodRejected,
+    RateLimited,
+    ReauthRequired,
+    Transient,
+)
+from bankimport.models import Scope
+from bankimport.providers.http import Reply
+
+_Make = Callable[[Scope], JobError]
+
+_OURS: Final = (
+    "CERTIFICATE_INVALID",
+    "CERTIFICATE_EXPIRED",
+    "CERTIFICATE_BLOCKED",
+    "CERTIFICATE_REVOKE",
+    "CERTIFICATE_REVOKED",
+    "CERTIFICATE_MISSING",
+    "SIGNATURE_INVALID",
+    "SIGNATURE_MISSING",
+    "KID_MISSING",
+    "ROLE_INVALID",
+    "CORPORATE_ID_INVALID",
+)
+
+
+def _reauth(reason: str, *, suspicious: bool = False) -> _Make:
+    return lambda scope: ReauthRequired(reason, scope=scope, suspicious=suspicious)
+
+
+#: by message code, wherever it stands
+_BY_CODE: Final[Mapping[str, _Make]] = {
+    **dict.fromkeys(_OURS, lambda scope: CredentialError(scope=scope)),
+    "CONSENT_EXPIRED": _reauth("expired"),
+    "CONSENT_INVALID": _reauth("invalid", suspicious=True),
+    "CONSENT_UNKNOWN": _reauth("revoked"),
+    "TOKEN_EXPIRED": _reauth("expired", suspicious=True),
+    "TOKEN_INVALID": _reauth("invalid", suspicious=True),
+    "TOKEN_UNKNOWN": _reauth("invalid", suspicious=True),
+    "PSU_CREDENTIALS_INVALID": _reauth("action"),
+    "SERVICE_BLOCKED": _reauth("blocked"),
+    "PERIOD_INVALID": lambda scope: PeriodRejected(),
+}
+_GONE: Final = frozenset({"RESOURCE_UNKNOWN", "RESOURCE_EXPIRED", "RESOURCE_BLOCKED"})
+_OF_ONE_ACCOUNT: Final = frozenset({Scope.BALANCES, Scope.TRANSACTIONS})
+
+
+def error_of(reply: Reply, scope: Scope, now: datetime) -> JobError:
+    """Return the error of a reply that is no success."""
+    codes = _codes(reply.body)
+    if reply.status == 429 or "ACCESS_EXCEEDED" in codes:
+        return _limited(reply, scope, now)
+    if reply.status >= 500 or reply.status == 408:
+        return Transient(f"the bank answered {reply.status}", scope=scope, retry_after=_retry_after(reply, now))
+    for code in codes:
+        if code in _BY_CODE:
+            return _BY_CODE[code](scope)
+    if codes & _GONE or reply.status == 404:
+        return _gone(scope, reply.status)
+    if reply.status == 401:  # a bare one: confirmed before a connection is marked (banking.md §3)
+        return ReauthRequired("refused", scope=scope, suspicious=True)
+    return BankRejected(reply.status, scope=scope)
+
+
+def _gone(scope: Scope, status: int) -> JobError:
+    if scope in _OF_ONE_ACCOUNT:
+        return AccountUnavailable(scope=scope)
+    return ReauthRequired("revoked", scope=scope) if scope is Scope.CONSENT else BankRejected(status, scope=scope)
+
+
+def _codes(body: Any) -> frozenset[str]:
+    messages = body.get("tppMessages") if isinstance(body, dict) else None
+    if not isinstance(messages, list):
+        return frozenset()
+    codes = (message.get("code") for message in messages[:50] if isinstance(message, dict))
+    return frozenset(code for code in codes if isinstance(code, str))
+
+
+def _limited(reply: Reply, scope: Scope, now: datetime) -> RateLimited:
+    wait = _retry_after(reply, now)
+    return RateLimited(scope=scope, retry_after=wait, retry_at=None if wait is None else now + wait)
+
+
+def _retry_after(reply: Reply, now: datetime) -> timedelta | None:
+    """Return the wait of a `Retry-After` header (RFC 9110 §10.2.3): seconds or an HTTP date; at most a week."""
+    text = reply.headers.get("retry-after", "").strip()
+    if text.isascii() and text.isdigit():
+        return timedelta(seconds=min(int(text[:9]), 604_800))
+    try:
+        at = parsedate_to_datetime(text)
+    except (TypeError, ValueError):
+        return None
+    at = at if at.tzinfo else at.replace(tzinfo=UTC)
+    return min(max(at - now, timedelta(0)), timedelta(days=7))

@@ -1,0 +1,156 @@
+"""One bounded HTTP request to a bank: time, size, depth and direction limited, whatever the bank sends."""
+
+import asyncio
+import json
+import ssl
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+import aiohttp
+from yarl import URL
+
+from bankimport.errors import MalformedData, Transient
+from bankimport.models import Scope
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What is accepted of a bank: bytes of a body (unpacked), nesting of its JSON, pages of a window, time."""
+
+    body: int = 16 * 1024 * 1024
+    depth: int = 32
+    pages: int = 2000
+    connect: timedelta = timedelta(seconds=10)
+    request: timedelta = timedelta(seconds=60)
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What came back: the status, lower-cased headers, and the JSON value (None if the body was empty or none)."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: Any
+
+
+class BoundedClient:
+    """GETs JSON from one origin. Redirects are not followed; the session is made on first use."""
+
+    def __init__(self, base_url: str, limits: Limits, tls: ssl.SSLContext | None = None) -> None:
+        self.base = URL(base_url.rstrip("/") + "/")
+        self._limits = limits
+        self._tls = tls
+        self._session: aiohttp.ClientSession | None = None
+
+    async def aclose(self) -> None:
+        """Close the session."""
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    def resolve(self, href: str, current: URL) -> URL:
+        """Return where a bank's link leads.
+
+        Raises:
+            MalformedData: to another host, port or scheme: such a link is never followed.
+        """
+        try:
+            target = current.join(URL(href))
+        except ValueError:
+            raise MalformedData("a link of the bank can't be read", scope=Scope.TRANSACTIONS) from None
+        if target.origin() != self.base.origin():
+            raise MalformedData("a link of the bank leads to another host", scope=Scope.TRANSACTIONS)
+        return target
+
+    async def get(self, url: URL, headers: Mapping[str, str], scope: Scope) -> Reply:
+        """Return the reply of a GET.
+
+        Raises:
+            Transient: the network, a time-out, a connection that was cut.
+            MalformedData: a success that is no JSON, or larger or deeper than we accept.
+        """
+        limit = self._limits.request.total_seconds()
+        try:
+            async with (
+                asyncio.timeout(limit),
+                self._opened().get(url, headers=headers, allow_redirects=False, ssl=self._tls or True) as response,
+            ):
+                packed = response.headers.get("Content-Encoding", "identity").lower()
+                text = await self._read(response, packed, scope)
+                headers = {name.lower(): value for name, value in response.headers.items()}
+                return Reply(response.status, headers, self._parsed(text, response.status, scope))
+        except TimeoutError:
+            raise Transient(f"the bank did not answer within {limit:g} s", scope=scope) from None
+        except aiohttp.ClientConnectorCertificateError:
+            raise Transient("the bank's certificate could not be verified", scope=scope) from None
+        except (aiohttp.ClientError, OSError) as error:
+            raise Transient(f"the connection to the bank failed ({type(error).__name__})", scope=scope) from None
+
+    def _opened(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            self._session = aiohttp.ClientSession(
+                auto_decompress=False,  # a bomb must be cut off while it is unpacked, not after
+                cookie_jar=aiohttp.DummyCookieJar(),
+                timeout=aiohttp.ClientTimeout(total=None, sock_connect=self._limits.connect.total_seconds()),
+                connector=aiohttp.TCPConnector(limit=64),
+                max_line_size=16_384,
+                max_field_size=16_384,
+            )
+        return self._session
+
+    async def _read(self, response: aiohttp.ClientResponse, packed: str, scope: Scope) -> bytes:
+        unpack = _unpacker(packed, scope)
+        text = bytearray()
+        async for chunk in response.content.iter_chunked(65_536):
+            text += unpack(chunk, self._limits.body - len(text) + 1)
+            if len(text) > self._limits.body:
+                raise MalformedData(f"the bank sent more than {self._limits.body} bytes", scope=scope)
+        return bytes(text)
+
+    def _parsed(self, text: bytes, status: int, scope: Scope) -> Any:
+        try:
+            value = json.loads(text, parse_float=Decimal, parse_constant=_no_number)
+        except (ValueError, RecursionError):
+            if status >= 300 or not text:  # an error's body may be anything, and needn't be there
+                return None
+            raise MalformedData("the bank's answer is no JSON", scope=scope) from None
+        if _depth(value, self._limits.depth) > self._limits.depth:
+            raise MalformedData(f"the bank's answer is nested more than {self._limits.depth} deep", scope=scope)
+        return value
+
+
+def _no_number(name: str) -> None:
+    raise ValueError(name)
+
+
+def _unpacker(packed: str, scope: Scope) -> Any:
+    if packed in ("identity", ""):
+        return lambda chunk, _: chunk
+    if packed not in ("gzip", "deflate"):
+        raise MalformedData("the bank packs its answer in a way that was not offered", scope=scope)
+    inflate = zlib.decompressobj(47 if packed == "gzip" else 15)
+
+    def unpack(chunk: bytes, most: int) -> bytes:
+        try:
+            return inflate.decompress(chunk, max(1, most))
+        except zlib.error:
+            raise MalformedData("the bank's packed answer can't be read", scope=scope) from None
+
+    return unpack
+
+
+def _depth(value: Any, most: int) -> int:
+    """Return how deep a value is nested, or `most + 1` at the first place that is deeper; without recursion."""
+    deepest, waiting = 0, [(value, 1)]
+    while waiting:
+        each, depth = waiting.pop()
+        if isinstance(each, dict | list):
+            deepest = max(deepest, depth)
+            if depth > most:
+                return depth
+            waiting += [(child, depth + 1) for child in (each.values() if isinstance(each, dict) else each)]
+    return deepest
