@@ -6,7 +6,7 @@ from datetime import timedelta
 from redis.asyncio import Redis
 
 from bankimport.errors import NotFound, Unavailable
-from bankimport.events import TERMINAL, Event
+from bankimport.events import TERMINAL, Event, StreamGap
 from bankimport.models import JobStatus
 from bankimport.queue.connection import LOST
 from bankimport.queue.keys import Keys
@@ -99,7 +99,8 @@ class EventStream:
         follower = await self.subscribe(org_id=job.org_id, job_id=job_id, after=after or str(beginning))
         try:
             async for event in _until_ended(follower, job, record):
-                yield event
+                if after is not None or event.name != StreamGap.name:  # nobody misses what nobody has asked for
+                    yield event
         except FollowerEnded:
             return
         finally:
@@ -137,7 +138,6 @@ async def _until_ended(follower: Follower, job: JobStatus, record: Record) -> As
     refreshed = False
     while True:
         chunk = await follower.next(wait)
-        wait = _LOOK_AGAIN
         for event in chunk.events if chunk else ():
             yield event
             if event.name in TERMINAL and not await _goes_on(event, history, job.id, record):
@@ -148,6 +148,7 @@ async def _until_ended(follower: Follower, job: JobStatus, record: Record) -> As
         if now is None:
             return
         if not now.state.is_terminal:
+            wait = _LOOK_AGAIN
             continue
         if refreshed:
             yield ending(now)
