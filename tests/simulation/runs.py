@@ -64,18 +64,18 @@ def compare(found: Booked, expected: Booked, what: str) -> None:
 
 
 class Rows:
-    """Stored rows as the store's contract has them."""
+    """Stored rows as the store's contract has them. An id that came back used names every row that has had it."""
 
     def __init__(self) -> None:
         self.by_id: dict[str, StoredTransaction] = {}
-        self.aliases: dict[tuple[str, str], str] = {}
+        self.aliases: dict[tuple[str, str], set[str]] = {}
         self.numbers = itertools.count()
 
     def new_id(self) -> str:
         return f"row-{next(self.numbers):06}"
 
     def load(self, window: Window, entries: list[Transaction]) -> list[StoredTransaction]:
-        named = {self.aliases.get(key) for entry in entries for key in strong_keys(entry)}
+        named = {row_id for entry in entries for key in strong_keys(entry) for row_id in self.aliases.get(key, ())}
         return [
             row
             for row in self.by_id.values()
@@ -85,8 +85,7 @@ class Rows:
 
     def apply(self, change: ChangeSet) -> None:
         for new in change.inserts:
-            status = RowStatus(new.transaction.status.value)
-            self._put(StoredTransaction(new.id, status, new.transaction))
+            self._put(StoredTransaction(new.id, RowStatus(new.transaction.status.value), new.transaction))
         for update in change.updates:
             kept = self.by_id[update.id].transaction
             ids = {key_of(i): i for i in (*kept.ids, *update.transaction.ids)}
@@ -99,16 +98,9 @@ class Rows:
     def _put(self, row: StoredTransaction) -> None:
         self.by_id[row.id] = row
         for bank_id in row.transaction.ids:
-            owner = self.aliases.get(key_of(bank_id))
-            if owner not in (None, row.id):
-                other = self.by_id[owner]
-                ids = tuple(i for i in other.transaction.ids if key_of(i) != key_of(bank_id))
-                self.by_id[owner] = dataclasses.replace(
-                    other, transaction=dataclasses.replace(other.transaction, ids=ids)
-                )
-            self.aliases[key_of(bank_id)] = row.id
+            self.aliases.setdefault(key_of(bank_id), set()).add(row.id)
 
-    def booked(self) -> Counter:
+    def booked(self) -> Booked:
         rows = (row for row in self.by_id.values() if row.status is RowStatus.BOOKED)
         return Counter((r.transaction.day, r.transaction.amount, r.transaction.currency) for r in rows)
 

@@ -7,7 +7,8 @@
 
 from bankimport.imports.attendance import attended
 from bankimport.imports.balance import BalanceCheck, BalanceVerdict, check_balances
-from bankimport.imports.matching import Claims, Extent, Reading, claim_exact, claim_rest
+from bankimport.imports.extent import Extent, Reading
+from bankimport.imports.matching import Claims, claim_exact, claim_rest
 from bankimport.imports.reading import Quarantined, read_transaction
 from bankimport.imports.reconciliation import changes, insertable, reconcile, window_to_load
 from bankimport.imports.window import automatic_window, covered, merged, plan_window, shrunk

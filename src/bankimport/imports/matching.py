@@ -16,45 +16,26 @@ unchanged keeps its place, and only what is left over may have been changed. Tie
 read proves absent otherwise. Money before text: every tier from 3 on is within one amount and currency.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from enum import Enum
 from typing import Final
 
-from bankimport.imports.evidence import BOOKED_AFTER, KIND_ORDER, MOVED, pair_by_money
-from bankimport.imports.identity import AliasKey, key_of, strong_keys
-from bankimport.imports.likeness import Likeness, compare, wording
-from bankimport.models import RowStatus, StoredTransaction, Transaction, TransactionStatus, Window
+from bankimport.imports.evidence import KIND_ORDER, pair_by_money
+from bankimport.imports.extent import Extent, Reading
+from bankimport.imports.identity import key_of, strong_keys
+from bankimport.imports.names import (
+    Named,
+    id_may_claim,
+    is_stale_form,
+    link_may_claim,
+    may_become,
+    rows_by_name,
+    rows_linked,
+    rows_named,
+)
+from bankimport.models import RowStatus, StoredTransaction, Transaction, TransactionStatus
 
 _BOOKED: Final = TransactionStatus.BOOKED
-
-
-class Extent(Enum):
-    """What a read proves. Only a completely read window proves absence (banking.md §4.2)."""
-
-    COMPLETE = "complete"
-    INCOMPLETE = "incomplete"
-    DELTA = "delta"
-
-
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """The window that was read, and how completely."""
-
-    window: Window
-    extent: Extent = Extent.COMPLETE
-
-    def proves_absence(self, row: StoredTransaction) -> bool:
-        """Return whether the row would have been reported if it still existed as it is stored.
-
-        A pending row from before an open window counts too: banks list what is pending now, whatever its date.
-        """
-        if self.extent is not Extent.COMPLETE:
-            return False
-        day, window = row.transaction.day, self.window
-        if day < window.since:
-            return window.until is None and row.status is not RowStatus.BOOKED
-        return window.until is None or day <= window.until
 
 
 @dataclass(slots=True)
@@ -76,7 +57,7 @@ def claim_exact(incoming: Sequence[Transaction], stored: Sequence[StoredTransact
     if not stored:
         claims.incoming = list(incoming)
         return claims
-    named = _named(stored)
+    named = rows_by_name(stored)
     taken: set[str] = set()
     left = [entry for entry in incoming if not _claim_unchanged(entry, named, taken, claims)]
     same: dict[tuple[object, ...], list[StoredTransaction]] = {}
@@ -98,19 +79,17 @@ def claim_exact(incoming: Sequence[Transaction], stored: Sequence[StoredTransact
     return claims
 
 
-def _claim_unchanged(
-    entry: Transaction, named: dict[AliasKey, StoredTransaction], taken: set[str], claims: Claims
-) -> bool:
+def _claim_unchanged(entry: Transaction, named: Named, taken: set[str], claims: Claims) -> bool:
     for key in strong_keys(entry):
-        row = named.get(key)
-        if row is None or row.id in taken:
-            continue
-        kept = row.transaction
-        agrees = entry.day == kept.day and entry.amount == kept.amount and entry.currency == kept.currency
-        if agrees and (entry.status is _BOOKED or row.status is not RowStatus.BOOKED):
-            taken.add(row.id)
-            claims.by_id.append((entry, row))
-            return True
+        for row in named.get(key, ()):
+            if is_stale_form(entry, row):
+                return True
+            kept = row.transaction
+            agrees = entry.day == kept.day and entry.amount == kept.amount and entry.currency == kept.currency
+            if agrees and row.id not in taken and may_become(entry, row):
+                taken.add(row.id)
+                claims.by_id.append((entry, row))
+                return True
     return False
 
 
@@ -141,25 +120,32 @@ def _claim_by_swap(
     The entry gets the row of its own id back if the one who took it has a free row of its own id to go to.
     """
     taker = {row.id: at for at, (_, row) in enumerate(left.by_content)}
-    named = _named(row for _, row in left.by_content) if incoming else {}
-    free = _named(left.stored) if named else {}
+    named = rows_by_name(row for _, row in left.by_content) if incoming else {}
+    free = rows_by_name(left.stored) if named else {}
     remaining: list[Transaction] = []
     for entry in incoming:
-        swapped = False
-        for row in _rows_named(entry, named):
-            at = taker[row.id]
-            other = left.by_content[at][0]
-            home = next((r for r in _rows_named(other, free) if r.id not in taken), None)
-            swapped = home is not None and _id_may_claim(entry, row, reading) and _id_may_claim(other, home, reading)
-            swapped = swapped and (entry.status is _BOOKED) == (other.status is _BOOKED)
-            if swapped and home is not None:
-                left.by_content[at] = (entry, row)
-                taken.add(home.id)
-                claims.by_id.append((other, home))
-                break
-        if not swapped:
+        swap = next((s for s in _swaps(entry, named, free, left, taker, reading) if s[1].id not in taken), None)
+        if swap is None:
             remaining.append(entry)
+            continue
+        row, home = swap
+        other, _ = left.by_content[taker[row.id]]
+        left.by_content[taker[row.id]] = (entry, row)
+        claims.by_id.append((other, home))
+        taken.add(home.id)
     return remaining
+
+
+def _swaps(
+    entry: Transaction, named: Named, free: Named, left: Claims, taker: Mapping[str, int], reading: Reading
+) -> Iterator[tuple[StoredTransaction, StoredTransaction]]:
+    """Yield each row of the entry's own id that is taken, with a row that its taker could have instead."""
+    for row in rows_named(entry, named):
+        other, _ = left.by_content[taker[row.id]]
+        if (entry.status is _BOOKED) == (other.status is _BOOKED) and id_may_claim(entry, row, reading):
+            for home in rows_named(other, free):
+                if id_may_claim(other, home, reading):
+                    yield row, home
 
 
 def _claim_by_id(
@@ -169,60 +155,31 @@ def _claim_by_id(
     taken: set[str],
     claims: Claims,
 ) -> list[Transaction]:
-    """Tiers 1 and 2. A pending entry that names a booked row is its stale form, and needs nothing."""
-    named = _named(stored)
+    """Tiers 1 and 2: by strong ids, the nearest row where several have had the id; then by links."""
+    named = rows_by_name(stored)
+    unnamed = _claim_where(
+        incoming, taken, claims, lambda e: rows_named(e, named), lambda e, r: id_may_claim(e, r, reading)
+    )
+    return _claim_where(unnamed, taken, claims, lambda e: rows_linked(e, named), link_may_claim)
+
+
+def _claim_where(
+    incoming: Sequence[Transaction],
+    taken: set[str],
+    claims: Claims,
+    rows_of: Callable[[Transaction], Iterable[StoredTransaction]],
+    allows: Callable[[Transaction, StoredTransaction], bool],
+) -> list[Transaction]:
     left: list[Transaction] = []
     for entry in incoming:
-        row = next((r for r in _rows_named(entry, named) if _id_may_claim(entry, r, reading)), None)
-        if row is not None and row.status is RowStatus.BOOKED and entry.status is not _BOOKED:
-            continue
-        if row is None or row.id in taken:
-            left.append(entry)
-        else:
+        rows = [row for row in rows_of(entry) if row.id not in taken and allows(entry, row)]
+        if rows:
+            row = min(rows, key=lambda r: (abs((r.transaction.day - entry.day).days), r.id))
             taken.add(row.id)
             claims.by_id.append((entry, row))
-    unlinked: list[Transaction] = []
-    for entry in left:
-        linked = None if entry.link is None else named.get(key_of(entry.link))
-        if linked is None or linked.id in taken or not _link_may_claim(entry, linked):
-            unlinked.append(entry)
         else:
-            taken.add(linked.id)
-            claims.by_id.append((entry, linked))
-    return unlinked
-
-
-def _rows_named(entry: Transaction, named: dict[AliasKey, StoredTransaction]) -> Iterable[StoredTransaction]:
-    return (named[key] for key in strong_keys(entry) if key in named)
-
-
-def _id_may_claim(entry: Transaction, row: StoredTransaction, reading: Reading) -> bool:
-    """Tier 1. A strong id is refused when neither amount nor date agrees: it came back used."""
-    if reading.extent is Extent.DELTA:
-        return True
-    kept = row.transaction
-    if entry.day == kept.day:
-        agrees = True
-    else:
-        agrees = entry.amount == kept.amount and entry.currency == kept.currency
-        if agrees and not reading.proves_absence(row):  # a weekly payment of one amount under a re-used id
-            limit = MOVED if row.status is RowStatus.BOOKED else BOOKED_AFTER
-            agrees = abs((entry.day - kept.day).days) <= limit
-    if agrees and reading.extent is Extent.INCOMPLETE:
-        return compare(wording(entry), wording(kept))[0] is not Likeness.CONFLICTING
-    return agrees
-
-
-def _link_may_claim(entry: Transaction, row: StoredTransaction) -> bool:
-    """Tier 2. A link names the pending form; to a booked row it must agree in amount or date."""
-    kept = row.transaction
-    if row.status is not RowStatus.BOOKED:
-        return entry.currency == kept.currency
-    return entry.status is _BOOKED and (entry.amount == kept.amount or entry.day == kept.day)
-
-
-def _named(stored: Iterable[StoredTransaction]) -> dict[AliasKey, StoredTransaction]:
-    return {key: row for row in stored for key in strong_keys(row.transaction)}
+            left.append(entry)
+    return left
 
 
 def _content(t: Transaction, booked: bool) -> tuple[object, ...]:  # noqa: FBT001 - private, and built a million times

@@ -9,8 +9,9 @@ from datetime import date, timedelta
 from typing import Final
 
 from bankimport.imports.evidence import BOOKED_AFTER, MOVED
+from bankimport.imports.extent import Extent, Reading
 from bankimport.imports.identity import AliasKey, key_of, strong_keys, tidy
-from bankimport.imports.matching import Claims, Extent, Reading, claim_exact, claim_rest
+from bankimport.imports.matching import Claims, claim_exact, claim_rest
 from bankimport.models import BankId, RowStatus, StoredTransaction, Transaction, TransactionStatus, Window
 from bankimport.ports import ChangeSet, NewRow, RowMark, RowUpdate
 

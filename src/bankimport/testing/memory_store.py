@@ -29,7 +29,7 @@ class _Account:
     account: BankAccount
     state: AccountState = field(default_factory=AccountState)
     rows: dict[str, StoredTransaction] = field(default_factory=dict)
-    aliases: dict[AliasKey, str] = field(default_factory=dict)
+    aliases: dict[AliasKey, set[str]] = field(default_factory=dict)
     balances: dict[str, Balance] = field(default_factory=dict)
 
 
@@ -141,7 +141,7 @@ class MemoryStore:
     ) -> tuple[Sequence[StoredTransaction], int]:
         """See `BankStore`."""
         known = self._by_id[account.id]
-        named = {known.aliases.get((i.namespace, i.value)) for i in ids}
+        named = {row_id for i in ids for row_id in known.aliases.get((i.namespace, i.value), ())}
         rows = [row for row in known.rows.values() if row.id in named or _within(row.transaction.day, window)]
         return rows, known.state.version
 
@@ -189,16 +189,10 @@ class MemoryStore:
 
 
 def _put(known: _Account, row: StoredTransaction) -> None:
-    """Store a row; an alias that another row had moves to this one, since banks re-issue ids."""
+    """Store a row; an id that came back used names every row that has had it."""
     known.rows[row.id] = row
     for bank_id in row.transaction.ids:
-        key = bank_id.namespace, bank_id.value
-        owner = known.aliases.get(key)
-        if owner is not None and owner != row.id:
-            other = known.rows[owner]
-            ids = tuple(i for i in other.transaction.ids if (i.namespace, i.value) != key)
-            known.rows[owner] = replace(other, transaction=replace(other.transaction, ids=ids))
-        known.aliases[key] = row.id
+        known.aliases.setdefault((bank_id.namespace, bank_id.value), set()).add(row.id)
 
 
 def _within(day: date, window: Window) -> bool:
