@@ -3,7 +3,8 @@
 The gate, the runner, the lifecycle and stock arq are the real ones; only what a job does is the laboratory's. Each run
 leaves its marks in the list `lab:runs`: `start <job> <fence> <connection> <instant>`, then `write …` for each of its
 writes, then `end …`; `marks` reads them. `arq tests.queue.lab.WorkerSettings` is configured by the environment, like
-the real one; `LAB_GRACE_S` is how long it waits for its jobs after SIGTERM, `LAB_STORE_AWAY` makes its store fail.
+the real one; `LAB_GRACE_S` is how long it waits for its jobs after SIGTERM, `LAB_STORE_AWAY` makes its store fail, and
+`LAB_HEALTH_S` is how often arq writes its health key.
 
     sleep-500-x     sleeps for 500 ms, in slices that check the lease before each write
     quiet-500-x     waits for a bank for 500 ms, checks nothing meanwhile, and takes 300 ms to let go of it
@@ -145,6 +146,7 @@ def lab_settings_class(settings: Settings) -> type[WorkerSettingsBase]:
     lifecycle = Lifecycle(queue, gate, adoption, prepare=prepare, dispose=dispose)
     made: Any = settings_class(settings, gate, runner, lifecycle, [], adoption)
     made.job_completion_wait = int(os.environ.get("LAB_GRACE_S", "30"))
+    made.health_check_interval = int(os.environ.get("LAB_HEALTH_S", "30"))
     return cast(type[WorkerSettingsBase], made)
 
 

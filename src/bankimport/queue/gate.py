@@ -23,7 +23,7 @@ from redis.asyncio.client import Pipeline
 from redis.exceptions import RedisError
 
 from bankimport.errors import LeaseLost, Unavailable
-from bankimport.queue.connection import BLOCK, LOST
+from bankimport.queue.connection import BLOCK
 from bankimport.queue.keys import ARQ_IN_PROGRESS, ARQ_JOB
 from bankimport.queue.queue import Queue
 from bankimport.queue.run import Claim, Run
@@ -48,7 +48,7 @@ class Gate(ArqRedis):
     worker_id: str
     slots: int
     serve_tick: TickServer | None
-    adopt: Callable[[], Awaitable[None]] | None
+    strangers_came: Callable[[], None] | None
     settle_unrun: Callable[[Run], Awaitable[None]] | None
 
     def attach(self, queue: Queue, worker_id: str, slots: int) -> None:
@@ -57,7 +57,7 @@ class Gate(ArqRedis):
         self.worker_id = worker_id
         self.slots = slots
         self.serve_tick = None
-        self.adopt = None
+        self.strangers_came = None
         self.settle_unrun = None
         self.runs: dict[str, Run] = {}
         self._calls = 0
@@ -91,8 +91,8 @@ class Gate(ArqRedis):
         return None
 
     async def zcard(self, name: Any) -> Any:
-        """Count the queue for arq's own health line, which must not end the worker while Redis is away."""
-        with contextlib.suppress(*LOST):
+        """Count the queue for arq's own health line; Redis being away or full must not end the worker."""
+        with contextlib.suppress(RedisError, OSError):
             return await super().zcard(name)
         return 0
 
@@ -101,7 +101,7 @@ class Gate(ArqRedis):
         as it stops, so Redis being away must neither raise nor take long (arq.md 25)."""
         if names != (f"{self.queue.keys.queue}:health-check",):
             return await super().delete(*names)
-        with contextlib.suppress(TimeoutError, *LOST):
+        with contextlib.suppress(RedisError, OSError):  # a TimeoutError is an OSError
             async with asyncio.timeout(_LAST_WORD):
                 others = await self.zcard(self.queue.keys.workers) > 1
                 return 0 if others else await super().delete(*names)
@@ -109,7 +109,7 @@ class Gate(ArqRedis):
 
     async def psetex(self, name: Any, time_ms: Any, value: Any) -> Any:
         """Write arq's own health key, likewise."""
-        with contextlib.suppress(*LOST):
+        with contextlib.suppress(RedisError, OSError):
             return await super().psetex(name, time_ms, value)
         return None
 
@@ -171,15 +171,18 @@ class Gate(ArqRedis):
         except Unavailable:
             log.warning("queue.unavailable", worker=self.worker_id)
             return
+        except RuntimeError as error:  # refused, not away: to end every worker would help nobody
+            log.error("queue.refused", worker=self.worker_id, error=str(error))  # noqa: TRY400  # says it all
+            return
         for row in rows:
             self._hold(Run(Claim.parse(row), self.queue.scripts, self.queue.settings.lease, self.worker_id, now))
         if len(self.runs) >= self.slots:
             self._roomy.clear()
         if int(wait) >= 0:
             self._look_at = min(self._look_at, time.monotonic() + int(wait) / 1000)
-        if strangers == b"1" and self.adopt is not None and now >= self._strangers_at:
+        if strangers == b"1" and self.strangers_came is not None and now >= self._strangers_at:
             self._strangers_at = now + _LOOK
-            await self.adopt()
+            self.strangers_came()
 
     def _hold(self, run: Run) -> None:
         """Keep a claimed run; frozen beyond its lease, a worker may claim its own job before its old run has ended."""

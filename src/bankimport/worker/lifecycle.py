@@ -9,6 +9,7 @@ import os
 import secrets
 import socket
 import time
+import traceback
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
@@ -16,7 +17,7 @@ from typing import Any
 
 import structlog
 
-from bankimport.errors import BankImportError, JobCancelled, LeaseLost, Unavailable
+from bankimport.errors import BankImportError, JobCancelled, LeaseLost, StoreUnavailable, Unavailable
 from bankimport.queue.adoption import Adoption
 from bankimport.queue.connection import LOST
 from bankimport.queue.gate import Gate
@@ -54,6 +55,7 @@ class Lifecycle:
         self._prepare = prepare
         self._dispose = dispose
         self._on_start = on_start
+        self._strangers = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self._sweeper = Sweeper(queue)
 
@@ -65,10 +67,11 @@ class Lifecycle:
         """
         await self._prepare()
         await self._refuse_cluster()
-        self._gate.adopt = self._adopt
+        self._gate.strangers_came = self._strangers.set
         await self._beat()
-        loops = (self._gate.listen, self._beat_for_ever, self._sweep_for_ever)
-        self._tasks = [asyncio.create_task(loop()) for loop in loops]
+        turns = (self._next_beat, self._next_sweep, self._next_adoption)
+        self._tasks = [asyncio.create_task(self._for_ever(turn)) for turn in turns]
+        self._tasks.append(asyncio.create_task(self._gate.listen()))
         for begin in self._on_start:
             with contextlib.suppress(Unavailable):
                 await begin()
@@ -93,18 +96,25 @@ class Lifecycle:
         if info.get("cluster_enabled"):
             raise BankImportError("Redis Cluster is not supported by arq: a single primary is needed (or Sentinel)")
 
-    async def _adopt(self) -> None:
-        try:
-            await self._adoption.run()
-        except (Unavailable, *LOST):
-            log.warning("queue.unavailable", worker=self._gate.worker_id)
-
-    async def _beat_for_ever(self) -> None:
-        pause = self._queue.settings.lease.total_seconds() / 3
+    async def _for_ever(self, turn: Callable[[], Awaitable[None]]) -> None:
+        """Take one turn after the other, whatever one meets: nobody would notice that a task has ended."""
         while True:
-            await asyncio.sleep(pause)
-            with contextlib.suppress(Unavailable):
-                await self._beat()
+            try:
+                await turn()
+            except (Unavailable, StoreUnavailable, *LOST):
+                log.warning("worker.turn_missed", turn=turn.__name__)
+            except Exception as error:
+                frames = "".join(traceback.format_tb(error.__traceback__))
+                log.error("worker.turn_failed", turn=turn.__name__, error=type(error).__name__, frames=frames)  # noqa: TRY400  # its text may hold a whole command (arq.md 23)
+
+    async def _next_adoption(self) -> None:
+        await self._strangers.wait()
+        self._strangers.clear()
+        await self._adoption.run()
+
+    async def _next_beat(self) -> None:
+        await asyncio.sleep(self._queue.settings.lease.total_seconds() / 3)
+        await self._beat()
 
     async def _beat(self) -> None:
         """Tell that this worker lives and renew its leases; stop the runs that are no longer its own."""
@@ -125,11 +135,7 @@ class Lifecycle:
         for job_id in cancelled:
             runs[job_id.decode()].interrupt(JobCancelled(job_id.decode()))
 
-    async def _sweep_for_ever(self) -> None:
-        while True:
-            await asyncio.sleep(_SWEEP.total_seconds())
-            try:
-                if await self._sweeper.run(datetime.now(UTC)):
-                    await self._adoption.run()
-            except (Unavailable, *LOST):
-                log.warning("queue.unavailable", worker=self._gate.worker_id)
+    async def _next_sweep(self) -> None:
+        await asyncio.sleep(_SWEEP.total_seconds())
+        if await self._sweeper.run(datetime.now(UTC)):
+            self._strangers.set()
