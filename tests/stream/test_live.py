@@ -122,10 +122,10 @@ async def test_reading_stops_with_the_last_follower(events: EventStream, writer:
 
 
 def job(state: JobState = JobState.ACTIVE, **fields: object) -> JobStatus:
-    """Return a record."""
-    now = datetime.now(UTC)
+    """Return the record of a job that was queued before its events."""
+    queued = datetime.now(UTC) - SECOND
     return JobStatus.model_validate(
-        {"id": "j1", "type": "sync-connection", "org_id": "acme", "state": state, "queued_at": now, **fields}
+        {"id": "j1", "type": "sync-connection", "org_id": "acme", "state": state, "queued_at": queued, **fields}
     )
 
 
@@ -166,7 +166,7 @@ async def test_following_a_job_whose_events_are_gone(
 ) -> None:
     """A job that ended long ago ends with an event told from its record."""
     ended = datetime.now(UTC)
-    record = job(state, error_code=code, finished_on=ended, queued_at=ended - SECOND, failed_reason="why")
+    record = job(state, error_code=code, finished_on=ended, failed_reason="why")
 
     async def read(_: str) -> JobStatus:
         return record
@@ -180,7 +180,7 @@ async def test_following_a_job_that_was_tried_again(events: EventStream, writer:
     """A failure of the past is not the end of a job that somebody has retried since."""
     failed = ("bank.job.failed", "acme", "j1", {"jobId": "j1"})
     await writer.queued(), await writer.write(failed)
-    record = job(JobState.WAITING, queued_at=datetime.now(UTC) - SECOND)
+    record = job(JobState.WAITING)
 
     async def read(_: str) -> JobStatus:
         return record
