@@ -37,7 +37,7 @@ async def test_past_and_present_meet_without_a_seam(events: EventStream, writer:
 
     async def pour() -> None:
         for number in range(400):
-            ids.append(await (writer.progress() if number % 3 else writer.queued()))
+            ids.append(await (writer.progress() if number % 3 else writer.queued()))  # noqa: PERF401  # read meanwhile
 
     pouring = asyncio.create_task(pour())
     await wait_until(lambda: len(ids) > 20)
@@ -189,7 +189,7 @@ async def test_following_a_job_that_was_tried_again(events: EventStream, writer:
 
     async def follow() -> None:
         async for event in events.follow("j1", record=read):
-            got.append(event.name)
+            got.append(event.name)  # noqa: PERF401  # read meanwhile
 
     following = asyncio.create_task(follow())
     await wait_until(lambda: len(got) == 2)

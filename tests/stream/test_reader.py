@@ -12,9 +12,7 @@ from tests.stream.writing import StreamWriter
 async def test_both_streams_come_in_one_order(events: EventStream, writer: StreamWriter) -> None:
     """However few entries are read at a time, and however they are spread, none is skipped and all are in order."""
     chance = random.Random(7)
-    written = []
-    for number in range(120):
-        written.append(await (writer.progress() if chance.random() < 0.8 else writer.queued(f"j{number}")))
+    written = [await (writer.progress() if chance.random() < 0.8 else writer.queued()) for _ in range(120)]
     for count in (1, 3, 50, 500):
         after, got = "0", []
         while (batch := await events.read(after, count=count)).entries:
