@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import quote
 
 from yarl import URL
 
@@ -35,7 +36,7 @@ class BerlinGroup:
         name: how the bank is called in our logs and the access ledger.
         client_cert, client_key: paths of our certificate (QWAC) and its key, PEM.
         ca_certs: path of the authorities to trust, where not the system's.
-        unattended_limit: reads in 24 h without the person (RTS Art. 36(5)(b): 4); None where a contract allows any number.
+        unattended_limit: reads in 24 h without the person (RTS Art. 36(5)(b): 4); None where a contract allows any.
         max_history: how far back the bank answers.
         id_quality: whether the bank's transaction ids name one transaction for ever (`strong`) or only hint (`weak`).
         limits: what is accepted of the bank.
@@ -122,7 +123,7 @@ class BerlinGroup:
 
     def _path(self, *parts: str) -> URL:
         """Return the URL of a path; an id of the bank's is one segment, whatever it holds."""
-        return self._client.base.joinpath(*(part.replace("/", "%2F") for part in parts), encoded=False)
+        return self._client.base.joinpath(*(quote(part, safe="") for part in parts), encoded=True)
 
     async def _get(self, url: URL, connection: BankConnection, psu: PsuContext | None, scope: Scope) -> Any:
         reply = await self._client.get(url, _headers(connection, psu), scope)

@@ -1,0 +1,122 @@
+"""How the sandbox misbehaves: switches of a consent, each for some requests or for ever."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import Field
+
+from bankimport.models import Scope, StrictModel
+
+
+class Kind(StrEnum):
+    """What goes wrong."""
+
+    RATE_LIMIT = "rate-limit"
+    UNAVAILABLE = "unavailable"
+    BAD_GATEWAY = "bad-gateway"
+    GATEWAY_TIMEOUT = "gateway-timeout"
+    SLOW = "slow"
+    CUT = "cut"
+    HALF_JSON = "half-json"
+    NO_JSON = "no-json"
+    CONSENT_EXPIRED = "consent-expired"
+    CONSENT_INVALID = "consent-invalid"
+    CONSENT_UNKNOWN = "consent-unknown"
+    TOKEN_INVALID = "token-invalid"  # noqa: S105  # a kind of error
+    TOKEN_EXPIRED = "token-expired"  # noqa: S105  # a kind of error
+    CERTIFICATE_INVALID = "certificate-invalid"
+    BARE_401 = "bare-401"
+    SERVICE_BLOCKED = "service-blocked"
+    ACCOUNT_GONE = "account-gone"
+    PERIOD_INVALID = "period-invalid"
+    FORMAT_ERROR = "format-error"
+    ROTATE_IDS = "rotate-ids"
+    NO_IDS = "no-ids"
+
+
+#: kind -> (HTTP status, message code)
+ANSWERS = {
+    Kind.RATE_LIMIT: (429, "ACCESS_EXCEEDED"),
+    Kind.UNAVAILABLE: (503, "SERVICE_UNAVAILABLE"),
+    Kind.BAD_GATEWAY: (502, "INTERNAL_SERVER_ERROR"),
+    Kind.GATEWAY_TIMEOUT: (504, "INTERNAL_SERVER_ERROR"),
+    Kind.CONSENT_EXPIRED: (401, "CONSENT_EXPIRED"),
+    Kind.CONSENT_INVALID: (401, "CONSENT_INVALID"),
+    Kind.CONSENT_UNKNOWN: (403, "CONSENT_UNKNOWN"),
+    Kind.TOKEN_INVALID: (401, "TOKEN_INVALID"),
+    Kind.TOKEN_EXPIRED: (401, "TOKEN_EXPIRED"),
+    Kind.CERTIFICATE_INVALID: (401, "CERTIFICATE_INVALID"),
+    Kind.SERVICE_BLOCKED: (403, "SERVICE_BLOCKED"),
+    Kind.ACCOUNT_GONE: (404, "RESOURCE_UNKNOWN"),
+    Kind.PERIOD_INVALID: (400, "PERIOD_INVALID"),
+    Kind.FORMAT_ERROR: (400, "FORMAT_ERROR"),
+}
+#: kinds that make the consent itself say so
+ENDED = {Kind.CONSENT_EXPIRED: "expired", Kind.CONSENT_INVALID: "revokedByPsu", Kind.CONSENT_UNKNOWN: "revokedByPsu"}
+
+
+class Switch(StrictModel):
+    """One thing that goes wrong.
+
+    `times` counts requests (None: for ever); `endpoint` and `page` (1 is the first) narrow it, `account` is the
+    position of the account, from 0; `retry_after` and `seconds` are for `rate-limit`, `unavailable` and `slow`.
+    """
+
+    kind: Kind
+    times: Annotated[int, Field(ge=1)] | None = None
+    endpoint: Scope | None = None
+    page: Annotated[int, Field(ge=1)] | None = None
+    account: Annotated[int, Field(ge=0)] | None = None
+    retry_after: Annotated[int, Field(ge=0)] | None = None
+    seconds: Annotated[float, Field(ge=0, le=3600)] = 1.0
+
+
+@dataclass
+class _Armed:
+    switch: Switch
+    left: int | None
+
+
+@dataclass
+class Switches:
+    """The switches of all consents."""
+
+    _armed: dict[str, list[_Armed]] = field(default_factory=dict)
+
+    def add(self, consent_id: str, switch: Switch) -> None:
+        """Arm a switch; several may stand, the first that fits is taken."""
+        self._armed.setdefault(consent_id, []).append(_Armed(switch, switch.times))
+
+    def clear(self, consent_id: str) -> None:
+        """Let the consent's bank behave again."""
+        self._armed.pop(consent_id, None)
+
+    def take(
+        self, consent_id: str, endpoint: Scope, *, page: int | None = None, account: int | None = None
+    ) -> Switch | None:
+        """Return the switch that this request meets, and count it."""
+        for armed in self._armed.get(consent_id, []):
+            switch = armed.switch
+            fits = (
+                switch.kind not in (Kind.ROTATE_IDS, Kind.NO_IDS)
+                and switch.endpoint in (None, endpoint)
+                and switch.page in (None, page)
+                and switch.account in (None, account)
+                and armed.left != 0
+            )
+            if fits:
+                armed.left = None if armed.left is None else armed.left - 1
+                return switch
+        return None
+
+    def has(self, consent_id: str, kind: Kind) -> bool:
+        """Whether such a switch stands."""
+        return any(armed.switch.kind is kind for armed in self._armed.get(consent_id, []))
+
+    def consent_status(self, consent_id: str) -> str:
+        """Return the `consentStatus` that fits the switches that stand for ever."""
+        for armed in self._armed.get(consent_id, []):
+            if armed.switch.kind in ENDED and armed.switch.times is None:
+                return ENDED[armed.switch.kind]
+        return "valid"
