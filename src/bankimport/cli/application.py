@@ -7,6 +7,7 @@ import typer
 
 from bankimport.cli.connections import connections
 from bankimport.cli.database import database
+from bankimport.cli.sandbox import sandbox
 
 application = typer.Typer(
     help="Import bank transactions in the background. Configured by the environment alone.",
@@ -16,6 +17,7 @@ application = typer.Typer(
 )
 application.add_typer(database, name="db")
 application.add_typer(connections, name="connections")
+application.command()(sandbox)
 
 
 def _version(asked: bool) -> None:  # noqa: FBT001  # typer hands an option's value by position
