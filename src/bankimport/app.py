@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, date, datetime
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from arq.worker import create_worker
 from pydantic import ValidationError
@@ -23,6 +23,7 @@ from bankimport.errors import (
     StoreUnavailable,
     Unavailable,
 )
+from bankimport.events import Event
 from bankimport.models import BankConnection, JobPage, JobStatus, JobType, PsuContext, QueueHealth, QueueStats
 from bankimport.ports import BankProvider, BankStore, Clock
 from bankimport.queue.adoption import Adoption
@@ -33,11 +34,17 @@ from bankimport.queue.queue import Enqueue, Queue
 from bankimport.schedules.planner import Planner
 from bankimport.settings import Settings
 from bankimport.status import ConnectionStatus, JobState
+from bankimport.stream import EventStream
 from bankimport.worker.handlers import JobHandlers, Ports
 from bankimport.worker.lifecycle import Lifecycle, new_worker_id
 from bankimport.worker.listeners import EventHandler, Listeners
 from bankimport.worker.runner import Runner
 from bankimport.worker.settings_class import WorkerSettingsBase, settings_class
+
+if TYPE_CHECKING:
+    from aiohttp import web
+
+    from bankimport.web import Authorize
 
 
 def utc_now() -> datetime:
@@ -69,6 +76,7 @@ class BankImport:
         self._clock = clock
         self._listeners = Listeners()
         self.queue = Queue(connect(self.settings, Redis), self.settings)
+        self._stream = EventStream(self.queue.client, self.queue.keys)
 
     @classmethod
     def from_env(cls) -> Self:
@@ -95,6 +103,7 @@ class BankImport:
 
     async def aclose(self) -> None:
         """Close all connections, those of the store and the providers too."""
+        await self._stream.aclose()
         await self.queue.client.aclose()
         for bank in self.banks.values():
             await bank.aclose()
@@ -271,6 +280,66 @@ class BankImport:
     def on(self, pattern: str, handler: EventHandler) -> None:
         """Call `handler` in the worker that emits an event whose name matches (`bank.sync.*`); async or plain."""
         self._listeners.on(pattern, handler)
+
+    def follow(self, job_id: str, *, after: str | None = None) -> AsyncIterator[Event]:
+        """Yield a job's events from its beginning, or after an event's id; end after the terminal one.
+
+        Raises:
+            NotFound: there is no such job.
+            InvalidRequest: `after` is no id.
+            Unavailable: Redis can't be reached.
+        """
+        return self._stream.follow(job_id, after, record=self.queue.get)
+
+    def events(self, *, org_id: str | None = None, after: str | None = None) -> AsyncIterator[Event]:
+        """Yield events as they happen, of one organisation or of all; first those after an id, without a gap unless a
+        `bank.stream.gap` says so.
+
+        Raises:
+            InvalidRequest, Unavailable: as `follow`.
+        """
+        return self._stream.events(org_id=org_id, after=after)
+
+    def consume(
+        self, group: str, consumer: str, names: Sequence[str] = ("*",), *, start: str = "$"
+    ) -> AsyncIterator[Event]:
+        """Yield events to one consumer of a group, at least once each: asking for the next acknowledges the last.
+
+        What a consumer held that died is given to another. `start` is where a new group begins: `$` now, `0` all that
+        is held, or an event's id.
+        """
+        return self._stream.consume(group, consumer, names, start=start)
+
+    # Being asked over HTTP -------------------------------------------------------------------------------------
+
+    def web_app(
+        self,
+        *,
+        authorize: "Authorize",
+        trusted_proxies: Sequence[str] = (),
+        allowed_origins: Sequence[str] = (),
+        followers_per_organisation: int = 1000,
+    ) -> "web.Application":
+        """Return the routes of design §4, for a host's `add_subapp`.
+
+        Args:
+            authorize: `async (request, action, org_id) -> bool`; action is `read`, `sync` or `operate`. No default lets
+                anyone in.
+            trusted_proxies: addresses or networks whose `X-Forwarded-For` is believed.
+            allowed_origins: pages of these origins may open the WebSocket too.
+            followers_per_organisation: more live followers than this are refused with 429.
+        """
+        from bankimport.web import RedisAnswers, web_app
+
+        return web_app(
+            self,
+            authorize=authorize,
+            events=self._stream,
+            answers=RedisAnswers(self.queue.client, self.queue.keys),
+            trusted_proxies=trusted_proxies,
+            allowed_origins=allowed_origins,
+            followers_per_organisation=followers_per_organisation,
+        )
 
     # Working ---------------------------------------------------------------------------------------------------
 
