@@ -1,8 +1,7 @@
-"""`BankImport`: the one object a host constructs, and the only place where the parts meet."""
+"""`BankImport`: the one object a host constructs."""
 
 import asyncio
 import contextlib
-import importlib
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, date, datetime
@@ -13,12 +12,10 @@ from arq.worker import create_worker
 from pydantic import ValidationError
 from redis.asyncio import Redis
 
+from bankimport.app.checks import check_period, check_usable, invalid
 from bankimport.commands import SyncAllOrg, SyncConnection
 from bankimport.errors import (
-    BankImportError,
-    ConnectionUnusable,
     InvalidRequest,
-    InvalidSettings,
     NotFound,
     StoreUnavailable,
     Unavailable,
@@ -33,7 +30,7 @@ from bankimport.queue.ledger import RedisLedger
 from bankimport.queue.queue import Enqueue, Queue
 from bankimport.schedules.planner import Planner
 from bankimport.settings import Settings
-from bankimport.status import ConnectionStatus, JobState
+from bankimport.status import JobState
 from bankimport.stream import EventStream
 from bankimport.worker.handlers import JobHandlers, Ports
 from bankimport.worker.lifecycle import Lifecycle, new_worker_id
@@ -145,8 +142,8 @@ class BankImport:
             Unavailable: Redis or the store can't be reached.
         """
         connection = await self._connection(connection_id, org_id)
-        _check_usable(connection, self._clock())
-        _check_period(start_date, end_date, self._clock())
+        check_usable(connection, self._clock())
+        check_period(start_date, end_date, self._clock())
         try:
             command = SyncConnection(
                 org_id=connection.org_id,
@@ -158,7 +155,7 @@ class BankImport:
                 triggered_by=triggered_by,
             )
         except ValidationError as error:
-            raise _invalid(error) from None
+            raise invalid(error) from None
         return await self.queue.enqueue(Enqueue(command, psu=psu, limit=self.settings.org_max_pending))
 
     async def schedule_org_sync(
@@ -180,7 +177,7 @@ class BankImport:
         try:
             command = SyncAllOrg(org_id=org_id, connection_ids=ids, triggered_by=triggered_by)
         except ValidationError as error:
-            raise _invalid(error) from None
+            raise invalid(error) from None
         return await self.queue.enqueue(Enqueue(command, limit=self.settings.org_max_pending))
 
     async def _connection(self, connection_id: str, org_id: str | None) -> BankConnection:
@@ -396,51 +393,3 @@ class BankImport:
     async def _dispose(self) -> None:
         await self._listeners.drain()
         await self.aclose()
-
-
-def worker_settings_from_env() -> type[WorkerSettingsBase]:
-    """Return what `arq bankimport.WorkerSettings` runs: the instance of `BANK_SYNC_APP`, or of the environment alone.
-
-    Raises:
-        InvalidSettings: naming the variable that is wrong.
-    """
-    from bankimport.logs import configure
-
-    settings = Settings.load()
-    configure(settings)
-    app = _named(settings.app) if settings.app else BankImport.from_env()
-    return app.worker_settings()
-
-
-def _named(name: str) -> BankImport:
-    module, _, attribute = name.partition(":")
-    try:
-        found: Any = importlib.import_module(module)
-        for part in attribute.split("."):
-            found = getattr(found, part)
-    except (ImportError, AttributeError) as error:
-        raise InvalidSettings(f"BANK_SYNC_APP: {name} can't be imported: {error}") from error
-    app = found() if callable(found) and not isinstance(found, BankImport) else found
-    if not isinstance(app, BankImport):
-        raise InvalidSettings(f"BANK_SYNC_APP: {name} is no BankImport and returns none")
-    return app
-
-
-def _check_usable(connection: BankConnection, now: datetime) -> None:
-    if connection.status is ConnectionStatus.DISCONNECTED:
-        raise ConnectionUnusable(connection.id, "it is disconnected")
-    until = connection.consent_valid_until
-    if until is not None and until < now.date():
-        raise ConnectionUnusable(connection.id, f"its consent ended on {until}")
-
-
-def _check_period(start: date | None, end: date | None, now: datetime) -> None:
-    if start is not None and start > now.date():
-        raise InvalidRequest("/startDate", "must not be in the future")
-    if start is not None and end is not None and start > end:
-        raise InvalidRequest("/startDate", "must not be after endDate")
-
-
-def _invalid(error: ValidationError) -> BankImportError:
-    first = error.errors()[0]
-    return InvalidRequest("/" + "/".join(map(str, first["loc"])), first["msg"])
