@@ -38,7 +38,6 @@ from bankimport.models import (
 )
 from bankimport.status import ConnectionStatus
 from bankimport.testing.fakes import FakeRun
-from bankimport.testing.memory_store import MemoryStore
 from tests.simulation.world import CARD, CONNECTION, GIRO, TODAY, World, days_ago, renewed, reported
 
 S = ConnectionStatus
@@ -265,19 +264,18 @@ async def refresh(world: World, run: FakeRun | None = None) -> FakeRun:
     return run
 
 
-def consents(world: World, *last_days: date, org: str = "org-1") -> None:
+async def consents(world: World, *last_days: date, org: str = "org-1") -> None:
     """Give the store connections whose consents end on these days."""
-    assert isinstance(world.store, MemoryStore)
     for number, last_day in enumerate(last_days):
         connection = dataclasses.replace(CONNECTION, id=f"{org}-c{number:03}", org_id=org, consent_valid_until=last_day)
-        world.store.add(connection)
+        await world.add(connection)
     world.bank.consent_answer = lambda connection: Consent(ConsentStatus.VALID, connection.consent_valid_until)
 
 
 async def test_consent_events_once(world: World) -> None:
     """A consent is told 7, 3 and 1 days before its end, once each, in one event an organisation, all of them."""
-    consents(world, *[days_ago(-7)] * 25)
-    consents(world, days_ago(-7), org="org-2")
+    await consents(world, *[days_ago(-7)] * 25)
+    await consents(world, days_ago(-7), org="org-2")
     told = []
     for day in range(8):
         world.clock.now = datetime(2026, 3, 10, 3, tzinfo=UTC) + timedelta(days=day)
@@ -292,7 +290,7 @@ async def test_consent_events_once(world: World) -> None:
 
 async def test_synced_until_the_consent_really_ends(world: World) -> None:
     """A consent that ends soon is synced until its last day, its warning stays, and after that no more."""
-    consents(world, days_ago(-2))
+    await consents(world, days_ago(-2))
     await refresh(world)
     command = SyncAllOrg(org_id="org-1", connection_ids=None)
 
@@ -312,8 +310,7 @@ async def test_synced_until_the_consent_really_ends(world: World) -> None:
 
 async def test_a_success_keeps_the_warning(world: World) -> None:
     """A sync that goes well leaves the warning on, and takes it off once the consent was renewed."""
-    assert isinstance(world.store, MemoryStore)
-    world.store.add(dataclasses.replace(CONNECTION, consent_valid_until=days_ago(-5)))
+    await world.add(dataclasses.replace(CONNECTION, consent_valid_until=days_ago(-5)))
     world.bank.consent_answer = Consent(ConsentStatus.VALID, days_ago(-5))
     await refresh(world)
     await world.sync()
@@ -326,8 +323,7 @@ async def test_a_success_keeps_the_warning(world: World) -> None:
 
 async def test_restored_on_renewal(world: World) -> None:
     """A consent that the bank calls renewed makes its connection active again."""
-    assert isinstance(world.store, MemoryStore)
-    world.store.add(dataclasses.replace(CONNECTION, consent_valid_until=days_ago(-5)))
+    await world.add(dataclasses.replace(CONNECTION, consent_valid_until=days_ago(-5)))
     world.bank.consent_answer = Consent(ConsentStatus.VALID, days_ago(-5))
     await refresh(world)
     world.bank.consent_answer = Consent(ConsentStatus.VALID, days_ago(-180))
@@ -341,8 +337,7 @@ async def test_restored_on_renewal(world: World) -> None:
 
 async def test_a_revoked_consent_is_noticed(world: World) -> None:
     """A consent that the person revoked at the bank is marked by the daily look, and told once."""
-    assert isinstance(world.store, MemoryStore)
-    world.store.add(dataclasses.replace(CONNECTION, consent_valid_until=days_ago(-5)))
+    await world.add(dataclasses.replace(CONNECTION, consent_valid_until=days_ago(-5)))
     world.bank.consent_answer = Consent(ConsentStatus.REVOKED)
     assert len((await refresh(world)).events) == 1
     assert (await refresh(world)).events == []
@@ -352,7 +347,7 @@ async def test_a_revoked_consent_is_noticed(world: World) -> None:
 @pytest.mark.parametrize("answer", [Transient("down"), CredentialError(), ReauthRequired("action", suspicious=True)])
 async def test_a_bank_that_cannot_be_asked(world: World, answer: Exception) -> None:
     """When a bank can't be asked about a consent, its known last day decides, and the others are still looked at."""
-    consents(world, days_ago(-3), days_ago(-3))
+    await consents(world, days_ago(-3), days_ago(-3))
     world.bank.consent_answer = answer
     run = await refresh(world)
     assert [e.count for e in run.events if isinstance(e, ConsentsExpiring)] == [2]
@@ -360,8 +355,7 @@ async def test_a_bank_that_cannot_be_asked(world: World, answer: Exception) -> N
 
 async def test_an_ended_consent_is_asked_about_once_more(world: World) -> None:
     """A sync after the consent's known end asks the bank: renewed goes on, ended marks the connection."""
-    assert isinstance(world.store, MemoryStore)
-    world.store.add(dataclasses.replace(CONNECTION, consent_valid_until=days_ago(1)))
+    await world.add(dataclasses.replace(CONNECTION, consent_valid_until=days_ago(1)))
     world.bank.consent_answer = Consent(ConsentStatus.EXPIRED, days_ago(1))
     with pytest.raises(ConsentExpired):
         await world.sync()
@@ -376,11 +370,10 @@ async def test_an_ended_consent_is_asked_about_once_more(world: World) -> None:
 
 async def test_unknown_and_disconnected(world: World) -> None:
     """An unknown connection, another organisation's and a disconnected one are refused for good."""
-    assert isinstance(world.store, MemoryStore)
-    world.store.add(dataclasses.replace(CONNECTION, status=S.DISCONNECTED))
+    await world.add(dataclasses.replace(CONNECTION, status=S.DISCONNECTED))
     with pytest.raises(ConnectionDisconnected):
         await world.sync()
-    world.store.add(dataclasses.replace(CONNECTION, org_id="org-2"))
+    await world.add(dataclasses.replace(CONNECTION, org_id="org-2"))
     with pytest.raises(UnknownConnection):
         await world.sync()
 
@@ -439,7 +432,6 @@ async def test_killed_between_any_two_steps(world: World, write: str) -> None:
         if name == write:
             raise KeyboardInterrupt
 
-    assert isinstance(world.store, MemoryStore)
     world.store.before = killed
     with pytest.raises(KeyboardInterrupt):
         await world.sync()
@@ -451,7 +443,6 @@ async def test_killed_between_any_two_steps(world: World, write: str) -> None:
 async def test_a_scheduled_sync_that_was_killed_is_read_again(world: World) -> None:
     """A planned read that a crash cut off is made again at once, out of the reserve."""
     world.shows(reported("-3.50"))
-    assert isinstance(world.store, MemoryStore)
 
     def killed(name: str) -> None:
         raise KeyboardInterrupt
@@ -466,7 +457,6 @@ async def test_a_scheduled_sync_that_was_killed_is_read_again(world: World) -> N
 async def test_cron_manual_and_full_at_once(world: World) -> None:
     """Another run that writes in between makes this one decide anew; neither doubles a row."""
     world.shows(reported("-3.50"), reported("-3.50"))
-    assert isinstance(world.store, MemoryStore)
     store = world.store
     writes = iter(range(10))
 
@@ -511,7 +501,6 @@ async def test_a_store_that_is_away_is_retried(world: World) -> None:
         if name == "apply":
             raise StoreUnavailable
 
-    assert isinstance(world.store, MemoryStore)
     world.store.before = away
     with pytest.raises(StoreUnavailable):
         await world.sync()
@@ -540,12 +529,11 @@ async def test_a_contract_without_a_limit(world: World) -> None:
 
 async def test_the_children_of_an_organisation(world: World) -> None:
     """Named connections must be the organisation's own; without names the syncable ones are taken."""
-    consents(world, days_ago(-100), days_ago(-100))
-    consents(world, days_ago(-100), org="org-2")
-    assert isinstance(world.store, MemoryStore)
+    await consents(world, days_ago(-100), days_ago(-100))
+    await consents(world, days_ago(-100), org="org-2")
     gone = dataclasses.replace(CONNECTION, id="gone", status=S.DISCONNECTED)
-    world.store.add(gone)
-    world.store.add(dataclasses.replace(CONNECTION, id="revoked", status=S.REQUIRES_REAUTH, status_reason="revoked"))
+    await world.add(gone)
+    await world.add(dataclasses.replace(CONNECTION, id="revoked", status=S.REQUIRES_REAUTH, status_reason="revoked"))
 
     async def children(*ids: str) -> list[str]:
         command = SyncAllOrg(org_id="org-1", connection_ids=ids or None, scheduled=True)

@@ -254,7 +254,7 @@ async def test_what_a_user_deleted_stays_deleted(world: World) -> None:
     world.shows(reported("-3.50"), reported("-3.50"))
     result = await world.sync()
     (deleted, _) = await world.rows()
-    world.store.delete_by_user(result.accounts[0].account_id, deleted.id)  # type: ignore[attr-defined]
+    await world.delete_by_user(result.accounts[0].account_id, deleted.id)
     await world.sync()
     rows = await world.rows()
     assert sorted(row.deleted_by_user for row in rows) == [False, True]

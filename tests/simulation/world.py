@@ -20,10 +20,11 @@ from bankimport.models import (
     TransactionStatus,
     Window,
 )
-from bankimport.ports import BankStore
 from bankimport.status import ConnectionStatus
 from bankimport.testing import ManualClock
 from bankimport.testing.fakes import FakeBank, FakeRun, MemoryLedger
+from bankimport.testing.memory_store import MemoryStore
+from tests.simulation.sql_store import SqliteStore
 
 TODAY = date(2026, 3, 10)
 GIRO = BankAccount("giro-1", "DE02120300000000202051", "EUR", iban="DE02120300000000202051")
@@ -59,7 +60,7 @@ def cancelled(amount: str, day: date | str = TODAY, **more: Any) -> ReportedTran
 class World:
     """Everything one connection needs. `sync` runs the job as a new run would."""
 
-    def __init__(self, store: BankStore) -> None:
+    def __init__(self, store: MemoryStore | SqliteStore) -> None:
         self.store = store
         self.bank = FakeBank()
         self.bank.accounts_answer = [GIRO]
@@ -72,6 +73,20 @@ class World:
     @property
     def today(self) -> date:
         return self.clock().date()
+
+    async def add(self, connection: BankConnection) -> None:
+        """Add or replace a connection."""
+        if isinstance(self.store, SqliteStore):
+            await self.store.add(connection)
+        else:
+            self.store.add(connection)
+
+    async def delete_by_user(self, account_id: str, row_id: str) -> None:
+        """Mark a row as deleted by its user."""
+        if isinstance(self.store, SqliteStore):
+            await self.store.delete_by_user(account_id, row_id)
+        else:
+            self.store.delete_by_user(account_id, row_id)
 
     def shows(self, *rows: ReportedTransaction, account: BankAccount = GIRO) -> None:
         """From now on the bank answers these rows, in one page."""

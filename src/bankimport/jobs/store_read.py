@@ -27,17 +27,21 @@ def new_id() -> str:
     return uuid4().hex
 
 
-async def store_read(read: AccountRead, account: BankAccount, run: JobRun, store: BankStore) -> ChangeSet:
+async def store_read(
+    read: AccountRead, account: BankAccount, state: AccountState, run: JobRun, store: BankStore
+) -> ChangeSet:
     """Write everything the read changes in one transaction: rows, coverage and cursor; return what it was.
+
+    `state` is the account's from before the read; it is asked for again only if somebody has written since.
 
     Raises:
         LeaseLost: a later run has written already.
         StoreUnavailable: others kept writing; a retry decides anew.
     """
     for _ in range(ATTEMPTS):
-        state = await store.account_state(account)
         stored, version = await _load(read, account, state, store)
         if version != state.version:
+            state = await store.account_state(account)
             continue
         change_set = await _decide(read, stored)
         coverage = covered(state.coverage, read.asked, read.today) if read.is_complete and not read.is_delta else None
@@ -47,6 +51,7 @@ async def store_read(read: AccountRead, account: BankAccount, run: JobRun, store
         run.ensure_owned()
         if await store.apply(account, version, change_set, coverage, cursor, run.fence):
             return change_set
+        state = await store.account_state(account)
     raise StoreUnavailable("the account was written by others again and again")
 
 

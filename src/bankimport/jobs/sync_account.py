@@ -91,7 +91,7 @@ async def _settle(ground: Ground, account: BankAccount, state: AccountState, rea
     is_new = state == AccountState(attended_only=state.attended_only)
     change_set = ChangeSet()
     if read.pages:
-        change_set = await store_read(read, account, ground.run, ground.store)
+        change_set = await store_read(read, account, state, ground.run, ground.store)
     result = _result(account, read, change_set, is_new=is_new)
     if read.is_complete:
         result, deferred = await _with_balances(ground, account, read, result)
