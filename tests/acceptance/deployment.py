@@ -1,5 +1,6 @@
 """Valkey, the sandbox bank, the example host and stock `arq` workers, each a process of its own."""
 
+import asyncio
 import json
 import sqlite3
 import subprocess
@@ -13,7 +14,7 @@ from typing import Any
 import aiohttp
 
 from tests.processes import ROOT, Processes, Running, clean_environment, free_port
-from tests.waiting import wait_until, wait_until_sync
+from tests.waiting import wait_until
 
 TOKENS = {"acme-token": "acme", "globex-token": "globex", "operator-token": "*"}
 
@@ -27,6 +28,8 @@ class Deployment:
     variables: dict[str, str] = field(default_factory=dict)
     bank_url: str = ""
     host_url: str = ""
+    #: None: the sandbox's contract allows any number of unattended reads, so that tests may sync as often as they like
+    unattended_limit: int | None = None
     #: where workers and the host expect the bank; a test may put a proxy of its own between
     seen_bank_url: str | None = None
 
@@ -38,7 +41,11 @@ class Deployment:
     @property
     def environment(self) -> dict[str, str]:
         """The configuration of every process."""
-        bank = {"type": "berlin-group", "base_url": self.seen_bank_url or self.bank_url}
+        bank = {
+            "type": "berlin-group",
+            "base_url": self.seen_bank_url or self.bank_url,
+            "unattended_limit": self.unattended_limit,
+        }
         return {
             "REDIS_URL": self.redis_url,
             "BANK_SYNC_DATABASE_URL": f"sqlite+aiosqlite:///{self.database}",
@@ -61,10 +68,11 @@ class Deployment:
         return answer.stdout.strip()
 
     def start_bank(self) -> Running:
-        """Start the sandbox bank."""
-        port = free_port()
-        self.bank_url = f"http://127.0.0.1:{port}"
-        return self.processes.python("sandbox", "-m", "bankimport", "sandbox", "--port", str(port))
+        """Start the sandbox bank, its clock stopped, so that a midnight between two reads changes nothing."""
+        now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M")
+        bank = self.processes.python("sandbox", "-m", "bankimport", "sandbox", "--port", "0", "--now", now)
+        self.bank_url = bank.line_sync("the sandbox bank serves").split()[-1]
+        return bank
 
     def start_host(self) -> Running:
         """Start the example host, ready when it prints its address."""
@@ -78,7 +86,7 @@ class Deployment:
         return self.processes.worker({**self.environment, **variables})
 
     def add_connection(self, connection_id: str, org: str = "acme", consent: str | None = None) -> str:
-        """Add a connection with the command line; return the consent's id."""
+        """Add a connection with the command line; return the consent's id: any id is a person at the sandbox."""
         until = (datetime.now(UTC) + timedelta(days=90)).date().isoformat()
         chosen = consent or f"consent-{connection_id}"
         access = ("--org", org, "--bank", "sandbox", "--consent-id", chosen, "--valid-until", until)
@@ -141,22 +149,32 @@ class Organisation:
         assert job is not None
         return job
 
+    async def misbehave(self, consent_id: str, **switch: Any) -> None:
+        """Let the sandbox bank misbehave for a consent: a switch of `bankimport.sandbox`."""
+        url = f"{self.deployment.bank_url}/sandbox/consents/{consent_id}/switches"
+        async with self.session.post(url, json=switch) as answer:
+            assert answer.status == 201, await answer.text()
+
+    async def behave(self, consent_id: str) -> None:
+        """Let the sandbox bank behave again."""
+        async with self.session.delete(f"{self.deployment.bank_url}/sandbox/consents/{consent_id}/switches") as answer:
+            assert answer.status == 204
+
+    async def events(self, job_id: str, timeout: float = 30.0) -> list[dict[str, Any]]:
+        """Return every event of a job but its progress, from the first to the last, over Server-Sent Events."""
+        found: list[dict[str, Any]] = []
+        async with asyncio.timeout(timeout), self.session.get(f"{self.url}/events?jobId={job_id}&after=0") as answer:
+            assert answer.status == 200, await answer.text()
+            async for line in answer.content:
+                if not line.startswith(b"data:"):
+                    continue
+                event = json.loads(line.removeprefix(b"data:"))
+                if event["name"] != "bank.job.progress":
+                    found.append(event)
+                if event["name"] in ("bank.job.completed", "bank.job.failed", "bank.job.cancelled"):
+                    return found
+        raise AssertionError(f"the events of {job_id} ended without a last one: {found}")
+
     async def synced(self, connection_id: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
         """Sync a connection and return the ended job."""
         return await self.ended(await self.sync(connection_id, body))
-
-
-def wait_for_port(url: str, timeout: float = 30.0) -> None:
-    """Wait until something listens at the address."""
-    import socket
-
-    host, port = url.removeprefix("http://").split(":")
-
-    def listens() -> bool:
-        try:
-            socket.create_connection((host, int(port)), 1).close()
-        except OSError:
-            return False
-        return True
-
-    wait_until_sync(listens, timeout, what=f"a listener at {url}")
