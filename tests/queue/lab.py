@@ -7,6 +7,7 @@ the real one; `LAB_GRACE_S` is how long it waits for its jobs after SIGTERM, `LA
 `LAB_HEALTH_S` is how often arq writes its health key.
 
     sleep-500-x     sleeps for 500 ms, in slices that check the lease before each write
+    deaf-500-x      the same, but swallows the first cancel, as `wait_for` of Python 3.11 may
     quiet-500-x     waits for a bank for 500 ms, checks nothing meanwhile, and takes 300 ms to let go of it
     mute-500-x      sleeps for 500 ms and leaves no mark of its end
     block-500-x     blocks the event loop for 500 ms in its first run, then does nothing
@@ -16,6 +17,7 @@ the real one; `LAB_GRACE_S` is how long it waits for its jobs after SIGTERM, `LA
 """
 
 import asyncio
+import contextlib
 import os
 import time
 from dataclasses import dataclass
@@ -78,8 +80,12 @@ class Lab:
         assert isinstance(command, SyncConnection)
         await self._mark("start", run)
         word, _, rest = command.connection_id.partition("-")
-        number = int(rest.partition("-")[0]) if word in ("sleep", "quiet", "mute", "block", "fail") else 0
+        number = int(rest.partition("-")[0]) if word in ("sleep", "deaf", "quiet", "mute", "block", "fail") else 0
         if word == "sleep":
+            await self._sleep(number / 1000, run)
+        elif word == "deaf":
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._sleep(number / 1000, run)
             await self._sleep(number / 1000, run)
         elif word == "quiet":
             await self._wait_for_bank(number / 1000)

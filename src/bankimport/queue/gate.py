@@ -154,8 +154,9 @@ class Gate(ArqRedis):
                 self._woken.clear()
                 await self._look(now)
             else:
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._woken.wait(), min(self._look_at, until) - now)
+                with contextlib.suppress(TimeoutError):  # no `wait_for`: in 3.11 it may swallow arq's cancel
+                    async with asyncio.timeout(min(self._look_at, until) - now):
+                        await self._woken.wait()
         return unbegun
 
     async def _look(self, now: float) -> None:

@@ -124,6 +124,8 @@ class Run:
             self.interruption = LeaseLost(self.job_id)
         if self.interruption is not None:
             raise self.interruption
+        if self.task is not None and self.task.cancelling():  # asked for, but lost: 3.11's `wait_for` swallows some
+            raise asyncio.CancelledError
 
     def renewed(self, asked_at: float) -> None:
         """Note that the lease was renewed by a beat sent at `asked_at` (monotonic seconds)."""

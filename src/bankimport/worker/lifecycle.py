@@ -29,6 +29,7 @@ log = structlog.get_logger(__name__)
 _SWEEP = timedelta(seconds=10)
 #: How long a stopping worker tries to say so; without Redis its leases lapse all the same (arq.md 25).
 _LAST_WORD = 3.0
+_CANCEL_AGAIN = 0.5
 
 
 def new_worker_id() -> str:
@@ -79,9 +80,11 @@ class Lifecycle:
 
     async def stop(self, ctx: dict[Any, Any]) -> None:
         """arq's `on_shutdown`: its jobs have ended or were given back; give back what never began."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        running = set(self._tasks)
+        while running:  # again, since redis-py's use of `wait_for` may swallow a cancel (Python 3.11)
+            for task in running:
+                task.cancel()
+            _, running = await asyncio.wait(running, timeout=_CANCEL_AGAIN)
         pairs = [value for run in self._gate.runs.values() for value in (run.job_id, run.fence)]
         with contextlib.suppress(Unavailable, TimeoutError):
             async with asyncio.timeout(_LAST_WORD):
