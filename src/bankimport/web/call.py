@@ -25,9 +25,9 @@ class LiveLimits:
     per_organisation: int = 1000
     #: how often `authorize` is asked again
     reauthorise: timedelta = timedelta(seconds=60)
-    heartbeat: timedelta = timedelta(seconds=8)
+    heartbeat: timedelta = timedelta(seconds=6)
     #: a write that a follower doesn't take for so long ends it
-    stuck: timedelta = timedelta(seconds=10)
+    stuck: timedelta = timedelta(seconds=8)
     #: origins of pages that may open a WebSocket, beside our own: `https://app.example`
     allowed_origins: frozenset[str] = frozenset()
 

@@ -19,7 +19,7 @@ from bankimport.web.problems import ProblemRaised, refuse
 _log = structlog.get_logger(__name__)
 
 #: Server-Sent Events: a comment and the position this often, so that proxies and clients know the line lives.
-_BEAT = timedelta(seconds=15)
+_BEAT = timedelta(seconds=10)
 #: What a follower may send us, in bytes; nothing of it is used.
 _MOST_SENT = 4096
 
@@ -92,8 +92,8 @@ async def _pump(call: Call, follower: Follower, line: Line) -> None:
     except TimeoutError:
         _log.info("web.follower_dropped", org_id=call.org_id, reason="does not read")
         _abort(call.request)
-    except OSError:
-        return  # it has gone
+    except OSError:  # it has gone, or answers no ping: what it hasn't taken must not stay
+        _abort(call.request)
     except Exception:  # the answer has begun, so that no problem can be told any more: it comes again and hears it
         _log.exception("web.follower_failed", org_id=call.org_id)
         await line.close(str(follower.position))

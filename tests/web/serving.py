@@ -1,0 +1,156 @@
+"""A host with our routes on a real socket, over a service of the test's own."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from aiohttp import ClientSession, web
+
+from bankimport.errors import NotFound
+from bankimport.models import JobPage, JobProgress, JobStatus, PsuContext, QueueHealth, QueueStats, Stage
+from bankimport.status import JobState
+from bankimport.web import Action, web_app
+
+NOW = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
+
+
+def job(job_id: str = "j1", org_id: str = "acme", **fields: Any) -> JobStatus:
+    """Return a record."""
+    values = {"id": job_id, "type": "sync-connection", "org_id": org_id, "state": JobState.WAITING, "queued_at": NOW}
+    return JobStatus.model_validate({**values, "data": {"connectionId": "giro"}, **fields})
+
+
+def running_job(**fields: Any) -> JobStatus:
+    """Return the record of a job that runs."""
+    progress = JobProgress(stage=Stage.SYNCING_ACCOUNTS, message="account 1 of 3", percent=20)
+    return job(state=JobState.ACTIVE, progress=progress, processed_on=NOW, attempts_made=1, **fields)
+
+
+@dataclass
+class FakeService:
+    """Answers from `jobs`, notes each call, raises `error` if it is set."""
+
+    jobs: dict[str, JobStatus] = field(default_factory=dict)
+    calls: list[tuple[Any, ...]] = field(default_factory=list)
+    error: Exception | None = None
+    next_cursor: str | None = None
+
+    def _called(self, *call: Any) -> None:
+        self.calls.append(call)
+        if self.error is not None:
+            raise self.error
+
+    async def schedule_immediate_sync(self, connection_id: str, *, org_id: str | None = None, **options: Any) -> str:
+        """Note the call."""
+        self._called("sync", connection_id, org_id, options)
+        return f"job-{len(self.calls)}"
+
+    async def schedule_org_sync(
+        self, org_id: str, *, connection_ids: Sequence[str] | None = None, triggered_by: str | None = None
+    ) -> str:
+        """Note the call."""
+        self._called("org-sync", org_id, connection_ids, triggered_by)
+        return f"job-{len(self.calls)}"
+
+    async def get_job_status(self, job_id: str, org_id: str | None = None) -> JobStatus | None:
+        """Return a job of the organisation."""
+        self._called("get", job_id, org_id)
+        found = self.jobs.get(job_id)
+        return found if found is not None and org_id in (None, found.org_id) else None
+
+    async def list_jobs(self, org_id: str, **filters: Any) -> JobPage:
+        """Return the organisation's jobs."""
+        self._called("list", org_id, filters)
+        return JobPage(jobs=tuple(j for j in self.jobs.values() if j.org_id == org_id), next_cursor=self.next_cursor)
+
+    async def cancel_job(self, job_id: str, org_id: str | None = None) -> None:
+        """Note the call."""
+        self._called("cancel", job_id, org_id)
+        await self._own(job_id, org_id)
+
+    async def retry_job(self, job_id: str, org_id: str | None = None) -> None:
+        """Note the call."""
+        self._called("retry", job_id, org_id)
+        await self._own(job_id, org_id)
+
+    async def _own(self, job_id: str, org_id: str | None) -> None:
+        found = self.jobs.get(job_id)
+        if found is None or found.org_id != org_id:
+            raise NotFound("job")
+
+    async def pause_queue(self, *, until: datetime | None = None, reason: str | None = None) -> None:
+        """Note the call."""
+        self._called("pause", until, reason)
+
+    async def resume_queue(self) -> None:
+        """Note the call."""
+        self._called("resume")
+
+    async def get_queue_stats(self) -> QueueStats:
+        """Return some numbers."""
+        self._called("stats")
+        return QueueStats(waiting=3, waiting_children=1)
+
+    async def get_queue_health(self) -> QueueHealth:
+        """Return good health."""
+        self._called("health")
+        return QueueHealth(is_healthy=True, is_paused=False, stats=QueueStats(waiting=3), warnings=("careful",))
+
+    @property
+    def persons(self) -> list[PsuContext | None]:
+        """Who asked for the syncs."""
+        return [call[3]["psu"] for call in self.calls if call[0] == "sync"]
+
+
+async def by_token(request: web.Request, action: Action, org_id: str | None) -> bool:
+    """A host's rule: the header names an organisation, and `*` is the operator."""
+    token = request.headers.get("Authorization") or request.query.get("token")
+    if token is None:
+        raise web.HTTPUnauthorized(headers={"WWW-Authenticate": "Bearer"})
+    return token == "*" or (token == org_id and action != "operate")
+
+
+@dataclass
+class Host:
+    """A host that runs."""
+
+    session: ClientSession
+    origin: str
+    runner: web.AppRunner
+    org: str = "acme"
+
+    @property
+    def url(self) -> str:
+        """Where the organisation's routes are."""
+        return f"{self.origin}/api/organisations/{self.org}/bank-connections"
+
+    async def call(self, method: str, path: str, *, token: str = "acme", **options: Any) -> tuple[int, Any, Any]:
+        """Return status, JSON and headers of an answer."""
+        headers = {"Authorization": token, **options.pop("headers", {})}
+        async with self.session.request(method, f"{self.url}{path}", headers=headers, **options) as answer:
+            return answer.status, await answer.json(content_type=None), answer.headers
+
+    async def problem(self, method: str, path: str, **options: Any) -> tuple[int, str]:
+        """Return status and code of a problem, which has all that RFC 9457 and the design want."""
+        status, body, headers = await self.call(method, path, **options)
+        assert headers["Content-Type"].startswith("application/problem+json"), body
+        assert {"type", "title", "status", "detail", "code"} <= set(body), body
+        assert body["status"] == status
+        return status, body["code"]
+
+
+@asynccontextmanager
+async def serving(service: Any, **options: Any) -> AsyncIterator[Host]:
+    """Serve the routes below /api of a host, on a free port."""
+    app = web.Application()
+    app.add_subapp("/api", web_app(service, **{"authorize": by_token, **options}))
+    runner = web.AppRunner(app, shutdown_timeout=3)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    port = runner.addresses[0][1]
+    async with ClientSession() as session:
+        yield Host(session, f"http://127.0.0.1:{port}", runner)
+    await runner.cleanup()

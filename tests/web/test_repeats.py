@@ -1,0 +1,84 @@
+"""`Idempotency-Key`, on a real server."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+from redis.asyncio import Redis
+
+from bankimport.errors import Unavailable
+from bankimport.queue.keys import Keys
+from bankimport.web import RedisAnswers
+from tests.web.serving import FakeService, Host, job, serving
+
+KEY = {"Idempotency-Key": "k1"}
+
+
+@pytest.fixture
+async def host(service: FakeService, redis_client: "Redis[str]", no_endless_keys: None) -> AsyncIterator[Host]:
+    """A host that remembers."""
+    async with serving(service, answers=RedisAnswers(redis_client, Keys("bank-import"))) as running:
+        yield running
+
+
+async def test_the_same_request_has_the_same_answer(host: Host, service: FakeService) -> None:
+    """The same key and body, however it is written, is done once and answered twice, with its location."""
+    first = await host.call("POST", "/giro/sync", json={"forceFullSync": True, "triggeredBy": "m"}, headers=KEY)
+    again = await host.call("POST", "/giro/sync", json={"triggeredBy": "m", "forceFullSync": True}, headers=KEY)
+    assert first[:2] == again[:2]
+    assert first[2]["Location"] == again[2]["Location"]
+    assert again[2]["Idempotency-Replayed"] == "true"
+    assert len(service.calls) == 1
+
+
+async def test_the_key_of_another_request(host: Host, service: FakeService) -> None:
+    """The same key with another body, or on another route, is refused."""
+    await host.call("POST", "/giro/sync", headers=KEY)
+    code = (422, "idempotency-key-reused")
+    assert await host.problem("POST", "/giro/sync", json={"forceFullSync": True}, headers=KEY) == code
+    assert await host.problem("POST", "/sparen/sync", headers=KEY) == code
+    assert len(service.calls) == 1
+
+
+async def test_a_key_is_its_organisations(host: Host, service: FakeService) -> None:
+    """Another organisation may use the same key, and learns nothing of the first."""
+    await host.call("POST", "/giro/sync", headers=KEY)
+    host.org = "globex"
+    status, answer, headers = await host.call("POST", "/giro/sync", token="globex", headers=KEY)
+    assert (status, answer["jobId"]) == (202, "job-2")
+    assert "Idempotency-Replayed" not in headers
+
+
+async def test_a_failure_is_not_kept(host: Host, service: FakeService) -> None:
+    """A request that failed may be sent again with its key."""
+    service.error = Unavailable("Redis")
+    assert await host.problem("POST", "/giro/sync", headers=KEY) == (503, "unavailable")
+    service.error = None
+    assert (await host.call("POST", "/giro/sync", headers=KEY))[0] == 202
+
+
+async def test_two_at_the_same_time(host: Host, service: FakeService, redis_client: "Redis[str]") -> None:
+    """Of many same requests at one time one is done; the others have its answer, or are told to come again."""
+    answers = await asyncio.gather(*(host.call("POST", "/giro/sync", headers=KEY) for _ in range(20)))
+    assert len(service.calls) == 1
+    assert {status for status, _, _ in answers} <= {202, 409}
+    assert {body["code"] for status, body, _ in answers if status == 409} <= {"idempotency-key-in-use"}
+
+
+async def test_a_day(host: Host, redis_client: "Redis[str]") -> None:
+    """An answer is kept for 24 hours."""
+    await host.call("POST", "/giro/sync", headers=KEY)
+    [key] = [key async for key in redis_client.scan_iter("*idempotency*")]
+    assert 86_390_000 < await redis_client.pttl(key) <= 86_400_000
+
+
+async def test_who_may_not_hears_no_answer(host: Host, service: FakeService) -> None:
+    """A key opens nothing: it is looked at only after the host has allowed the request."""
+    service.jobs["j1"] = job()
+    await host.call("POST", "/jobs/j1/retry", headers=KEY)
+    assert await host.problem("POST", "/jobs/j1/retry", token="globex", headers=KEY) == (403, "forbidden")
+
+
+async def test_a_key_that_is_none(host: Host) -> None:
+    """A key has 1 to 255 characters."""
+    assert await host.problem("POST", "/giro/sync", headers={"Idempotency-Key": "x" * 256}) == (422, "invalid-request")
