@@ -6,7 +6,10 @@
 --   bank.job.started, and what sweeping and promoting emit.
 -- The same number of a call again (its reply was lost) is given the same claims again.
 local worker, number, slots, lease = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
-local places, most, window = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])
+local places, most = tonumber(ARGV[5]), tonumber(ARGV[6])
+-- A job finds itself running some ms after its claim, and not all jobs equally late: a twentieth more than asked keeps
+-- the limit by their own clocks too.
+local window = math.ceil(tonumber(ARGV[7]) * 1.05)
 local claims = {}
 
 local function describe(job)

@@ -1,0 +1,50 @@
+"""The limiter holds over all workers, in every window, and wastes nothing."""
+
+from tests.conftest import SOAK
+from tests.faults.field import Field
+
+JOBS, WORKERS, LIMIT = (400, 4, 10) if SOAK else (60, 2, 20)
+WINDOW = 1000
+#: the limiter counts a twentieth more, so that the limit holds by the jobs' own clocks while they begin this evenly (ms)
+MARGIN = 50
+
+
+def most_in_a_window(starts: list[int], length: int) -> int:
+    """Return the largest number of instants (ms) in any window of that length (ms), wherever it begins."""
+    ordered = sorted(starts)
+    most = first = 0
+    for last, at in enumerate(ordered):
+        while at - ordered[first] >= length:
+            first += 1
+        most = max(most, last - first + 1)
+    return most
+
+
+def test_the_windows_are_counted_wherever_they_begin() -> None:
+    """The measure of the test below sees a burst around an edge, which fixed windows would miss."""
+    assert most_in_a_window([*range(900, 1000, 10), *range(1000, 1100, 10)], 1000) == 20
+    assert most_in_a_window([0, 1000, 2000], 1000) == 1
+    assert most_in_a_window([], 1000) == 0
+
+
+async def test_no_window_has_more_starts_than_the_limit(field: Field) -> None:
+    """By the records and by the jobs' own clocks no window of a second has more starts, and no time is wasted."""
+    await field.workers(WORKERS, BANK_SYNC_RATE_LIMIT_MAX=str(LIMIT), BANK_SYNC_CONCURRENCY="20")
+    job_ids = await field.syncs(f"sleep-20-{number}" for number in range(JOBS))
+    await field.drained(JOBS / LIMIT * 1.5 + 10)
+    claimed = {job_id: await _processed(field, job_id) for job_id in job_ids}
+    began = {mark.job_id: round(mark.at * 1000) for mark in await field.marks("start")}
+    late = sorted(began[job_id] - claimed[job_id] for job_id in job_ids)
+    assert most_in_a_window(list(claimed.values()), WINDOW) <= LIMIT
+    unevenness = late[-1] - late[0]  # more than the margin only on a crowded machine
+    assert unevenness < 4 * MARGIN
+    assert most_in_a_window(list(began.values()), WINDOW - max(0, unevenness - MARGIN)) <= LIMIT
+    allowed = JOBS / LIMIT * WINDOW
+    assert max(claimed.values()) - min(claimed.values()) <= allowed * 1.1
+    await field.check_ended_once(job_ids)
+
+
+async def _processed(field: Field, job_id: str) -> int:
+    started = (await field.status(job_id)).processed_on
+    assert started is not None
+    return round(started.timestamp() * 1000)
