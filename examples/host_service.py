@@ -9,6 +9,7 @@ that a browser can open the dashboard.
 
 import json
 import os
+from collections.abc import AsyncIterator
 
 from aiohttp import web
 
@@ -33,9 +34,16 @@ async def login(request: web.Request) -> web.Response:
 
 def application() -> web.Application:
     """Return the host's application."""
+    bank_import = BankImport.from_env()
+
+    async def open_and_close(_: web.Application) -> AsyncIterator[None]:
+        async with bank_import:
+            yield
+
     app = web.Application()
+    app.cleanup_ctx.append(open_and_close)
     app.router.add_get("/login", login)
-    app.add_subapp("/api", BankImport.from_env().web_app(authorize=authorize))
+    app.add_subapp("/api", bank_import.web_app(authorize=authorize))
     return app
 
 

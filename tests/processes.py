@@ -1,5 +1,6 @@
 """Real processes: a Valkey server, `arq`, the sandbox, a host. Logs are kept; everything ends by its own pid."""
 
+import contextlib
 import os
 import signal
 import socket
@@ -103,6 +104,7 @@ class Processes:
                 cwd=self.directory,
                 env=clean_environment(**dict(environment or {})),
                 stdin=subprocess.DEVNULL,
+                start_new_session=True,  # so that `end` reaches the children of a process that was killed
                 stdout=output,
                 stderr=subprocess.STDOUT,
             )
@@ -119,9 +121,11 @@ class Processes:
         return self.start("worker", [str(Path(sys.executable).parent / "arq"), settings], environment)
 
     def end(self) -> None:
-        """Kill what still runs (a stopped process too), newest first."""
+        """Kill what still runs (a stopped process too) and the children it left, newest first."""
         for running in reversed(self.started):
             running.kill()
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(running.pid, signal.SIGKILL)  # the session that was begun for it
 
 
 @dataclass(frozen=True)
