@@ -1,0 +1,1 @@
+"""What bankimport costs, beside stock arq on the same server in the same run: one file a question (README.md)."""

@@ -1,0 +1,61 @@
+"""`python -m benchmarks [question …] [--repeats 5] [--scale 1] [--write]`: measure, and print the table."""
+
+import argparse
+import asyncio
+import os
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+
+from benchmarks import drain, enqueue, full_job, idle, memory, pick_up, stats
+from benchmarks.bench import Bench, note, ready
+from benchmarks.table import Row, markdown
+
+QUESTIONS: Mapping[str, Callable[[Bench], Awaitable[list[Row]]]] = {
+    module.__name__.rpartition(".")[2]: module.measure for module in (
+        pick_up,
+        idle,
+        full_job,
+        drain,
+        enqueue,
+        stats,
+        memory,
+    )
+}
+README = Path(__file__).parent / "README.md"
+BEGIN, END = "<!-- table: written by python -m benchmarks --write -->", "<!-- end of table -->"
+
+
+async def run(questions: list[str], repeats: int, scale: float) -> list[Row]:
+    """Measure the questions named, in order, on one server."""
+    rows = []
+    async with ready(repeats, scale) as bench:
+        for question in questions:
+            note(f"{question} … (load {os.getloadavg()[0]:.2f})")
+            rows += await QUESTIONS[question](bench)
+    return rows
+
+
+def main() -> None:
+    """Read the command line, measure, print."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("questions", nargs="*", metavar="question", help=f"of {', '.join(QUESTIONS)}; all if none")
+    parser.add_argument("--repeats", type=int, default=5, help="how often each figure is measured (the median counts)")
+    parser.add_argument("--scale", type=float, default=1.0, help="multiplies the counts of jobs")
+    parser.add_argument("--write", action="store_true", help="put the table into benchmarks/README.md")
+    asked = parser.parse_args()
+    unknown = set(asked.questions) - set(QUESTIONS)
+    if unknown:
+        parser.error(f"unknown: {', '.join(sorted(unknown))}")
+    began = os.getloadavg()
+    rows = asyncio.run(run(asked.questions or list(QUESTIONS), asked.repeats, asked.scale))
+    table = f"{markdown(rows)}\n\n{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, median of {asked.repeats}, "
+    table += f"load average before it {began[0]:.2f}."
+    print(table)
+    if asked.write:
+        head, _, rest = README.read_text().partition(BEGIN)
+        README.write_text(f"{head}{BEGIN}\n\n{table}\n\n{END}{rest.partition(END)[2]}")
+
+
+if __name__ == "__main__":
+    main()
