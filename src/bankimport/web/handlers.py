@@ -6,26 +6,16 @@ from typing import Any, TypeVar
 from aiohttp import web
 
 from bankimport.errors import InvalidRequest, NotFound
-from bankimport.models import JobStatus, JobType, SyncOptions
+from bankimport.models import JobType, SyncOptions
 from bankimport.models.model import Model
 from bankimport.status import JobState
 from bankimport.web.bodies import EmptyBody, OrgSyncBody, PauseBody, path_id, query_id, query_number
 from bankimport.web.call import Call
+from bankimport.web.views import JobView, ListedJobView
 
 SCHEDULED = "Sync job scheduled successfully. Use the job ID to track progress."
 
 Choice = TypeVar("Choice", bound=StrEnum)
-
-
-def job_view(job: JobStatus) -> dict[str, Any]:
-    """Return a job as design §4 shows it; `failedReason`, `processedOn`, `finishedOn` only where there is one."""
-    shown = job.model_dump(mode="json", exclude={"type", "org_id", "error_code"})
-    return {name: value for name, value in shown.items() if value is not None or name in ("progress", "result")}
-
-
-def listed_job_view(job: JobStatus) -> dict[str, Any]:
-    """Return a job as the list shows it: with its type."""
-    return {**job_view(job), "type": job.type}
 
 
 def _json(body: Any, status: int = 200, **headers: str) -> web.Response:
@@ -66,7 +56,7 @@ async def get_job(call: Call) -> web.Response:
     job = await call.service.get_job_status(path_id(call.request, "jobId", "job"), call.org_id)
     if job is None:
         raise NotFound("job")
-    return _json(job_view(job))
+    return _json(JobView.of(job))
 
 
 async def list_jobs(call: Call) -> web.Response:
@@ -79,7 +69,7 @@ async def list_jobs(call: Call) -> web.Response:
         cursor=call.request.query.get("cursor") or None,
         limit=query_number(call.request, "limit", 50, 1, 200),
     )
-    body: dict[str, Any] = {"jobs": [listed_job_view(job) for job in page.jobs]}
+    body: dict[str, Any] = {"jobs": [ListedJobView.of(job, type=job.type) for job in page.jobs]}
     if page.next_cursor is not None:
         body["nextCursor"] = page.next_cursor
     return _json(body)

@@ -1,52 +1,22 @@
-"""The table of the routes, and the sub-application made from it."""
+"""The sub-application, made from the table of the routes."""
 
+import json
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
+from functools import cache
 
 from aiohttp import web
 
-from bankimport.models import SyncOptions
-from bankimport.models.model import StrictModel
 from bankimport.stream import EventStream
-from bankimport.web import handlers
-from bankimport.web.bodies import EmptyBody, OrgSyncBody, PauseBody, path_id, read_json
-from bankimport.web.call import STATE, Call, Handle, LiveLimits, WebState, ensure_allowed
+from bankimport.web.bodies import path_id, read_json
+from bankimport.web.call import STATE, Call, LiveLimits, WebState, ensure_allowed
 from bankimport.web.idempotency import once
-from bankimport.web.live import end_followers, follow_events
-from bankimport.web.openapi import show_openapi
+from bankimport.web.live import end_followers
+from bankimport.web.openapi import describe
 from bankimport.web.person import networks
 from bankimport.web.problems import problems
-from bankimport.web.service import Action, Answers, Authorize, Service
-
-PREFIX = "/organisations/{orgId}/bank-connections"
-
-
-@dataclass(frozen=True, slots=True)
-class Route:
-    """One route below `PREFIX`: what it needs to be allowed, who handles it, what its body is."""
-
-    method: str
-    path: str
-    action: Action
-    handle: Handle
-    name: str
-    body: type[StrictModel] | None = None
-
-
-ROUTES = (
-    Route("POST", "/{id}/sync", "sync", handlers.sync_connection, "sync", SyncOptions),
-    Route("POST", "/sync", "sync", handlers.sync_organisation, "org-sync", OrgSyncBody),
-    Route("GET", "/jobs/{jobId}", "read", handlers.get_job, "job"),
-    Route("GET", "/jobs", "read", handlers.list_jobs, "jobs"),
-    Route("POST", "/jobs/{jobId}/retry", "sync", handlers.retry_job, "retry", EmptyBody),
-    Route("POST", "/jobs/{jobId}/cancel", "sync", handlers.cancel_job, "cancel", EmptyBody),
-    Route("GET", "/queue/health", "read", handlers.queue_health, "health"),
-    Route("GET", "/queue/stats", "read", handlers.queue_stats, "stats"),
-    Route("POST", "/queue/pause", "operate", handlers.pause_queue, "pause", PauseBody),
-    Route("POST", "/queue/resume", "operate", handlers.resume_queue, "resume", EmptyBody),
-    Route("GET", "/events", "read", follow_events, "events"),
-)
+from bankimport.web.service import Answers, Authorize, Service
+from bankimport.web.table import PREFIX, ROUTES, Route
 
 
 def _handler(route: Route) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
@@ -64,6 +34,16 @@ def _handler(route: Route) -> Callable[[web.Request], Awaitable[web.StreamRespon
         return await once(state.answers, request, org_id, call.body, lambda: route.handle(call))
 
     return handler
+
+
+@cache
+def _description() -> str:
+    return json.dumps(describe(PREFIX, ROUTES))
+
+
+async def show_openapi(request: web.Request) -> web.Response:
+    """Answer with the description of the routes; it holds nothing secret, so everybody may read it."""
+    return web.Response(text=_description(), content_type="application/json")
 
 
 def web_app(
