@@ -1,0 +1,33 @@
+"""Servers for provider tests: the sandbox bank and banks that mean no good, over real sockets."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+
+import pytest
+from aiohttp import web
+
+Serve = Callable[[web.Application], Awaitable[str]]
+
+
+@asynccontextmanager
+async def serving(app: web.Application) -> AsyncIterator[str]:
+    """Serve an application on a free port; yield its base URL."""
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    try:
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+    finally:
+        await runner.cleanup()
+
+
+@pytest.fixture
+async def serve() -> AsyncIterator[Serve]:
+    """Serves applications until the test ends."""
+    async with AsyncExitStack() as stack:
+
+        async def start(app: web.Application) -> str:
+            return await stack.enter_async_context(serving(app))
+
+        yield start

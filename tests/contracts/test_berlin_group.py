@@ -1,0 +1,443 @@
+"""The Berlin Group provider against the sandbox, against its OpenAPI file, and against banks that mean no good."""
+
+import gzip
+import json
+import os
+import re
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import jsonschema
+import pytest
+import yaml
+from aiohttp import web
+
+from bankimport.errors import (
+    AccountUnavailable,
+    BankRejected,
+    CredentialError,
+    InvalidSettings,
+    JobError,
+    MalformedData,
+    PeriodRejected,
+    RateLimited,
+    ReauthRequired,
+    Transient,
+)
+from bankimport.models import BankAccount, BankConnection, ConsentStatus, PsuContext, Scope, Window
+from bankimport.providers import BerlinGroup, Limits, providers_from_settings
+from bankimport.sandbox import BankClock, Kind, create_app
+from tests.contracts.conftest import Serve
+from tests.contracts.provider_contract import Bank, ProviderContract, all_pages
+from tests.processes import ROOT
+
+NOW = datetime(2026, 6, 17, 12, tzinfo=UTC)
+SPEC = Path(os.environ.get("BERLIN_GROUP_SPEC", ROOT.parent / "shared/data/berlin-group/psd2-api_1.3.6.yaml"))
+PERSON = PsuContext("203.0.113.7", "Mozilla/5.0")
+
+
+def connection(consent: str = "consent-1") -> BankConnection:
+    """Return a connection with this consent."""
+    return BankConnection("c", "acme", "sandbox", consent_id=consent)
+
+
+@pytest.fixture
+async def url(serve: Serve) -> str:
+    """The sandbox, its clock fixed."""
+    return await serve(create_app(clock=BankClock(NOW), page_size=40))
+
+
+@pytest.fixture
+async def provider(url: str) -> AsyncIterator[BerlinGroup]:
+    """A provider of the sandbox."""
+    provider = BerlinGroup(url)
+    yield provider
+    await provider.aclose()
+
+
+@pytest.fixture
+def bank(provider: BerlinGroup) -> Bank:
+    """The sandbox as the contract takes it."""
+    return Bank(provider, connection("consent-1"), connection("consent-1~2"), NOW.date())
+
+
+class TestBerlinGroup(ProviderContract):
+    """The contract of all providers, at the sandbox."""
+
+
+async def misbehave(url: str, kind: Kind, **fields: Any) -> None:
+    """Set a switch of the sandbox."""
+    async with (
+        aiohttp.ClientSession() as session,
+        session.post(f"{url}/sandbox/consents/consent-1/switches", json={"kind": kind, **fields}) as answer,
+    ):
+        assert answer.status == 201, await answer.text()
+
+
+async def requests_of(url: str) -> list[dict[str, Any]]:
+    """Return what the sandbox was asked for the consent."""
+    async with (
+        aiohttp.ClientSession() as session,
+        session.get(f"{url}/sandbox/consents/consent-1/requests") as answer,
+    ):
+        requests: list[dict[str, Any]] = (await answer.json())["requests"]
+        return requests
+
+
+ERRORS: list[tuple[Kind, type[JobError], dict[str, Any]]] = [
+    (Kind.RATE_LIMIT, RateLimited, {}),
+    (Kind.UNAVAILABLE, Transient, {}),
+    (Kind.BAD_GATEWAY, Transient, {}),
+    (Kind.GATEWAY_TIMEOUT, Transient, {}),
+    (Kind.CUT, Transient, {}),
+    (Kind.HALF_JSON, MalformedData, {}),
+    (Kind.NO_JSON, MalformedData, {}),
+    (Kind.CONSENT_EXPIRED, ReauthRequired, {"reason": "expired", "suspicious": False}),
+    (Kind.CONSENT_INVALID, ReauthRequired, {"reason": "invalid", "suspicious": True}),
+    (Kind.CONSENT_UNKNOWN, ReauthRequired, {"reason": "revoked", "suspicious": False}),
+    (Kind.TOKEN_INVALID, ReauthRequired, {"suspicious": True}),
+    (Kind.TOKEN_EXPIRED, ReauthRequired, {"suspicious": True}),
+    (Kind.CERTIFICATE_INVALID, CredentialError, {}),
+    (Kind.BARE_401, ReauthRequired, {"suspicious": True}),
+    (Kind.SERVICE_BLOCKED, ReauthRequired, {"reason": "blocked"}),
+    (Kind.ACCOUNT_GONE, AccountUnavailable, {}),
+    (Kind.PERIOD_INVALID, PeriodRejected, {}),
+    (Kind.FORMAT_ERROR, BankRejected, {"status": 400}),
+]
+
+
+@pytest.mark.parametrize(("kind", "error", "facts"), ERRORS, ids=lambda value: getattr(value, "value", None))
+async def test_each_misbehaviour_is_the_error_it_means(
+    bank: Bank, url: str, kind: Kind, error: type[JobError], facts: dict[str, Any]
+) -> None:
+    """The table of message codes, seen through a real connection; the scope says what was being read."""
+    await misbehave(url, kind, endpoint="transactions")
+    with pytest.raises(error) as told:
+        await all_pages(bank, Window(NOW.date()))
+    assert told.value.scope is Scope.TRANSACTIONS
+    assert {name: getattr(told.value, name) for name in facts} == facts
+
+
+def test_every_misbehaviour_has_its_test() -> None:
+    """A new kind of trouble needs a row in the table above."""
+    others = {Kind.SLOW, Kind.ROTATE_IDS, Kind.NO_IDS}
+    assert {kind for kind, _, _ in ERRORS} | others == set(Kind)
+
+
+async def test_a_retry_after_is_understood(bank: Bank, url: str) -> None:
+    """Seconds become a wait and an instant."""
+    await misbehave(url, Kind.RATE_LIMIT, retry_after=120)
+    with pytest.raises(RateLimited) as told:
+        await bank.provider.accounts(bank.connection, None)
+    assert told.value.retry_after == timedelta(seconds=120)
+    assert told.value.retry_at is not None
+
+
+async def test_a_slow_bank_is_given_up(url: str) -> None:
+    """After the limit of time the read is transient."""
+    await misbehave(url, Kind.SLOW, seconds=30)
+    provider = BerlinGroup(url, limits=Limits(request=timedelta(milliseconds=200)))
+    with pytest.raises(Transient, match=r"within 0.2 s"):
+        await provider.accounts(connection(), None)
+    await provider.aclose()
+
+
+@pytest.mark.parametrize(
+    ("kind", "status"),
+    [(Kind.CONSENT_EXPIRED, ConsentStatus.EXPIRED), (Kind.CONSENT_INVALID, ConsentStatus.REVOKED)],
+)
+async def test_an_ended_consent_says_how(bank: Bank, url: str, kind: Kind, status: ConsentStatus) -> None:
+    """The consent itself can still be read, and tells."""
+    await misbehave(url, kind, endpoint="accounts")
+    assert (await bank.provider.consent(bank.connection, None)).status is status
+
+
+async def test_the_person_is_passed_on_only_if_there_is_one(bank: Bank, url: str) -> None:
+    """`PSU-IP-Address` if and only if the person asks just now (Berlin Group, 1.3 §4.8)."""
+    await bank.provider.accounts(bank.connection, None)
+    await bank.provider.accounts(bank.connection, PERSON)
+    unattended, attended = [request["headers"] for request in await requests_of(url)]
+    assert "PSU-IP-Address" not in unattended
+    assert (attended["PSU-IP-Address"], attended["PSU-User-Agent"]) == (PERSON.ip, PERSON.user_agent)
+    assert attended["X-Request-ID"] != unattended["X-Request-ID"]
+
+
+async def test_a_failing_second_page_fails_the_read(bank: Bank, url: str) -> None:
+    """What came before is handed on, then the error: the window was not read completely."""
+    await misbehave(url, Kind.UNAVAILABLE, endpoint="transactions", page=2)
+    [account, *_] = await bank.provider.accounts(bank.connection, None)
+    window = Window(NOW.date() - timedelta(days=80))
+    pages = bank.provider.transactions(bank.connection, account, window, cursor=None, psu=None)
+    first = await anext(aiter(pages))
+    assert first.transactions
+    with pytest.raises(Transient):
+        await anext(aiter(pages))
+
+
+# The OpenAPI file -----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def spec() -> dict[str, Any]:
+    """Berlin Group's own description (CC BY 4.0), beside the checkout."""
+    if not SPEC.exists():
+        pytest.skip(f"{SPEC} is not here; it comes beside the checkout in CI")
+    loaded: dict[str, Any] = yaml.load(SPEC.read_text(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    return loaded
+
+
+ANSWERS = {
+    "/v1/consents/consent-1": "consentInformationResponse-200_json",
+    "/v1/consents/consent-1/status": "consentStatusResponse-200",
+    "/v1/accounts": "accountList",
+    "/v1/accounts/{account}/balances": "readAccountBalanceResponse-200",
+    "/v1/accounts/{account}/transactions": "transactionsResponse-200_json",
+}
+
+
+@pytest.mark.parametrize("path", ANSWERS)
+async def test_the_sandbox_answers_by_the_book(spec: dict[str, Any], bank: Bank, url: str, path: str) -> None:
+    """Each answer that the provider accepts from the sandbox is one that the OpenAPI file allows."""
+    [account, *_] = await bank.provider.accounts(bank.connection, None)
+    headers = {"Consent-ID": "consent-1", "X-Request-ID": "99391c7e-ad88-49ec-a2ad-99ddcb1f7721"}
+    target = url + path.format(account=account.provider_id) + "?dateFrom=2026-05-01&bookingStatus=both"
+    async with aiohttp.ClientSession() as session, session.get(target, headers=headers) as answer:
+        body = await answer.json()
+    schema = {"$ref": f"#/components/schemas/{ANSWERS[path]}", "components": spec["components"]}
+    jsonschema.Draft202012Validator(schema).validate(body)
+
+
+async def test_the_provider_asks_by_the_book(spec: dict[str, Any], serve: Serve) -> None:
+    """Path, query and headers of every request are declared in the OpenAPI file, the required ones are there, and
+    each value fits its schema."""
+    asked: list[web.Request] = []
+
+    @web.middleware
+    async def record(request: web.Request, handler: Any) -> web.StreamResponse:
+        asked.append(request)
+        response: web.StreamResponse = await handler(request)
+        return response
+
+    app = create_app(clock=BankClock(NOW), page_size=1000)
+    app.middlewares.insert(0, record)
+    provider = BerlinGroup(await serve(app))
+    [account, *_] = await provider.accounts(connection(), PERSON)
+    await provider.consent(connection(), PERSON)
+    await provider.balances(connection(), account, PERSON)
+    window = Window(NOW.date() - timedelta(days=30), NOW.date())
+    [_ async for _ in provider.transactions(connection(), account, window, cursor=None, psu=PERSON)]
+    await provider.aclose()
+    assert len(asked) == 4
+    for request in asked:
+        _check_request(spec, request)
+
+
+def _check_request(spec: dict[str, Any], request: web.Request) -> None:
+    path = request.path.removeprefix("/v1")  # the servers' own prefix
+    operation = next(
+        item["get"]
+        for known, item in spec["paths"].items()
+        if known.startswith(("/accounts", "/consents"))
+        and "get" in item
+        and re.fullmatch(re.sub(r"\{[^}]+\}", "[^/]+", known), path)
+    )
+    parameters = [_resolved(spec, parameter) for parameter in operation["parameters"]]
+    sent = {"query": dict(request.query), "header": {name.lower(): value for name, value in request.headers.items()}}
+    declared = {parameter["name"] for parameter in parameters if parameter["in"] == "query"}
+    assert set(request.query) <= declared
+    for parameter in parameters:
+        values = sent.get(parameter["in"], {})
+        name = parameter["name"].lower() if parameter["in"] == "header" else parameter["name"]
+        if parameter.get("required") and parameter["in"] != "path":
+            assert name in values, name
+        if name in values:
+            schema = {**parameter["schema"], "components": spec["components"]}
+            jsonschema.Draft202012Validator(schema).validate(_typed(parameter["schema"], values[name]))
+
+
+def _resolved(spec: dict[str, Any], node: dict[str, Any]) -> dict[str, Any]:
+    for part in node.get("$ref", "").split("/")[1:]:
+        node = spec if part == "components" else node
+        node = node[part]
+    return node
+
+
+def _typed(schema: dict[str, Any], text: str) -> object:
+    return json.loads(text) if schema.get("type") in ("boolean", "integer", "number") else text
+
+
+# Banks that mean no good ------------------------------------------------------------------------------------------
+
+
+async def answering(serve: Serve, handler: Any, **limits: Any) -> BerlinGroup:
+    """Return a provider of a bank that answers everything with `handler`."""
+    app = web.Application()
+    app.router.add_get("/{path:.*}", handler)
+    return BerlinGroup(await serve(app), limits=Limits(**limits))
+
+
+ACCOUNT = BankAccount("r", "k", "EUR")
+
+
+async def read_all(provider: BerlinGroup) -> None:
+    """Read a window of an account, and close the provider."""
+    try:
+        window = Window(NOW.date())
+        async for _ in provider.transactions(connection(), ACCOUNT, window, cursor=None, psu=None):
+            pass
+    finally:
+        await provider.aclose()
+
+
+async def test_a_huge_body_is_cut_off(serve: Serve) -> None:
+    """More bytes than the limit are not read."""
+
+    async def handler(request: web.Request) -> web.Response:
+        return web.json_response({"accounts": ["x" * 200_000]})
+
+    provider = await answering(serve, handler, body=100_000)
+    with pytest.raises(MalformedData, match="more than 100000 bytes"):
+        await provider.accounts(connection(), None)
+    await provider.aclose()
+
+
+async def test_a_compressed_bomb_is_cut_off(serve: Serve) -> None:
+    """The limit is of what comes out, and is met while unpacking: 200 MB in 200 KB never exist here."""
+
+    async def handler(request: web.Request) -> web.Response:
+        bomb = gzip.compress(b'{"accounts": [' + b" " * 200_000_000)
+        return web.Response(body=bomb, headers={"Content-Encoding": "gzip", "Content-Type": "application/json"})
+
+    provider = await answering(serve, handler)
+    with pytest.raises(MalformedData, match="more than"):
+        await provider.accounts(connection(), None)
+    await provider.aclose()
+
+
+@pytest.mark.parametrize("depth", [50, 200_000])
+async def test_deep_json_is_refused(serve: Serve, depth: int) -> None:
+    """Nesting beyond the limit, and beyond what any parser bears."""
+
+    async def handler(request: web.Request) -> web.Response:
+        return web.Response(body=b"[" * depth + b"]" * depth, content_type="application/json")
+
+    provider = await answering(serve, handler)
+    with pytest.raises(MalformedData):
+        await provider.accounts(connection(), None)
+    await provider.aclose()
+
+
+@pytest.mark.parametrize(
+    "href", ["https://evil.example/v1/x", "http://127.0.0.1:1/v1/x", "//evil.example/x", "http://[bad"], ids=str
+)
+async def test_a_link_to_another_host_is_never_followed(serve: Serve, href: str) -> None:
+    """A page's link must stay with scheme, host and port of the bank."""
+
+    async def handler(request: web.Request) -> web.Response:
+        return web.json_response({"transactions": {"booked": [], "_links": {"next": {"href": href}}}})
+
+    with pytest.raises(MalformedData, match="link"):
+        await read_all(await answering(serve, handler))
+
+
+async def test_pages_in_a_circle_end(serve: Serve) -> None:
+    """A link that was followed before is the end of it."""
+
+    async def handler(request: web.Request) -> web.Response:
+        return web.json_response({"transactions": {"booked": [], "_links": {"next": {"href": "/v1/again"}}}})
+
+    with pytest.raises(MalformedData, match="no end"):
+        await read_all(await answering(serve, handler))
+
+
+async def test_endless_pages_end(serve: Serve) -> None:
+    """More pages than the limit are not read."""
+
+    async def handler(request: web.Request) -> web.Response:
+        number = int(request.query.get("n", "0")) + 1
+        return web.json_response({"transactions": {"booked": [], "_links": {"next": {"href": f"?n={number}"}}}})
+
+    with pytest.raises(MalformedData, match="no end"):
+        await read_all(await answering(serve, handler, pages=20))
+
+
+async def test_a_redirect_is_not_followed(serve: Serve) -> None:
+    """A redirect is an answer like any other that is none."""
+
+    async def handler(request: web.Request) -> web.Response:
+        return web.Response(status=302, headers={"Location": "https://evil.example/"})
+
+    provider = await answering(serve, handler)
+    with pytest.raises(BankRejected, match="302"):
+        await provider.accounts(connection(), None)
+    await provider.aclose()
+
+
+@pytest.mark.parametrize(
+    "body", [[], {}, {"accounts": {}}, {"accounts": [1]}, {"accounts": [{"iban": "x"}]}, "text", None, 7], ids=str
+)
+async def test_a_wrong_shape_is_malformed(serve: Serve, body: Any) -> None:
+    """Whatever JSON a bank sends, it is read or refused, never an unexpected error."""
+
+    async def handler(request: web.Request) -> web.Response:
+        return web.json_response(body)
+
+    provider = await answering(serve, handler)
+    with pytest.raises(MalformedData):
+        await provider.accounts(connection(), None)
+    await provider.aclose()
+
+
+async def test_an_id_of_the_bank_stays_one_segment(serve: Serve) -> None:
+    """A resource id with slashes or dots leads nowhere else."""
+    paths: list[str] = []
+
+    async def handler(request: web.Request) -> web.Response:
+        paths.append(request.rel_url.raw_path)
+        return web.json_response({"balances": []})
+
+    provider = await answering(serve, handler)
+    await provider.balances(connection(), BankAccount("../../x/y?z#", "k"), None)
+    await provider.aclose()
+    assert paths == ["/v1/accounts/..%2F..%2Fx%2Fy%3Fz%23/balances"]
+
+
+async def test_nobody_there_is_transient() -> None:
+    """A bank that can't be reached may be back soon; the error names no address."""
+    provider = BerlinGroup("http://127.0.0.1:1")
+    with pytest.raises(Transient) as told:
+        await provider.accounts(connection(), None)
+    assert "127.0.0.1" not in str(told.value)
+    await provider.aclose()
+
+
+# Settings ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        ({"base_url": "https://bank.example"}, "type must be one of berlin-group"),
+        ({"type": "nonsense"}, "type must be one of berlin-group"),
+        ({"type": "berlin-group"}, "base_url"),
+        ({"type": "berlin-group", "base_url": "ftp://bank.example"}, "base_url: https://"),
+        ({"type": "berlin-group", "base_url": "https://bank.example", "colour": 1}, "colour is none of"),
+        ({"type": "berlin-group", "base_url": "https://bank.example", "client_cert": "/no/file"}, "client_cert"),
+        ({"type": "berlin-group", "base_url": "https://bank.example", "max_history_days": "x"}, "max_history_days"),
+    ],
+)
+def test_a_wrong_bank_is_named_with_its_field(options: dict[str, Any], named: str) -> None:
+    """Start-up stops with the bank, the field, and what is allowed."""
+    with pytest.raises(InvalidSettings, match=re.escape("BANK_SYNC_BANKS: gateway: ")) as told:
+        providers_from_settings({"gateway": options})
+    assert named in str(told.value)
+
+
+def test_banks_by_environment() -> None:
+    """The design's own example makes a provider of its name."""
+    options = {"type": "berlin-group", "base_url": "https://gw.example", "unattended_limit": 4, "max_history_days": 60}
+    providers = providers_from_settings({"my-gateway": options})
+    assert providers["my-gateway"].name == "my-gateway"
