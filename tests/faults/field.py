@@ -71,7 +71,9 @@ class Field:
         command = SyncConnection(org_id=org_id, connection_id=connection_id, scheduled=scheduled, **wish)
         return await self.queue.enqueue(Enqueue(command))
 
-    async def syncs(self, connection_ids: Iterable[str], *, org_id: str = "org-1", scheduled: bool = False) -> list[str]:
+    async def syncs(
+        self, connection_ids: Iterable[str], *, org_id: str = "org-1", scheduled: bool = False
+    ) -> list[str]:
         """Ask for many syncs in one round trip; return the ids of their jobs."""
         wanted = [
             Enqueue(SyncConnection(org_id=org_id, connection_id=connection_id, scheduled=scheduled))

@@ -43,6 +43,21 @@ async def test_a_claim_whose_answer_is_lost_is_handed_out_again_and_runs_once(fi
     await field.check_ended_once([job_id])
 
 
+@pytest.mark.soak
+async def test_a_claim_whose_answer_is_lost_for_longer_than_all_retries(field: Field, proxy: Proxy) -> None:
+    """Though the worker gave up asking, its next look is handed the same run again; no stall counts."""
+    worker = await field.worker(REDIS_URL=proxy.url(field.url), BANK_SYNC_LEASE_MS=LONG)
+    proxy.lose_answer_with("sleep-200-a")
+    job_id = await field.sync("sleep-200-a")
+    await wait_until(lambda: proxy.lost == 1)
+    async with proxy.away():
+        await worker.line("queue.unavailable")
+    await field.ended(job_id, timeout=5)
+    assert len(await field.marks("start", job_id)) == 1
+    assert await field.events("bank.job.stalled") == []
+    await field.check_ended_once([job_id])
+
+
 @pytest.mark.parametrize("word", ["progress", "end"])
 async def test_an_end_whose_answer_is_lost_is_written_once(field: Field, proxy: Proxy, word: str) -> None:
     """The connection is cut on the answer to a job's last word: the word is said again and counts once."""
