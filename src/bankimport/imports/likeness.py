@@ -43,18 +43,19 @@ def compare(one: Wording, other: Wording) -> tuple[Likeness, float]:
     Two counterparties conflict when their IBANs differ, or, where an IBAN is missing, when their names have no word
     in common.
     """
+    common, score = _common(one.text, other.text)
     if one.iban and other.iban:
         if one.iban != other.iban:
             return Likeness.CONFLICTING, 0.0
-        return Likeness.MATCHING, 0.5 + 0.5 * _common(one.text, other.text)
+        return Likeness.MATCHING, 0.5 + 0.5 * score
     if one.name and other.name and not (one.name & other.text or other.name & one.text):
         return Likeness.CONFLICTING, 0.0
-    common = _common(one.text, other.text)
-    return (Likeness.MATCHING if common >= _MATCHING else Likeness.WEAK), common
+    return (Likeness.MATCHING if common >= _MATCHING else Likeness.WEAK), score
 
 
-def _common(one: frozenset[str], other: frozenset[str]) -> float:
-    """Return the share of the shorter text's words that the longer has too."""
-    if not one or not other:
-        return 0.0
-    return len(one & other) / min(len(one), len(other))
+def _common(one: frozenset[str], other: frozenset[str]) -> tuple[float, float]:
+    """Return which share the common words are of the shorter text (does it match?) and of both (which does best?)."""
+    common = len(one & other)
+    if not common:
+        return 0.0, 0.0
+    return common / min(len(one), len(other)), common / len(one | other)

@@ -1,0 +1,229 @@
+"""banking.md §5, consents, attendance and balances: the smaller decisions."""
+
+import random
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bankimport.imports import BalanceVerdict, attended, check_balances
+from bankimport.imports.budget import ROLLING, counted, is_quota, planned, slot
+from bankimport.imports.consents import after_success, is_syncable, standing
+from bankimport.models import Balance, BankConnection, Consent, ConsentStatus, PsuContext, Window
+from bankimport.status import ConnectionStatus as S
+
+NOW = datetime(2026, 3, 10, 8, tzinfo=UTC)
+TODAY = NOW.date()
+WEEK = timedelta(days=7)
+
+
+def hours(*ago: float) -> list[datetime]:
+    """Reads so many hours ago."""
+    return [NOW - timedelta(hours=each) for each in ago]
+
+
+@pytest.mark.parametrize(
+    ("reads", "allowed_in"),
+    [
+        pytest.param([], None, id="nothing read"),
+        pytest.param(hours(1, 2, 3), None, id="three of four"),
+        pytest.param(hours(1, 2, 3, 20), timedelta(hours=4, minutes=5), id="when the oldest leaves"),
+        pytest.param(hours(1, 2, 3, 24), timedelta(minutes=5), id="five minutes for the bank's clock"),
+        pytest.param(hours(1, 2, 3, 25), None, id="older ones don't count"),
+        pytest.param(hours(1, 2, 3, 4, 5), timedelta(hours=20, minutes=5), id="after the limit was lowered"),
+    ],
+)
+def test_four_in_a_rolling_day(reads: list[datetime], allowed_in: timedelta | None) -> None:
+    """At most four unattended reads in 24 hours and 5 minutes; else the instant at which one is free."""
+    until = slot(reads, limit=4, closed_until=None, now=NOW)
+    assert until == (None if allowed_in is None else NOW + allowed_in)
+    if until is not None:
+        assert slot(reads, limit=4, closed_until=None, now=until) is None
+
+
+def test_what_the_bank_closed_stays_closed() -> None:
+    """A bank's own refusal makes the budget smaller, also where a contract has no limit."""
+    later = NOW + timedelta(hours=3)
+    assert slot([], limit=None, closed_until=later, now=NOW) == later
+    assert slot([], limit=4, closed_until=NOW, now=NOW) is None
+    assert slot([], limit=0, closed_until=None, now=NOW) == NOW + ROLLING
+
+
+@pytest.mark.parametrize(
+    ("last", "failures", "due_in"),
+    [
+        pytest.param(4, 0, 3.75, id="a tick four hours later is too early"),
+        pytest.param(7.75, 0, None, id="7 h 45 min later it is due"),
+        pytest.param(0.01, 1, None, id="one failure is retried at once"),
+        pytest.param(1, 2, 6.75, id="a second waits for the next planned read"),
+        pytest.param(8, 3, 16, id="after three it is once a day"),
+    ],
+)
+def test_the_planned_reads(last: float, failures: int, due_in: float | None) -> None:
+    """The schedule keeps a distance, so that three reads a day are planned and the fourth is in reserve."""
+    due = planned(hours(last), failures=failures, limit=4, now=NOW)
+    assert due == (None if due_in is None else NOW + timedelta(hours=due_in))
+
+
+@given(st.integers(0, 2**32), st.floats(0, 0.6))
+def test_never_more_than_the_law_allows(seed: int, failing: float) -> None:
+    """Whatever ticks, retries, failures and requests come, no 24 hours hold more than four counted reads."""
+    r = random.Random(seed)
+    reads: list[datetime] = []
+    failures, now = 0, NOW
+    for _ in range(150):
+        now += timedelta(minutes=r.choice((1, 5, 60, 239, 240)))
+        asked_for = r.random() < 0.1
+        if not asked_for and planned(reads, failures=failures, limit=4, now=now) is not None:
+            continue
+        if slot(reads, limit=4, closed_until=None, now=now) is None:
+            reads.append(now)
+            failures = failures + 1 if r.random() < failing else 0
+    assert all(sum(at <= other <= at + timedelta(hours=24) for other in reads) <= 4 for at in reads)
+    assert counted(reads, now) == [read for read in reads if read > now - ROLLING]
+
+
+def test_seconds_are_waited_for_and_hours_are_a_quota() -> None:
+    """A brake of seconds is the retry's; a quota of hours defers."""
+    assert not is_quota(NOW + timedelta(seconds=60), NOW)
+    assert is_quota(NOW + timedelta(hours=1), NOW)
+
+
+def connection(status: S = S.ACTIVE, reason: str | None = None, last_day: date | None = None) -> BankConnection:
+    """A connection in a state."""
+    return BankConnection("c", "o", "b", status, reason, consent_valid_until=last_day)
+
+
+def in_days(days: int) -> date:
+    """A day from today on."""
+    return TODAY + timedelta(days=days)
+
+
+@pytest.mark.parametrize(
+    ("consent", "before", "status", "reason", "tell"),
+    [
+        pytest.param(Consent(ConsentStatus.VALID, in_days(8)), connection(), S.ACTIVE, None, False, id="far away"),
+        pytest.param(Consent(ConsentStatus.VALID, None), connection(), S.ACTIVE, None, False, id="the bank's maximum"),
+        pytest.param(Consent(ConsentStatus.VALID, date(9999, 12, 31)), connection(), S.ACTIVE, None, False, id="9999"),
+        pytest.param(
+            Consent(ConsentStatus.VALID, in_days(7)), connection(), S.REQUIRES_REAUTH, "consent-ending:2026-03-17:7", True,
+            id="seven days before",
+        ),
+        pytest.param(
+            Consent(ConsentStatus.VALID, in_days(5)), connection(S.REQUIRES_REAUTH, "consent-ending:2026-03-15:7"),
+            S.REQUIRES_REAUTH, "consent-ending:2026-03-15:7", False, id="told already",
+        ),
+        pytest.param(
+            Consent(ConsentStatus.VALID, in_days(3)), connection(S.REQUIRES_REAUTH, "consent-ending:2026-03-13:7"),
+            S.REQUIRES_REAUTH, "consent-ending:2026-03-13:3", True, id="the next threshold",
+        ),
+        pytest.param(
+            Consent(ConsentStatus.VALID, in_days(0)), connection(), S.REQUIRES_REAUTH, "consent-ending:2026-03-10:1", True,
+            id="its last day",
+        ),
+        pytest.param(
+            Consent(ConsentStatus.VALID, in_days(-1)), connection(), S.REQUIRES_REAUTH, "expired", False, id="over",
+        ),
+        pytest.param(Consent(ConsentStatus.REVOKED), connection(), S.REQUIRES_REAUTH, "revoked", False, id="revoked"),
+        pytest.param(
+            Consent(ConsentStatus.VALID, in_days(90)), connection(S.REQUIRES_REAUTH, "expired"), S.ACTIVE, None, False,
+            id="renewed",
+        ),
+        pytest.param(
+            Consent(ConsentStatus.VALID, in_days(90)), connection(S.ERROR, "sync-failed"), S.ERROR, "sync-failed", False,
+            id="an error is another matter",
+        ),
+        pytest.param(
+            Consent(ConsentStatus.PENDING), connection(S.REQUIRES_REAUTH, "expired"), S.REQUIRES_REAUTH, "expired", False,
+            id="being authorised",
+        ),
+    ],
+)  # fmt: skip
+def test_what_a_consent_makes_of_its_connection(
+    consent: Consent, before: BankConnection, status: S, reason: str | None, tell: bool
+) -> None:
+    """A consent that ends soon asks for the person at 7, 3 and 1 days, once each; an ended one asks at once."""
+    found = standing(before, consent, today=TODAY, warning=WEEK)
+    assert (found.status, found.reason, found.tell) == (status, reason, tell)
+
+
+@pytest.mark.parametrize(
+    ("one", "syncable"),
+    [
+        (connection(), True),
+        (connection(S.ERROR, "sync-failed"), True),
+        (connection(S.DISCONNECTED), False),
+        (connection(S.REQUIRES_REAUTH, "consent-ending:2026-03-10:1", in_days(0)), True),
+        (connection(S.REQUIRES_REAUTH, "consent-ending:2026-03-09:1", in_days(-1)), False),
+        (connection(S.REQUIRES_REAUTH, "revoked", in_days(50)), False),
+    ],
+)
+def test_what_is_syncable(one: BankConnection, syncable: bool) -> None:
+    """What needs the person is synced as long as its consent is valid."""
+    assert is_syncable(one, TODAY) is syncable
+
+
+@pytest.mark.parametrize(
+    ("one", "status"),
+    [
+        (connection(), None),
+        (connection(S.ERROR, "sync-failed"), S.ACTIVE),
+        (connection(S.REQUIRES_REAUTH, "expired"), S.ACTIVE),
+        (connection(S.REQUIRES_REAUTH, "consent-ending:2026-03-15:7", in_days(5)), None),
+        (connection(S.REQUIRES_REAUTH, "consent-ending:2026-03-15:7", in_days(95)), S.ACTIVE),
+    ],
+)
+def test_what_a_success_means(one: BankConnection, status: S | None) -> None:
+    """A success makes a connection active, but for a warning that still holds."""
+    found = after_success(one)
+    assert (found.status if found else None) is status
+
+
+@pytest.mark.parametrize(
+    ("ip", "there"),
+    [("8.8.8.8", True), ("2001:4860:4860::8888", True), ("10.1.2.3", False), ("127.0.0.1", False), ("::1", False),
+     ("169.254.1.1", False), ("100.64.0.1", False), ("", False), ("localhost", False), ("8.8.8.8, 10.0.0.1", False)],
+)  # fmt: skip
+def test_only_a_public_address_is_a_person(ip: str, there: bool) -> None:
+    """A private, loopback or unreadable address is none."""
+    assert (attended(PsuContext(ip), NOW) is not None) is there
+
+
+def test_a_person_does_not_wait_for_hours() -> None:
+    """A request that is too old is no longer attended."""
+    assert attended(PsuContext("8.8.8.8", at=NOW - timedelta(minutes=5)), NOW) is not None
+    assert attended(PsuContext("8.8.8.8", at=NOW - timedelta(minutes=16)), NOW) is None
+
+
+@pytest.mark.parametrize(
+    ("earlier", "later", "verdict", "difference"),
+    [
+        pytest.param(("openingBooked", 2, "100"), ("closingBooked", 0, "85"), BalanceVerdict.OK, "0", id="both ends"),
+        pytest.param(
+            ("previouslyClosedBooked", 2, "100"),
+            ("interimBooked", 0, "90"),
+            BalanceVerdict.OK,
+            "0",
+            id="after its own day",
+        ),
+        pytest.param(
+            ("openingBooked", 2, "100"), ("closingBooked", 0, "80"), BalanceVerdict.DIFFERS, "-5", id="a row too few"
+        ),
+        pytest.param(
+            ("openingBooked", 20, "100"), ("closingBooked", 0, "85"), BalanceVerdict.UNKNOWN, None, id="not read"
+        ),
+        pytest.param(
+            ("expected", 2, "100"), ("closingBooked", 0, "85"), BalanceVerdict.UNKNOWN, None, id="another type"
+        ),
+    ],
+)
+def test_the_balance_check(
+    earlier: tuple[str, int, str], later: tuple[str, int, str], verdict: BalanceVerdict, difference: str | None
+) -> None:
+    """An earlier balance and the rows between give the later one, or the difference is told."""
+    balances = [Balance(kind, Decimal(amount), "EUR", in_days(-ago)) for kind, ago, amount in (later, earlier)]
+    booked = {(in_days(-2), "EUR"): Decimal(-5), (in_days(-1), "EUR"): Decimal(-10), (in_days(-1), "USD"): Decimal(7)}
+    check = check_balances(balances, booked, Window(in_days(-10)))
+    assert (check.verdict, check.difference) == (verdict, None if difference is None else Decimal(difference))
