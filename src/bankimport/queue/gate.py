@@ -170,6 +170,7 @@ class Gate(ArqRedis):
         try:
             rows, wait, strangers = await self._claim(free)
         except Unavailable:
+            self._calls -= 1  # its reply may be lost: the same question is given the same claims
             log.warning("queue.unavailable", worker=self.worker_id)
             return
         except RuntimeError as error:  # refused, not away: to end every worker would help nobody

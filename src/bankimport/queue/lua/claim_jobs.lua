@@ -4,7 +4,7 @@
 -- Returns {claims, wait (ms until something may be startable, -1 unknown), foreign ('1' if arq's queue holds members
 --   that are not ours)}; a claim is {id, type, org, data, payload, attempts, fence, queued, psu}. Emits
 --   bank.job.started, and what sweeping and promoting emit.
--- The same number of a call again (its reply was lost) is given the same claims again.
+-- The same number of a call again (its reply was lost) is given the same claims again, with new leases.
 local worker, number, slots, lease = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
 local places, most = tonumber(ARGV[5]), tonumber(ARGV[6])
 -- A job finds itself running some ms after its claim, and not all jobs equally late: a twentieth more than asked keeps
@@ -25,7 +25,10 @@ local last = call('HMGET', P .. 'claims:' .. worker, 'number', 'ids')
 if last[1] == number then
   for id in string.gmatch(last[2], '[^,]+') do
     local job = load_job(id)
-    if job and job.state == 'active' and job.worker == worker then claims[#claims + 1] = describe(job) end
+    if job and job.state == 'active' and job.worker == worker then
+      call('ZADD', P .. 'leases', NOW + lease, id)
+      claims[#claims + 1] = describe(job)
+    end
   end
   return reply({claims, 0, '0'})
 end
