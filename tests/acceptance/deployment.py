@@ -13,6 +13,7 @@ from typing import Any
 
 import aiohttp
 
+from bankimport.stores import SqlStore
 from tests.processes import ROOT, Processes, Running, clean_environment, free_port
 from tests.waiting import wait_until
 
@@ -92,6 +93,20 @@ class Deployment:
         access = ("--org", org, "--bank", "sandbox", "--consent-id", chosen, "--valid-until", until)
         assert self.bankimport("connections", "add", *access, "--id", connection_id) == connection_id
         return chosen
+
+    def insert_connection(self, connection_id: str, org: str = "acme") -> None:
+        """Add a connection as a host's own code does: quicker than the command line."""
+        until = (datetime.now(UTC) + timedelta(days=90)).date()
+
+        async def add() -> None:
+            store = SqlStore(self.environment["BANK_SYNC_DATABASE_URL"])
+            consent = f"consent-{connection_id}"
+            await store.add_connection(
+                org_id=org, bank="sandbox", consent_id=consent, valid_until=until, id=connection_id
+            )
+            await store.aclose()
+
+        asyncio.run(add())
 
     def query(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
         """Read the store's tables as a host would."""

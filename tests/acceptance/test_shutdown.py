@@ -1,0 +1,76 @@
+"""A deploy in the middle of a sync: SIGTERM to the stock `arq` worker."""
+
+import pytest
+
+from tests.acceptance.bank import read_bank
+from tests.acceptance.conftest import Deploy
+from tests.acceptance.deployment import Deployment, Organisation
+from tests.processes import Running
+from tests.waiting import wait_until
+
+#: a host's subclass; arq's own wait for running jobs is 30 s, here it is a moment
+IMPATIENT = """
+import bankimport
+
+class WorkerSettings(bankimport.WorkerSettings):
+    job_completion_wait = 1
+"""
+
+
+@pytest.fixture
+def deployment(deploy: Deploy) -> Deployment:
+    """A bank and a host, without a worker yet, and one connection."""
+    deployment = deploy(worker=False)
+    deployment.insert_connection("giro")
+    (deployment.processes.directory / "impatient.py").write_text(IMPATIENT)
+    return deployment
+
+
+async def in_the_middle(deployment: Deployment) -> None:
+    """Wait until the first account's rows are there: the sync is at its second."""
+    await wait_until(lambda: deployment.transactions("giro"), 30, what="the first account's rows")
+
+
+async def started(deployment: Deployment, settings: str = "bankimport.WorkerSettings") -> Running:
+    """Start a worker and wait until it serves."""
+    worker = deployment.processes.worker(deployment.environment, settings)
+    await worker.line("worker.started")
+    return worker
+
+
+async def test_a_running_sync_is_finished(deployment: Deployment, member: Organisation) -> None:
+    """A worker that is told to end lets its running sync finish first, and ends with 0."""
+    await member.misbehave("consent-giro", kind="slow", seconds=0.1)
+    worker = await started(deployment)
+    job_id = await member.sync("giro")
+    await in_the_middle(deployment)
+    assert worker.stop() == 0
+    job = await member.get(f"/jobs/{job_id}")
+    assert (job["state"], job["attemptsMade"]) == ("completed", 0)
+    await member.behave("consent-giro")
+    served = await read_bank(deployment.bank_url, "consent-giro", job["result"]["window"]["since"])
+    assert sorted(deployment.transactions("giro"), key=str) == served.rows
+
+
+async def test_a_sync_that_takes_too_long_is_given_back(deployment: Deployment, member: Organisation) -> None:
+    """A sync that doesn't end in time waits again, with no attempt counted and the rows it has; the next worker completes
+    it, with no row twice. (The wait is shortened by a subclass of the settings, which arq takes as well.)"""
+    await member.misbehave("consent-giro", kind="slow", seconds=60, account=1, endpoint="transactions")
+    worker = await started(deployment, "impatient.WorkerSettings")
+    job_id = await member.sync("giro")
+    await in_the_middle(deployment)
+    assert worker.stop(20) == 0
+    job = await member.get(f"/jobs/{job_id}")
+    assert (job["state"], job["attemptsMade"]) == ("waiting", 0)
+    assert len({row[0] for row in deployment.transactions("giro")}) == 1
+
+    await member.behave("consent-giro")
+    await started(deployment)
+    job = await member.ended(job_id)
+    assert (job["state"], job["attemptsMade"], job["result"]["partial"]) == ("completed", 0, False)
+    served = await read_bank(deployment.bank_url, "consent-giro", job["result"]["window"]["since"])
+    assert sorted(deployment.transactions("giro"), key=str) == served.rows
+    names = [event["name"] for event in await member.events(job_id)]
+    assert names.count("bank.job.started") == 2
+    assert names[-1] == "bank.job.completed"
+    assert "bank.sync.failed" not in names
