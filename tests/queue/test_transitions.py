@@ -1,0 +1,116 @@
+"""The table of transitions, held against the real scripts: every state × every operation."""
+
+import pytest
+
+from bankimport.errors import IllegalTransition
+from bankimport.queue.run import Claim
+from bankimport.status import TRANSITIONS, JobState, Operation, after
+from tests.queue.driver import Driver
+
+S, Op = JobState, Operation
+
+
+async def job_in(driver: Driver, state: JobState) -> Claim:
+    """Return a job that has been brought into a state, with the claim of its last run (a made-up one if it had none)."""
+    if state is S.WAITING:
+        return Claim(await driver.ask("c"), "sync-connection", "acme", {}, b"", 0, 1, 0, None)
+    if state is S.WAITING_CHILDREN:
+        await driver.ask_all("a", "b")
+        [claim] = await driver.claim()
+        await driver.fan_out(claim, "a", "b")
+        return claim
+    await driver.ask("c")
+    [claim] = await driver.claim()
+    if state is S.DELAYED:
+        await driver.fail(claim, delay=3_600_000)
+    elif state is S.COMPLETED:
+        await driver.complete(claim)
+    elif state is S.FAILED:
+        await driver.fail(claim)
+    return claim
+
+
+async def operate(driver: Driver, operation: Operation, job: Claim) -> None:
+    """Do to a job what the operation's own script does, refused or not."""
+    await {
+        Op.START: lambda: driver.claim(),
+        Op.COMPLETE: lambda: driver.complete(job),
+        Op.FAIL: lambda: driver.fail(job),
+        Op.DELAY: lambda: driver.fail(job, delay=3_600_000),
+        Op.GIVE_BACK: lambda: driver.run("give_back_jobs", job.job_id, job.fence),
+        Op.STALL: lambda: stall(driver, job),
+        Op.FAN_OUT: lambda: driver.fan_out(job, "x", "y"),
+        Op.PROMOTE: lambda: promote(driver),
+        Op.CANCEL: lambda: driver.queue.cancel(job.job_id),
+        Op.RETRY: lambda: driver.queue.retry(job.job_id),
+    }[operation]()
+
+
+async def stall(driver: Driver, job: Claim) -> None:
+    """Let the job have a lease that is over, and the next look of a worker find it."""
+    await driver.queue.client.zadd(f"{driver.queue.keys.prefix}leases", {job.job_id: 1})
+    await driver.claim(0)
+
+
+async def promote(driver: Driver) -> None:
+    """Let the delayed job's time come, and the next look of a worker find it."""
+    await driver.make_due()
+    await driver.claim(0)
+
+
+def expected(operation: Operation, state: JobState) -> JobState | None:
+    """Return where the table leads, for a job as `job_in` makes it; None where it is refused."""
+    if operation is Op.FAIL and state is not S.ACTIVE:
+        return None  # nobody runs it: its end by `cancel` or by a stall is asked for by those operations
+    if operation is Op.COMPLETE and state is S.WAITING_CHILDREN:
+        return None  # the last child does it, not a worker
+    if operation is Op.PROMOTE and state is S.WAITING:
+        return S.WAITING
+    if operation is Op.CANCEL and state is S.WAITING_CHILDREN:
+        return S.FAILED  # none of its children runs
+    return after(operation, state)
+
+
+@pytest.mark.parametrize("state", list(JobState), ids=str)
+@pytest.mark.parametrize("operation", list(Operation), ids=str)
+async def test_every_operation_in_every_state(driver: Driver, operation: Operation, state: JobState) -> None:
+    """What the table allows happens, with its events; what it refuses changes no state and emits nothing."""
+    job = await job_in(driver, state)
+    before = await driver.events()
+    record = await driver.queue.client.hgetall(driver.queue.keys.job(job.job_id))
+    try:
+        await operate(driver, operation, job)
+        refused = False
+    except IllegalTransition:
+        refused = True
+    to = expected(operation, state)
+    assert await driver.state(job.job_id) == (to or state)
+    mine = [event for event in (await driver.events())[len(before) :] if event[1] == job.job_id]
+    if to is None:
+        assert mine == []
+        assert await driver.queue.client.hgetall(driver.queue.keys.job(job.job_id)) == record
+    assert refused == (to is None and operation in (Op.CANCEL, Op.RETRY))
+    for each in JobState:
+        assert (job.job_id in await driver.ids(each)) == (each == (to or state))
+
+
+def test_the_table_has_every_operation() -> None:
+    """No operation is without a row, and no state is unreachable."""
+    assert set(TRANSITIONS) == set(Operation)
+    reached = {to for ways in TRANSITIONS.values() for to in ways.values()}
+    assert reached == set(JobState)
+
+
+@pytest.mark.parametrize("operation", [Op.COMPLETE, Op.FAIL, Op.DELAY, Op.GIVE_BACK, Op.FAN_OUT], ids=str)
+async def test_only_the_owner_ends_a_run(driver: Driver, operation: Operation) -> None:
+    """An older fence changes nothing: the run is another worker's now."""
+    await driver.ask("c")
+    [lost] = await driver.claim()
+    await driver.lapse(lost.job_id)
+    [owner] = await driver.claim(worker="other")
+    assert owner.fence > lost.fence
+    before = await driver.events()
+    await operate(driver, operation, lost)
+    assert await driver.events() == before
+    assert await driver.state(lost.job_id) is S.ACTIVE
+    assert await driver.complete(owner) == b"done"
