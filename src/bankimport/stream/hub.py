@@ -17,7 +17,7 @@ from bankimport.stream.stopping import stop
 
 _log = structlog.get_logger(__name__)
 
-#: Between two looks there is this much time for each follower: what happens meanwhile goes out together.
+#: After a look there is this much time for each follower it reached: what happens meanwhile goes out together.
 _PAUSE_EACH = 0.00005
 _LONGEST_PAUSE = 0.1
 #: Followers that catch up read Redis themselves; so many at a time.
@@ -97,31 +97,33 @@ class LiveHub:
     async def _step(self) -> None:
         batch = await self.reader.read(self.position, count=1000)
         if batch.entries or batch.gap:
-            self._dispatch(batch)
-            await asyncio.sleep(min(_LONGEST_PAUSE, _PAUSE_EACH * len(self.followers)))
+            await asyncio.sleep(min(_LONGEST_PAUSE, _PAUSE_EACH * self._dispatch(batch)))
         else:
             await self.reader.wait(self.position)
 
-    def _dispatch(self, batch: Batch) -> None:
-        """Hand a batch on and advance, without a step aside: who subscribes sees either all of it or none."""
+    def _dispatch(self, batch: Batch) -> int:
+        """Hand a batch on and advance, without a step aside: who subscribes sees either all of it or none.
+
+        Returns how many followers it reached.
+        """
         self.position = batch.upto
+        reached = 0
         if batch.gap is not None:
             _log.warning("stream.gap", after=batch.gap.data["after"])
             for follower in self.followers:
                 follower.offer(Chunk([batch.gap.model_copy(update={"org_id": follower.org_id or ""})]))
+                reached += 1
         for org_id, chunk in _by_organisation(batch.entries, self._followers).items():
-            parts: dict[str, Chunk | None] = {}
+            parts: dict[str | None, Chunk | None] = {None: chunk}
             for follower in tuple(self._followers.get(org_id, ())):
-                job_id = follower.job_id
-                if job_id is None:
-                    follower.offer(chunk)
-                    continue
-                if job_id not in parts:
-                    events = [event for event in chunk.events if event.job_id == job_id]
-                    parts[job_id] = Chunk(events) if events else None
-                part = parts[job_id]
+                if follower.job_id not in parts:
+                    events = [event for event in chunk.events if event.job_id == follower.job_id]
+                    parts[follower.job_id] = Chunk(events) if events else None
+                part = parts[follower.job_id]
                 if part is not None:
                     follower.offer(part)
+                    reached += 1
+        return reached
 
 
 def _by_organisation(entries: Iterable[Entry], wanted: Iterable[str | None]) -> dict[str | None, Chunk]:
