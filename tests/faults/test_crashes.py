@@ -3,6 +3,8 @@
 import asyncio
 import signal
 
+import pytest
+
 from bankimport.status import JobState
 from tests.conftest import SOAK
 from tests.faults.field import Field
@@ -34,6 +36,7 @@ async def test_a_killed_workers_job_runs_again_within_its_lease_and_five_seconds
     assert {(await field.status(job_id)).attempts_made for job_id in job_ids} == {0}
 
 
+@pytest.mark.soak
 async def test_a_third_stall_fails_the_job(field: Field) -> None:
     """A job that takes its worker with it three times is failed, with the reason, and takes no fourth."""
     job_id = await field.sync("sleep-20000-poison")
@@ -76,7 +79,7 @@ async def test_a_frozen_worker_writes_nothing_after_its_lease(field: Field) -> N
 async def test_a_worker_frozen_while_it_waits_for_a_bank_gives_way(field: Field) -> None:
     """A woken worker whose job checks nothing by itself is stopped by its next beat."""
     workers = await field.workers(2)
-    job_id = await field.sync("quiet-4000-a")
+    job_id = await field.sync("quiet-2500-a")
     first = await field.mark("start", job_id)
     frozen = await field.holder(job_id, workers)
     frozen.signal(signal.SIGSTOP)
@@ -104,10 +107,10 @@ async def test_a_blocked_event_loop_finds_out(field: Field) -> None:
 async def test_a_worker_takes_over_its_own_lost_run(field: Field) -> None:
     """A woken worker that claims its own lapsed job anew ends the old run first, and the job ends once."""
     await field.worker(BANK_SYNC_CONCURRENCY="1")
-    busy = await field.sync("sleep-5000-a")  # that worker notices the stall, but has no place for the job
+    busy = await field.sync("sleep-4000-a")  # that worker notices the stall, but has no place for the job
     await field.mark("start", busy)
     frozen = await field.worker()
-    lapsed = await field.sync("quiet-3000-b", org_id="org-2")
+    lapsed = await field.sync("quiet-2500-b", org_id="org-2")
     first = await field.mark("start", lapsed)
     frozen.signal(signal.SIGSTOP)
     await wait_until(lambda: field.events("bank.job.stalled"), what="a stall")

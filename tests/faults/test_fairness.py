@@ -46,7 +46,7 @@ async def test_a_crowd_of_one_organisation_holds_up_nobody_else(field: Field) ->
     await field.mark("start", own, timeout=1)
     ended = [await field.ended(job_id) for job_id in (scheduled, manual, own)]
     assert {job.attempts_made for job in ended} == {0}
-    await wait_until(lambda: _ended(field, 40), 30)
+    await wait_until(lambda: _ended(field, 20), 30)
     found = [mark for mark in await field.marks() if mark.job_id in set(crowd)]
     together = [Mark(mark.word, mark.job_id, mark.fence, "crowd", mark.at) for mark in found]
     assert most_at_once(together, "connection_id") == {"crowd": PLACES}
@@ -62,7 +62,7 @@ async def test_a_person_waits_for_no_window_of_the_limiter(field: Field) -> None
     for crowd in range(5):
         await field.syncs((f"plain-{crowd}-{n}" for n in range(200)), org_id=f"crowd-{crowd}", scheduled=True)
     waits = []
-    for number in range(4):
+    for number in range(2):
         seen = len(await field.marks("start"))
         await wait_until(lambda: _started(field, seen + 10))  # noqa: B023  # awaited within the turn
         asked = time.time()

@@ -12,11 +12,11 @@ from tests.waiting import wait_until
 async def test_a_server_out_of_memory_does_not_end_the_worker(restartable: Field) -> None:
     """A server that refuses writes for want of memory ends no worker; jobs that end meanwhile are written afterwards."""
     field = restartable
-    worker = await field.worker(BANK_SYNC_LEASE_MS="3000", LAB_HEALTH_S="1")
-    running = await field.syncs(f"mute-{length}-a" for length in (1000, 1010, 6000))
+    worker = await field.worker(BANK_SYNC_LEASE_MS="2000", LAB_HEALTH_S="1")
+    running = await field.syncs(f"mute-{length}-a" for length in (600, 610, 3500))
     await asyncio.gather(*(field.mark("start", job_id) for job_id in running))
     await field.redis.config_set("maxmemory", "1")
-    await asyncio.sleep(1.7)  # no condition: for this long it refuses
+    await asyncio.sleep(1.2)  # no condition: for this long it refuses
     await field.redis.config_set("maxmemory", "0")
     running.append(await field.sync("quick"))
     await field.drained(10)

@@ -118,7 +118,7 @@ async def test_a_paused_queue_starts_nothing_over_a_restart_of_everything(restar
 async def test_a_pause_with_an_end_ends_by_itself(restartable: Field, server: Server) -> None:
     """A queue paused until an instant starts again then, though everything was restarted meanwhile."""
     field = restartable
-    until = datetime.now(UTC) + timedelta(seconds=3)
+    until = datetime.now(UTC) + timedelta(seconds=2.5)
     await field.queue.pause(until=until)
     job_id = await field.sync("waits")
     await _restart(server, "SIGTERM", 0.2)

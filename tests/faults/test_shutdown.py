@@ -6,6 +6,8 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
+
 from bankimport.status import JobState
 from tests.conftest import SOAK
 from tests.faults.field import LAB, Field, Server
@@ -13,7 +15,7 @@ from tests.faults.proxy import Proxy
 from tests.processes import clean_environment
 from tests.waiting import wait_until
 
-TERMS = 10 if SOAK else 4
+TERMS = 10 if SOAK else 2
 ARQ = str(Path(sys.executable).parent / "arq")
 
 
@@ -37,7 +39,7 @@ async def test_a_job_that_ends_within_the_grace_is_finished(field: Field) -> Non
 
 async def test_sigterms_on_a_long_job_cost_no_attempt(field: Field) -> None:
     """A long job is given back at each of many deploys; it waits at the front, counts no attempt, and completes."""
-    job_id = await field.sync("sleep-4000-a")
+    job_id = await field.sync("sleep-2500-a")
     fence = 0
     for _ in range(TERMS):
         worker = await field.worker(LAB_GRACE_S="1")
@@ -65,10 +67,11 @@ async def test_a_cancel_that_is_swallowed_is_not_lost(field: Field) -> None:
     await field.queue.cancel(job_id)
 
 
+@pytest.mark.soak
 async def test_a_job_given_back_waits_before_all_others(field: Field) -> None:
     """What a deploy interrupts is gone on with before what came later."""
     worker = await field.worker(LAB_GRACE_S="1", BANK_SYNC_CONCURRENCY="1")
-    first = await field.sync("sleep-2500-first")
+    first = await field.sync("sleep-1800-first")
     await field.mark("start", first)
     later = await field.syncs(f"sleep-10-{number}" for number in range(5))
     await asyncio.to_thread(worker.stop)

@@ -3,8 +3,8 @@
 The gate, the runner, the lifecycle and stock arq are the real ones; only what a job does is the laboratory's. Each run
 leaves its marks in the list `lab:runs`: `start <job> <fence> <connection> <instant>`, then `write …` for each of its
 writes, then `end …`; `marks` reads them. `arq tests.queue.lab.WorkerSettings` is configured by the environment, like
-the real one; `LAB_GRACE_S` is how long it waits for its jobs after SIGTERM, `LAB_STORE_AWAY` makes its store fail, and
-`LAB_HEALTH_S` is how often arq writes its health key.
+the real one; `LAB_GRACE_S` is how long it waits for its jobs after SIGTERM, `LAB_STORE_AWAY` makes its store fail,
+`LAB_HEALTH_S` is how often arq writes its health key, `LAB_SOCKET_S` when an answer of Redis is given up.
 
     sleep-500-x     sleeps for 500 ms, in slices that check the lease before each write
     deaf-500-x      the same, but swallows the first cancel, as `wait_for` of Python 3.11 may
@@ -29,7 +29,7 @@ from bankimport.commands import Command, SyncAllOrg, SyncConnection
 from bankimport.errors import BankRejected, StoreUnavailable, Transient
 from bankimport.models import JobType, Stage
 from bankimport.queue.adoption import Adoption
-from bankimport.queue.connection import connect
+from bankimport.queue.connection import SOCKET_TIMEOUT, connect
 from bankimport.queue.gate import Gate
 from bankimport.queue.queue import Queue
 from bankimport.queue.run import Run
@@ -131,7 +131,8 @@ class Lab:
 
 def lab_settings_class(settings: Settings) -> type[WorkerSettingsBase]:
     """Return arq's settings class for the laboratory's jobs."""
-    queue = Queue(connect(settings, Redis), settings)
+    limits = {"socket_timeout": float(os.environ.get("LAB_SOCKET_S", str(SOCKET_TIMEOUT)))}
+    queue = Queue(connect(settings, Redis, **limits), settings)
     gate = connect(settings, Gate)
     gate.attach(queue, new_worker_id(), settings.concurrency)
     lab = Lab(queue)
