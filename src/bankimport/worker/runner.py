@@ -147,7 +147,10 @@ class Runner:
         if answer == b"delayed" and delay is not None:
             log.info("job.retry_scheduled", job_id=run.job_id, code=code, attempt=run.claim.attempts + 1)
             raise Retry(defer=delay)
-        log.warning("job.failed", job_id=run.job_id, code=code, answer=_text(answer))
+        if answer == b"lost":
+            log.warning("job.lease_lost", job_id=run.job_id, worker=run.worker_id)
+        else:
+            log.warning("job.failed", job_id=run.job_id, code=code, answer=_text(answer))
 
     def _delay(self, run: Run, error: Exception) -> timedelta | None:
         if isinstance(error, Retry):  # a function of the host's own
