@@ -1,5 +1,7 @@
 """The limiter holds over all workers, in every window, and wastes nothing."""
 
+import time
+
 from tests.conftest import SOAK
 from tests.faults.field import Field
 
@@ -48,3 +50,13 @@ async def _processed(field: Field, job_id: str) -> int:
     started = (await field.status(job_id)).processed_on
     assert started is not None
     return round(started.timestamp() * 1000)
+
+
+async def test_a_clock_that_was_set_back_does_not_close_the_limiter(field: Field) -> None:
+    """Starts that lie in the future, after the server's clock was set back, hold up nothing."""
+    ahead = time.time() * 1000 + 3_600_000
+    await field.redis.zadd(f"{field.queue.keys.prefix}starts", {f"start-{number}": ahead for number in range(20)})
+    await field.redis.pexpire(f"{field.queue.keys.prefix}starts", 60_000)
+    await field.worker(BANK_SYNC_RATE_LIMIT_MAX="10")
+    job_id = await field.sync("plain")
+    await field.ended(job_id, timeout=3)

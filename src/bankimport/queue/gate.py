@@ -86,7 +86,7 @@ class Gate(ArqRedis):
         tick = int(str(kwargs["_job_id"]).rpartition(":")[2])
         try:
             await self.serve_tick(function.removeprefix("cron:"), datetime.fromtimestamp(tick / 1000).astimezone())
-        except Unavailable:  # raising would end the worker; the catch-up serves it when Redis is back
+        except (Unavailable, RuntimeError):  # raising would end the worker; the catch-up serves it when Redis is back
             log.warning("schedule.tick_missed", schedule=function)
         return None
 

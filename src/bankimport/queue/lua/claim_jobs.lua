@@ -38,6 +38,7 @@ promote_due()
 local stopped = paused()
 
 call('ZREMRANGEBYSCORE', P .. 'starts', '-inf', NOW - window - 1)
+call('ZREMRANGEBYSCORE', P .. 'starts', '(' .. int(NOW), '+inf') -- the clock was set back
 local room = most - call('ZCARD', P .. 'starts')
 local free = stopped and 0 or math.min(slots, room)
 
@@ -76,8 +77,8 @@ end
 -- Scheduled jobs take at most three tenths of the limit in a quarter of its window: a crowd of them never uses up a
 -- whole window at its beginning, so a person waits for a part of one only.
 local quarter = math.ceil(window / 4)
-local paced = NOW - quarter
-local evenly = #claims + math.ceil(most * 0.3) - call('ZCOUNT', P .. 'starts', '(' .. paced, '+inf')
+local paced = '(' .. int(NOW - quarter)
+local evenly = #claims + math.ceil(most * 0.3) - call('ZCOUNT', P .. 'starts', paced, '+inf')
 while #claims < math.min(free, evenly) do
   local org = call('ZPOPMIN', P .. 'ready:orgs')[1]
   if not org then break end
@@ -117,7 +118,7 @@ if ready and not stopped then
     local first = call('ZRANGE', P .. 'starts', 0, 0, 'WITHSCORES')
     if first[2] then sooner(tonumber(first[2]) + window + 2) end
   else
-    local first = call('ZRANGEBYSCORE', P .. 'starts', '(' .. paced, '+inf', 'WITHSCORES', 'LIMIT', 0, 1)
+    local first = call('ZRANGEBYSCORE', P .. 'starts', paced, '+inf', 'WITHSCORES', 'LIMIT', 0, 1)
     if first[2] then sooner(tonumber(first[2]) + quarter) end
   end
 end
