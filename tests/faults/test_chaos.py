@@ -10,15 +10,18 @@ from collections import defaultdict
 from collections.abc import AsyncIterator
 
 import pytest
+from arq.connections import ArqRedis
+from redis.exceptions import RedisError
 
 from bankimport.commands import SyncAllOrg
-from bankimport.errors import BankImportError, Unavailable
+from bankimport.errors import IllegalTransition, NotFound, Unavailable
 from bankimport.queue.queue import Enqueue
 from bankimport.status import JobState
 from tests.faults.field import TERMINAL, Field, Server
 from tests.faults.proxy import Proxy
 from tests.processes import Running
 from tests.queue.lab import Mark
+from tests.waiting import wait_until
 
 SECONDS = float(os.environ.get("BANKIMPORT_CHAOS_S", "60"))
 SEED = int(os.environ.get("BANKIMPORT_CHAOS_SEED", "1"))
@@ -32,6 +35,7 @@ class Chaos:
         self._field, self._server, self._proxy, self._chance = field, server, proxy, chance
         self.workers: list[Running] = []
         self.accepted: list[str] = []
+        self.strangers: list[str] = []
         self.told: list[str] = []
 
     async def worker(self) -> None:
@@ -46,13 +50,18 @@ class Chaos:
         org_id = f"org-{chance.randrange(4)}"
         connection = f"{chance.choice(WORDS)}-{chance.randrange(30)}"
         what = chance.random()
-        with contextlib.suppress(Unavailable):
-            if what < 0.1:
+        with contextlib.suppress(Unavailable, RuntimeError, RedisError):
+            if what < 0.05:
+                stranger = ArqRedis(self._field.redis.connection_pool)
+                queue_name = self._field.settings.queue_name
+                job = await stranger.enqueue_job("sync-connection", connection_id=connection, _queue_name=queue_name)
+                self.strangers += [job.job_id] if job else []
+            elif what < 0.12:
                 ids = tuple({f"{chance.choice(WORDS)}-{chance.randrange(30)}" for _ in range(chance.randrange(8))})
                 batch = SyncAllOrg(org_id=org_id, connection_ids=ids, scheduled=chance.random() < 0.5)
                 self.accepted.append(await self._field.queue.enqueue(Enqueue(batch)))
             elif what < 0.2 and self.accepted:
-                with contextlib.suppress(BankImportError):
+                with contextlib.suppress(NotFound, IllegalTransition):
                     await self._field.queue.cancel(chance.choice(self.accepted[-20:]))
             else:
                 full = chance.random() < 0.2
@@ -63,7 +72,7 @@ class Chaos:
     async def break_something(self) -> None:
         """Do one bad thing."""
         bad = self._chance.choice(
-            [self._kill, self._stop, self._freeze, self._cut, self._half_open, self._restart, self._pause]
+            [self._kill, self._stop, self._freeze, self._cut, self._half_open, self._restart, self._pause, self._fill]
         )
         self.told.append(f"{time.time():.2f} {bad.__name__}")
         await bad()
@@ -100,8 +109,14 @@ class Chaos:
         await asyncio.sleep(self._chance.uniform(0, 2))
         await asyncio.to_thread(self._server.start)
 
+    async def _fill(self) -> None:
+        with contextlib.suppress(RedisError):
+            await self._field.redis.config_set("maxmemory", "1")
+        await asyncio.sleep(self._chance.uniform(0, 1))
+        await self._field.redis.config_set("maxmemory", "0")
+
     async def _pause(self) -> None:
-        with contextlib.suppress(Unavailable):
+        with contextlib.suppress(Unavailable, RuntimeError):
             await self._field.queue.pause()
         await asyncio.sleep(self._chance.uniform(0, 1))
         await self._field.queue.resume()
@@ -133,6 +148,10 @@ def overruled(found: list[Mark]) -> list[Mark]:
     return wrong
 
 
+async def _adopted(field: Field) -> bool:
+    return not await field.redis.zcard(field.settings.queue_name)
+
+
 @pytest.mark.soak
 @pytest.mark.timeout(SECONDS * 2 + 180)
 async def test_chaos(restartable: Field, chaos: Chaos) -> None:
@@ -153,12 +172,14 @@ async def test_chaos(restartable: Field, chaos: Chaos) -> None:
     await asyncio.gather(asking(), breaking())
     await chaos.worker()
     await field.drained(90)
+    await wait_until(lambda: _adopted(field), 20, what="the strangers' jobs to be adopted")
+    await field.drained(30)
     ends = defaultdict(list)
     for name, job_id in await field.events():
         if name in TERMINAL:
             ends[job_id].append(name)
     assert {job_id: names for job_id, names in ends.items() if len(names) != 1} == {}
-    assert set(chaos.accepted) <= ends.keys()
+    assert {*chaos.accepted, *chaos.strangers} <= ends.keys()
     for job_id in ends:
         status = await field.status(job_id)
         assert (status.state is JobState.COMPLETED) == (ends[job_id] == ["bank.job.completed"])
