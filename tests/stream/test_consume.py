@@ -168,6 +168,18 @@ async def test_a_group_that_redis_has_lost(
         await wait_until(lambda: got == ["1", "2"])
 
 
+async def test_a_cancelled_consumer_ends(events: EventStream, writer: StreamWriter) -> None:
+    """Whenever a consumer is cancelled it ends, even at the moment in which Python 3.11 swallows a cancellation."""
+    for moment in range(60):
+        task = asyncio.create_task(anext(events.consume("svc", "a", idle=IDLE)))  # type: ignore[arg-type]
+        await asyncio.sleep(moment / 20_000)
+        task.cancel()
+        done, _ = await asyncio.wait({task}, timeout=2)
+        assert done, f"not after {moment / 20} ms"
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+
 async def test_wrong_arguments(events: EventStream) -> None:
     """A consumer needs names and a sensible time."""
     with pytest.raises(ValueError, match="group"):

@@ -60,6 +60,7 @@ async def test_a_missing_step_of_progress_is_no_gap(
 ) -> None:
     """Progress may be trimmed without a word: the record has the latest."""
     first = await writer.queued()
+    await writer.queued("j2")
     for percent in range(10):
         await writer.progress(percent=percent)
     await redis_client.xtrim(keys.progress, maxlen=2, approximate=False)

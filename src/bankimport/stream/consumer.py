@@ -16,7 +16,7 @@ from bankimport.stream.entries import entry_of, gap_event
 from bankimport.stream.gaps import Bounds
 from bankimport.stream.names import matches_any
 from bankimport.stream.position import Position
-from bankimport.stream.stopping import stop
+from bankimport.stream.stopping import cancellations, raise_if_cancelled, stop
 
 _log = structlog.get_logger(__name__)
 
@@ -87,9 +87,13 @@ class Consumer:
 
     async def _persist(self, step: Any) -> Any:
         """Do a step until Redis answers; a group that Redis has lost is made again, from the first entry it holds."""
+        cancelled = cancellations()
         while True:
+            raise_if_cancelled(cancelled)
             try:
-                return await step()
+                answer = await step()
+                raise_if_cancelled(cancelled)
+                return answer
             except LOST as error:
                 _log.warning("consumer.waiting_for_redis", group=self._group, error=type(error).__name__)
                 await asyncio.sleep(_RETRY)

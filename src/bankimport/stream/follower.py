@@ -12,6 +12,7 @@ from bankimport.stream.chunk import Chunk
 from bankimport.stream.entries import Entry
 from bankimport.stream.position import Position
 from bankimport.stream.reader import StreamReader
+from bankimport.stream.stopping import cancellations, raise_if_cancelled
 
 _log = structlog.get_logger(__name__)
 
@@ -102,10 +103,13 @@ class Follower:
         Raises:
             FollowerEnded: the hub is closing, or `end` was called.
         """
+        cancelled = cancellations()
         chunk = await self._next_ready()
+        raise_if_cancelled(cancelled)
         if chunk is None:
             await self._sleep(timeout)
             chunk = await self._next_ready()
+            raise_if_cancelled(cancelled)
         return chunk
 
     async def _next_ready(self) -> Chunk | None:

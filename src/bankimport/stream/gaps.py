@@ -1,7 +1,7 @@
 """Has a reader missed events? A pure decision over what Redis says of the stream of events.
 
-Redis notes no id of what trimming removed (`max-deleted-entry-id` is of XDEL alone, measured on Valkey 9), so it
-follows from the entries counted (Redis 7) and from our numbering without holes over both streams.
+Redis notes no id of what trimming removed (`max-deleted-entry-id` is of XDEL alone, measured on Valkey 9): there is
+the first entry that is held, and, from Redis 7 on, how many were ever added.
 """
 
 from collections.abc import Mapping
@@ -39,16 +39,17 @@ class Bounds:
         return self.added is not None and self.added == self.length
 
 
-def resume_after_gap(after: Position, bounds: Bounds, end: Position, between: int) -> Position | None:
-    """Return where to go on if an event after `after` is no longer held; None if none is missing.
+def resume_after_gap(after: Position, bounds: Bounds, end: Position) -> Position | None:
+    """Return where to go on if events after `after` may no longer be held; None if none is missing.
 
-    `end` is the greatest id ever given in either stream: who has seen more has seen what Redis has lost since.
-    `between` counts the entries of progress that are held between `after` and the first event.
+    `end` is the greatest id ever given in either stream: who has seen more has seen what Redis has lost since. Who is
+    behind the first event that is held may in truth have missed none, where only older ones were trimmed; better told
+    once too often than once too little.
     """
     if after > end:
         return end
     if bounds.first is None:
         return bounds.last_given if after < bounds.last_given else None
-    if after >= bounds.first or bounds.whole or bounds.first.seq - after.seq - 1 == between:
+    if bounds.whole or after >= bounds.first.before() or (bounds.added is None and after == START):
         return None
     return bounds.first.before()

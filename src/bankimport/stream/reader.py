@@ -58,8 +58,7 @@ class StreamReader:
         merged = sorted(entry for entries in read for entry in entries)
         upto = min(full) if full else (merged[-1].position if merged else after)
         end = max(events.last_given, progress.last_given)
-        between = sum(events.first is not None and entry.position < events.first for entry in merged)
-        resume = resume_after_gap(after, events, end, between)
+        resume = resume_after_gap(after, events, end)
         if resume is None:
             return Batch(tuple(entry for entry in merged if entry.position <= upto), upto, bool(full), end)
         kept = tuple(entry for entry in merged if resume < entry.position <= upto)
