@@ -5,6 +5,7 @@ import json
 from datetime import timedelta
 
 import pytest
+from redis.exceptions import ConnectionError as RedisConnectionError
 
 from bankimport.errors import (
     ConnectionUnusable,
@@ -30,7 +31,8 @@ JSON = {"Content-Type": "application/json"}
         (TooManyPending(1000, timedelta(seconds=30)), 429, "too-many-pending", "30"),
         (Unavailable("Redis", timedelta(milliseconds=1500)), 503, "unavailable", "2"),
         (StoreUnavailable(), 503, "unavailable", "5"),
-        (ConnectionError("DE89370400440532013000"), 503, "unavailable", "5"),
+        (RedisConnectionError("DE89370400440532013000"), 503, "unavailable", "5"),
+        (OSError("DE89370400440532013000"), 500, "internal-error", None),
         (RuntimeError("DE89370400440532013000"), 500, "internal-error", None),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, Exception) else "",

@@ -79,6 +79,7 @@ class Consumer:
                 look_at = loop.time() + self._idle_ms / 2000
             gap, fresh = await self._persist(self._fresh)
             if gap is not None:
+                _log.warning("consumer.gap", group=self._group, after=gap.data["after"])
                 yield "", "", gap
             for held in fresh:
                 yield self._decoded(held)

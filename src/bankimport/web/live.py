@@ -20,6 +20,7 @@ _log = structlog.get_logger(__name__)
 
 #: Server-Sent Events: a comment and the position this often, so that proxies and clients know the line lives.
 _BEAT = timedelta(seconds=10)
+_COME_AGAIN = timedelta(seconds=10)
 #: What a follower may send us, in bytes; nothing of it is used.
 _MOST_SENT = 4096
 

@@ -11,6 +11,8 @@ from typing import Any
 import structlog
 from aiohttp import web
 from aiohttp.typedefs import Handler
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from bankimport.errors import (
     BankImportError,
@@ -21,7 +23,6 @@ from bankimport.errors import (
     TooManyPending,
     Unavailable,
 )
-from bankimport.queue.connection import LOST
 
 _log = structlog.get_logger(__name__)
 
@@ -106,7 +107,7 @@ async def problems(request: web.Request, handler: Handler) -> web.StreamResponse
         if raised.status < 400:
             raise
         return _of_http(raised)
-    except LOST:
+    except (RedisConnectionError, RedisTimeoutError):
         return problem_of(Unavailable("Redis")).response()
     except BankImportError as error:
         problem = problem_of(error)
