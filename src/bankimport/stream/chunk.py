@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
-from bankimport.events import Event
+from bankimport.events import Event, StreamGap
 from bankimport.stream.position import Position
 
 #: Makes bytes of events, a function of the module level (it is the key under which its bytes are kept).
@@ -28,8 +28,9 @@ class Chunk:
         return known
 
     def after(self, position: Position) -> "Chunk | None":
-        """Return what is behind a position: the chunk itself, a part of it, or None."""
+        """Return what is behind a position: the chunk itself, a part of it, or None. A gap is told in any case: where
+        Redis has lost everything, its id is before all that anybody has seen."""
         if position < self.first:
             return self
-        rest = [event for event in self.events if Position.of(event.id) > position]
+        rest = [event for event in self.events if event.name == StreamGap.name or Position.of(event.id) > position]
         return Chunk(rest) if rest else None
