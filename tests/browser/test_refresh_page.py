@@ -121,7 +121,7 @@ async def test_the_bar_moves_to_the_end(site: Site, page: Tab, kind: str) -> Non
     assert str(rows) in await page.evaluate("document.getElementById('message').textContent")
 
 
-@KINDS
+@pytest.mark.parametrize("kind", ["ws", pytest.param("sse", marks=pytest.mark.soak)])
 async def test_the_host_is_restarted_meanwhile(site: Site, page: Tab, kind: str) -> None:
     """A restart of the host in the middle of a sync is survived: the bar goes on and ends at 100 %."""
     await misbehave(site, kind="slow", seconds=0.2)

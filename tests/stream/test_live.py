@@ -10,7 +10,9 @@ from redis.asyncio import Redis
 from bankimport.errors import NotFound
 from bankimport.events import Event
 from bankimport.models import JobStatus
+from bankimport.queue.connection import connect
 from bankimport.queue.keys import Keys
+from bankimport.settings import Settings
 from bankimport.status import JobState
 from bankimport.stream import EventStream, Follower, FollowerEnded
 from bankimport.stream.follower import MOST_WAITING
@@ -51,6 +53,26 @@ async def test_past_and_present_meet_without_a_seam(events: EventStream, writer:
         wanted = ids[ids.index(after) + 1 :]
         assert [event.id for event in await take(follower, len(wanted))] == wanted
         follower.close()
+
+
+async def test_resuming_at_another_process(
+    events: EventStream, settings: Settings, keys: Keys, writer: StreamWriter
+) -> None:
+    """Who comes with an id that another process was quicker to give gets nothing twice and misses nothing."""
+    client = connect(settings, Redis)
+    elsewhere = EventStream(client, keys)
+    idle = await events.subscribe(org_id="acme")
+    for _ in range(30):
+        told = await elsewhere.subscribe(org_id="acme")
+        ids = [await writer.queued(f"j{number}") for number in range(3)]
+        seen = (await take(told, 3))[-1].id
+        follower = await events.subscribe(org_id="acme", after=seen)
+        ids.append(await writer.queued("last"))
+        assert [event.id for event in await take(follower, 1)] == ids[3:]
+        follower.close(), told.close()
+    idle.close()
+    await elsewhere.aclose()
+    await client.aclose()
 
 
 async def test_an_organisation_hears_its_own(events: EventStream, writer: StreamWriter) -> None:

@@ -36,7 +36,7 @@ async def queue(settings: Settings, processes: Processes, redis_url: str) -> Asy
     await client.aclose()
 
 
-@pytest.mark.parametrize("kind", ["ws", "sse"])
+@pytest.mark.parametrize("kind", ["ws", pytest.param("sse", marks=pytest.mark.soak)])
 async def test_cut_again_and_again_during_real_syncs(queue: Queue, service: FakeService, kind: str) -> None:
     """A follower that is cut 20 times at random during 50 syncs and resumes has all of its organisation's events, once,
     in the order of the streams; each job ends once; nothing of the other organisation that works meanwhile is there."""

@@ -23,8 +23,8 @@ class LiveLimits:
 
     #: followers of one organisation in this process; more are refused with 429
     per_organisation: int = 1000
-    #: how often `authorize` is asked again
-    reauthorise: timedelta = timedelta(seconds=60)
+    #: how often `authorize` is asked again; a write may hold it up, and 60 s is what is promised
+    reauthorise: timedelta = timedelta(seconds=50)
     heartbeat: timedelta = timedelta(seconds=6)
     #: a write that a follower doesn't take for so long ends it
     stuck: timedelta = timedelta(seconds=8)
