@@ -14,7 +14,7 @@ from bankimport.queue.connection import connect
 from bankimport.queue.keys import Keys
 from bankimport.settings import Settings
 from bankimport.status import JobState
-from bankimport.stream import EventStream, Follower, FollowerEnded
+from bankimport.stream import EventStream, Follower, FollowerEnded, Position, behind
 from bankimport.stream.follower import MOST_WAITING
 from tests.stream.writing import StreamWriter
 from tests.waiting import wait_until
@@ -228,3 +228,12 @@ async def test_following_a_job_that_is_none(events: EventStream) -> None:
 
     with pytest.raises(NotFound):
         await anext(events.follow("nix", record=read))
+
+
+def test_where_a_job_begins() -> None:
+    """Whoever follows a job from an id before it was queued begins where it was: the day's other events are not read."""
+    record = job()
+    beginning = behind(None, record)
+    assert beginning.ms == int(record.queued_at.timestamp() * 1000) - 1
+    assert behind("0", record) == behind(f"{beginning.ms - 5}-7", record) == beginning
+    assert behind(f"{beginning.ms + 5}-7", record) == Position(beginning.ms + 5, 7)

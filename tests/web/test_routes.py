@@ -1,12 +1,14 @@
 """What each route takes and answers, over a real socket."""
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
+from structlog.testing import capture_logs
 
 from bankimport.models import JobType
 from bankimport.status import JobState
-from tests.web.serving import FakeService, Host, job, running_job
+from bankimport.web import allow_all, web_app
+from tests.web.serving import FakeService, Host, job, running_job, serving
 
 SCHEDULED = "Sync job scheduled successfully. Use the job ID to track progress."
 
@@ -143,3 +145,34 @@ async def test_pause_and_resume(host: Host, service: FakeService) -> None:
     assert (await host.call("POST", "/queue/pause", token="*"))[0] == 200
     assert (await host.call("POST", "/queue/resume", token="*"))[0] == 200
     assert [call[0] for call in service.calls] == ["pause", "health", "pause", "health", "resume", "health"]
+
+
+async def test_the_person_who_asks(service: FakeService) -> None:
+    """The person's address is taken from the request: behind a trusted proxy from its header, else from the peer, and a
+    private one is none."""
+    address = {"X-Forwarded-For": "8.8.8.8", "User-Agent": "Firefox"}
+    async with serving(service, trusted_proxies=["127.0.0.0/8"]) as host:
+        await host.call("POST", "/giro/sync", headers=address)
+    async with serving(service) as host:
+        await host.call("POST", "/giro/sync", headers=address)
+    trusted, untrusted = service.persons
+    assert trusted is not None
+    assert (trusted.ip, trusted.user_agent) == ("8.8.8.8", "Firefox")
+    assert untrusted is None
+
+
+async def test_allow_all_says_so(service: FakeService) -> None:
+    """`allow_all` lets everybody in, and says once in the log that this is for demos."""
+    with capture_logs() as logs:
+        async with serving(service, authorize=type(allow_all)()) as host:
+            assert (await host.call("POST", "/queue/pause", token=""))[0] == 200
+            assert (await host.call("GET", "/jobs", token=""))[0] == 200
+    assert [log["event"] for log in logs if log["log_level"] == "warning"] == ["web.allow_all"]
+
+
+async def test_wrong_options(service: FakeService) -> None:
+    """Options that can't be stop the start."""
+    with pytest.raises(ValueError, match="reauthorise_every"):
+        web_app(service, authorize=allow_all, reauthorise_every=timedelta(minutes=2))
+    with pytest.raises(ValueError, match="nonsense"):
+        web_app(service, authorize=allow_all, trusted_proxies=["nonsense"])

@@ -11,9 +11,9 @@ from bankimport.models import JobStatus
 from bankimport.queue.connection import LOST
 from bankimport.queue.keys import Keys
 from bankimport.stream.consumer import IDLE, Consumer
-from bankimport.stream.endings import ending
 from bankimport.stream.follower import Follower, FollowerEnded
 from bankimport.stream.hub import LiveHub
+from bankimport.stream.job_ends import behind, ending
 from bankimport.stream.position import Position
 from bankimport.stream.reader import Batch, StreamReader
 
@@ -95,8 +95,7 @@ class EventStream:
         job = await record(job_id)
         if job is None:
             raise NotFound("job")
-        beginning = Position(int(job.queued_at.timestamp() * 1000), 0).before()
-        follower = await self.subscribe(org_id=job.org_id, job_id=job_id, after=after or str(beginning))
+        follower = await self.subscribe(org_id=job.org_id, job_id=job_id, after=str(behind(after, job)))
         try:
             async for event in _until_ended(follower, job, record):
                 if after is not None or event.name != StreamGap.name:  # nobody misses what nobody has asked for

@@ -1,6 +1,7 @@
 """`GET …/events`: a WebSocket on Upgrade, Server-Sent Events otherwise, from one line of events."""
 
 import asyncio
+import random
 from collections.abc import Coroutine
 from datetime import timedelta
 from typing import Any, Protocol
@@ -9,7 +10,7 @@ import structlog
 from aiohttp import web
 
 from bankimport.errors import NotFound, Unavailable
-from bankimport.stream import Chunk, EventStream, Follower, FollowerEnded, stop
+from bankimport.stream import Chunk, EventStream, Follower, FollowerEnded, behind, stop
 from bankimport.web.bodies import query_id
 from bankimport.web.call import STATE, Call, ensure_allowed
 from bankimport.web.frames import server_sent, web_socket
@@ -47,10 +48,7 @@ async def follow_events(call: Call) -> web.StreamResponse:
     upgraded = "websocket" in request.headers.get("Upgrade", "").lower()
     if upgraded and not is_allowed(request.headers.get("Origin"), request.host, call.state.live.allowed_origins):
         raise refuse(403, "origin-not-allowed", "pages of this origin may not open a WebSocket here")
-    job_id = query_id(request, "jobId")
-    if job_id is not None and await call.service.get_job_status(job_id, call.org_id) is None:
-        raise NotFound("job")
-    follower = await _subscribe(call, events, job_id)
+    follower = await _subscribe(call, events)
     call.state.followers.add(follower)
     try:
         return await (_web_socket(call, follower) if upgraded else _event_stream(call, follower))
@@ -65,11 +63,19 @@ async def end_followers(app: web.Application) -> None:
         follower.end()
 
 
-async def _subscribe(call: Call, events: EventStream, job_id: str | None) -> Follower:
-    if events.hub.count(call.org_id) >= call.state.live.per_organisation:
-        raise refuse(429, "too-many-followers", "too many follow this organisation", retry_after=timedelta(seconds=10))
-    told = call.request.headers.get("Last-Event-ID") or call.request.query.get("after") or None
-    return await events.subscribe(org_id=call.org_id, job_id=job_id, after=told)
+async def _subscribe(call: Call, events: EventStream) -> Follower:
+    after = call.request.headers.get("Last-Event-ID") or call.request.query.get("after") or None
+    job_id = query_id(call.request, "jobId")
+    if job_id is not None:
+        job = await call.service.get_job_status(job_id, call.org_id)
+        if job is None:
+            raise NotFound("job")
+        after = str(behind(after, job)) if after is not None else None
+    follower = await events.subscribe(org_id=call.org_id, job_id=job_id, after=after)
+    if events.hub.count(call.org_id) > call.state.live.per_organisation:
+        follower.close()
+        raise refuse(429, "too-many-followers", "too many follow this organisation", retry_after=_COME_AGAIN)
+    return follower
 
 
 async def _pump(call: Call, follower: Follower, line: Line) -> None:
@@ -131,7 +137,8 @@ async def _event_stream(call: Call, follower: Follower) -> web.StreamResponse:
     response.content_type = "text/event-stream"
     response.charset = "utf-8"
     await response.prepare(call.request)
-    await response.write(f"retry: 2000\nid: {follower.position}\n\n".encode())
+    retry = random.randint(1000, 3000)  # so that not all come back at one time after a restart
+    await response.write(f"retry: {retry}\nid: {follower.position}\n\n".encode())
     await _pump(call, follower, _EventStreamLine(response))
     return response
 

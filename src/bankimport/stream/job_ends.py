@@ -1,8 +1,18 @@
-"""The end of a job told from its record, for a follower who comes after its events are gone."""
+"""Both ends of a job's events, told from its record: where they begin, and the last one if it is gone."""
 
 from bankimport.events import Event, EventData, JobCancelledEvent, JobCompleted, JobFailed
 from bankimport.models import JobStatus
 from bankimport.status import JobState
+from bankimport.stream.position import Position
+
+
+def behind(after: str | None, job: JobStatus) -> Position:
+    """Return where to begin to follow a job that was seen up to `after` (None: not at all).
+
+    What happened before the job was queued need not be read; the day's other events may be a million.
+    """
+    beginning = Position(int(job.queued_at.timestamp() * 1000), 0).before()
+    return max(Position.parse(after), beginning) if after is not None else beginning
 
 
 def ending(job: JobStatus) -> Event:
