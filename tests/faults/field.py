@@ -1,6 +1,7 @@
 """The field where faults happen: a server, laboratory workers as real processes, and the traces that they leave."""
 
 import asyncio
+import signal
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -190,6 +191,14 @@ class Server:
     def second(self) -> int:
         """Start an empty server beside it, for a failover, and return its port."""
         return start_valkey(self.processes, "--dir", str(self.directory), databases=1).port
+
+    def freeze(self) -> None:
+        """Let it answer nothing, though the kernel goes on accepting what is sent to it."""
+        self._valkey.running.signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let it go on: it now does all that was asked meanwhile, also by those who have given up since."""
+        self._valkey.running.signal(signal.SIGCONT)
 
     def start(self) -> None:
         """Start it again where it was."""

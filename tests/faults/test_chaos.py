@@ -54,7 +54,8 @@ class Chaos:
             if what < 0.05:
                 stranger = ArqRedis(self._field.redis.connection_pool)
                 queue_name = self._field.settings.queue_name
-                job = await stranger.enqueue_job("sync-connection", connection_id=connection, _queue_name=queue_name)
+                unasked = f"{connection}-{len(self.strangers)}"  # so that no other job answers it
+                job = await stranger.enqueue_job("sync-connection", connection_id=unasked, _queue_name=queue_name)
                 self.strangers += [job.job_id] if job else []
             elif what < 0.12:
                 ids = tuple({f"{chance.choice(WORDS)}-{chance.randrange(30)}" for _ in range(chance.randrange(8))})
@@ -72,7 +73,17 @@ class Chaos:
     async def break_something(self) -> None:
         """Do one bad thing."""
         bad = self._chance.choice(
-            [self._kill, self._stop, self._freeze, self._cut, self._half_open, self._restart, self._pause, self._fill]
+            [
+                self._kill,
+                self._stop,
+                self._freeze,
+                self._cut,
+                self._half_open,
+                self._restart,
+                self._pause,
+                self._fill,
+                self._freeze_server,
+            ]
         )
         self.told.append(f"{time.time():.2f} {bad.__name__}")
         await bad()
@@ -114,6 +125,11 @@ class Chaos:
             await self._field.redis.config_set("maxmemory", "1")
         await asyncio.sleep(self._chance.uniform(0, 1))
         await self._field.redis.config_set("maxmemory", "0")
+
+    async def _freeze_server(self) -> None:
+        self._server.freeze()
+        await asyncio.sleep(self._chance.uniform(0, 5))
+        self._server.thaw()
 
     async def _pause(self) -> None:
         with contextlib.suppress(Unavailable, RuntimeError):

@@ -76,6 +76,7 @@ async def test_a_frozen_worker_writes_nothing_after_its_lease(field: Field) -> N
     await field.check_ended_once(job_ids)
 
 
+@pytest.mark.soak
 async def test_a_worker_frozen_while_it_waits_for_a_bank_gives_way(field: Field) -> None:
     """A woken worker whose job checks nothing by itself is stopped by its next beat."""
     workers = await field.workers(2)

@@ -91,6 +91,21 @@ async def test_an_outage_longer_than_all_retries(restartable: Field, server: Ser
     assert not any(worker.ended for worker in workers)
 
 
+@pytest.mark.soak
+async def test_a_server_that_freezes(restartable: Field, server: Server) -> None:
+    """Redis answers nothing for 10 s, then does all that was asked, some of it twice: every accepted job ends once."""
+    workers = await restartable.workers(2, BANK_SYNC_LEASE_MS=LONG)
+    async with Load(restartable) as load:
+        await wait_until(lambda: len(load.accepted) >= 20)
+        server.freeze()
+        await asyncio.sleep(10)  # no condition: longer than an answer is waited for
+        server.thaw()
+        reached = len(load.accepted) + 20
+        await wait_until(lambda: len(load.accepted) >= reached)
+    await _check_all_ended(restartable, load)
+    assert not any(worker.ended for worker in workers)
+
+
 async def test_a_paused_queue_starts_nothing_over_a_restart_of_everything(restartable: Field, server: Server) -> None:
     """Running jobs finish, delayed ones become waiting, and nothing starts, whatever is restarted, until resumed."""
     field = restartable
