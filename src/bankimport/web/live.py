@@ -21,6 +21,8 @@ _log = structlog.get_logger(__name__)
 
 #: Server-Sent Events: a comment and the position this often, so that proxies and clients know the line lives.
 _BEAT = timedelta(seconds=10)
+#: Seconds that a clean close may take.
+_CLOSING = 2.0
 _COME_AGAIN = timedelta(seconds=10)
 #: What a follower may send us, in bytes; nothing of it is used.
 _MOST_SENT = 4096
@@ -93,9 +95,9 @@ async def _pump(call: Call, follower: Follower, line: Line) -> None:
             async with asyncio.timeout(limits.stuck.total_seconds()):
                 await (line.send(chunk) if chunk else line.beat(str(follower.position)))
     except FollowerEnded:
-        await line.close(str(follower.position))
+        await _end(call, follower, line)
     except (ProblemRaised, web.HTTPException):
-        await line.close(str(follower.position), denied=True)
+        await _end(call, follower, line, denied=True)
     except TimeoutError:
         _log.info("web.follower_dropped", org_id=call.org_id, reason="does not read")
         _abort(call.request)
@@ -103,7 +105,16 @@ async def _pump(call: Call, follower: Follower, line: Line) -> None:
         _abort(call.request)
     except Exception:  # the answer has begun, so that no problem can be told any more: it comes again and hears it
         _log.exception("web.follower_failed", org_id=call.org_id)
-        await line.close(str(follower.position))
+        await _end(call, follower, line)
+
+
+async def _end(call: Call, follower: Follower, line: Line, *, denied: bool = False) -> None:
+    """Close cleanly if the follower lets us, within a moment: it must not hold up a shutdown."""
+    try:
+        async with asyncio.timeout(_CLOSING):
+            await line.close(str(follower.position), denied=denied)
+    except OSError:  # it has gone, or the time is over
+        _abort(call.request)
 
 
 def _abort(request: web.Request) -> None:
