@@ -1,22 +1,23 @@
 """Engines and transactions: limits, SQLite's pragmas, and what a failing database means for the job."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeVar
 
 from sqlalchemy import event
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import ArgumentError, DataError, DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from bankimport.errors import InvalidSettings, MissingExtra, StoreUnavailable
+from bankimport.errors import InvalidSettings, MalformedData, MissingExtra, StoreUnavailable
 
 T = TypeVar("T")
 
 READING = "bankimport_reading"
 _TRIES = 5
 _FIRST_WAIT = 0.05
+_PRAGMAS = ("journal_mode=WAL", "synchronous=NORMAL", "busy_timeout=10000", "foreign_keys=ON", "cache_size=-16384")
 #: serialization failure, deadlock, lock not available (PostgreSQL, appendix A)
 _CONTENTION = frozenset({"40001", "40P01", "55P03"})
 
@@ -36,22 +37,34 @@ def open_engine(url: str) -> AsyncEngine:
         raise InvalidSettings("BANK_SYNC_DATABASE_URL: sqlite+aiosqlite:// or postgresql+asyncpg:// is needed")
     try:
         if parsed.drivername.startswith("sqlite"):
-            engine = create_async_engine(parsed)
+            engine = create_async_engine(parsed, hide_parameters=True)
             event.listen(engine.sync_engine, "connect", _prepare_sqlite)
             event.listen(engine.sync_engine, "begin", _begin_sqlite)
             return engine
         return create_async_engine(
-            parsed, pool_size=10, max_overflow=10, pool_timeout=30, pool_recycle=1800, pool_pre_ping=True
+            parsed,
+            hide_parameters=True,
+            pool_size=10,
+            max_overflow=10,
+            pool_timeout=30,
+            pool_recycle=1800,
+            pool_pre_ping=True,
         )
     except ModuleNotFoundError as error:
         raise MissingExtra("postgres" if "asyncpg" in str(error) else "sql", "this database") from None
 
 
 def _prepare_sqlite(connection: Any, _: Any) -> None:
-    """Readers beside one writer, waits instead of errors, foreign keys; the driver begins no transaction by itself."""
+    """Readers beside one writer, waits instead of errors, foreign keys, 16 MiB of pages; the driver begins nothing."""
     connection.isolation_level = None
     cursor = connection.cursor()
-    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "busy_timeout=10000", "foreign_keys=ON"):
+    for pragma in (
+        "journal_mode=WAL",
+        "synchronous=NORMAL",
+        "busy_timeout=10000",
+        "foreign_keys=ON",
+        "cache_size=-16384",
+    ):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
 
@@ -68,23 +81,23 @@ def for_reading(engine: AsyncEngine) -> AsyncEngine:
 
 
 async def transact(engine: AsyncEngine, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
-    """Do `work` in one transaction; try again, whole, when the database was locked or could not serialize it.
+    """Do `work` in one transaction; try again, whole, when the database was locked, could not serialize it or was lost.
+
+    A connection may be lost between a commit and its answer, so `work` must bear being done twice: the store's writes
+    set what they say or compare first.
 
     Raises:
-        StoreUnavailable: the database is away, full, or stays locked.
+        StoreUnavailable: the database is away, full, stays locked, or refuses the write as inconsistent.
+        MalformedData: the database can't hold a value.
     """
     wait = _FIRST_WAIT
-    for attempt in range(_TRIES):
+    for attempt in range(1, _TRIES + 1):
         try:
             async with engine.begin() as connection:
                 return await work(connection)
-        except (OperationalError, InterfaceError, DBAPIError) as error:
-            if not _passing(error) and not error.connection_invalidated:
-                if isinstance(error, OperationalError | InterfaceError):
-                    raise StoreUnavailable(_sentence(error)) from error
-                raise
-            if attempt == _TRIES - 1:
-                raise StoreUnavailable(_sentence(error)) from error
+        except DBAPIError as error:
+            if attempt == _TRIES or not (_is_contention(error) or error.connection_invalidated):
+                raise _meaning(error) from None  # the driver's own words quote rows: people's data
         except (PoolTimeout, OSError, TimeoutError) as error:
             raise StoreUnavailable from error
         await asyncio.sleep(wait)
@@ -92,12 +105,41 @@ async def transact(engine: AsyncEngine, work: Callable[[AsyncConnection], Awaita
     raise StoreUnavailable
 
 
-def _passing(error: DBAPIError) -> bool:
-    state = getattr(error.orig, "sqlstate", None) or getattr(getattr(error.orig, "__cause__", None), "sqlstate", None)
-    return state in _CONTENTION or "database is locked" in str(error.orig)
+async def copy_in(
+    connection: AsyncConnection, table: str, columns: Sequence[str], records: Sequence[tuple[Any, ...]]
+) -> None:
+    """Copy records into a table of PostgreSQL, in the connection's transaction.
+
+    Raises:
+        DBAPIError: as if the statement had gone through SQLAlchemy, which has no COPY.
+    """
+    from asyncpg import InterfaceError, PostgresError
+
+    driver = (await connection.get_raw_connection()).driver_connection
+    if driver is None:
+        raise StoreUnavailable
+    try:
+        await driver.copy_records_to_table(table, columns=columns, records=records)
+    except (PostgresError, InterfaceError) as error:
+        lost = driver.is_closed()
+        raise DBAPIError(f"COPY {table}", None, error, hide_parameters=True, connection_invalidated=lost) from error
 
 
-def _sentence(error: DBAPIError) -> str:
-    """Say what is wrong without the statement and its values, which hold people's data."""
-    kind = type(error.orig).__name__ if error.orig is not None else type(error).__name__
-    return f"the store's database failed ({kind})"
+def _is_contention(error: DBAPIError) -> bool:
+    return _state(error) in _CONTENTION or "database is locked" in str(error.orig)
+
+
+def _state(error: DBAPIError) -> str | None:
+    """Return the SQLSTATE of PostgreSQL, if there is one."""
+    state: str | None = getattr(error.orig, "sqlstate", None)
+    return state or getattr(getattr(error.orig, "__cause__", None), "sqlstate", None)
+
+
+def _meaning(error: DBAPIError) -> StoreUnavailable | MalformedData:
+    """Say what is wrong without the statement, its values and the driver's words, which hold people's data."""
+    origin = getattr(error.orig, "__cause__", None) or error.orig or error
+    state = _state(error)
+    facts = type(origin).__name__ + (f" {state}" if state else "")
+    if isinstance(error, DataError) or (state or "").startswith("22"):
+        return MalformedData(f"the database can't hold a value of the bank's ({facts})")
+    return StoreUnavailable(f"the store's database failed ({facts})")

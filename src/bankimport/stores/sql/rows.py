@@ -1,8 +1,8 @@
 """Between our values and the tables' rows."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
-from datetime import date, datetime
+from collections.abc import Iterable, Sequence
+from datetime import date
 from typing import Any
 
 from sqlalchemy import Row
@@ -11,7 +11,6 @@ from bankimport.models import (
     BankAccount,
     BankConnection,
     BankId,
-    IdQuality,
     Interval,
     RowStatus,
     StoredTransaction,
@@ -20,6 +19,15 @@ from bankimport.models import (
 )
 from bankimport.status import ConnectionStatus
 from bankimport.stores.sql.credentials import Vault
+from bankimport.stores.sql.schema import transactions
+
+_T = transactions.c
+_STATUSES = {status.value: status for status in RowStatus}
+#: what reconciliation needs of a row: all but what the bank sent word for word
+ROW_COLUMNS = (
+    *(_T.id, _T.status, _T.day, _T.amount, _T.currency, _T.booking_date, _T.value_date),
+    *(_T.counterparty_name, _T.counterparty_iban, _T.remittance, _T.missing_at_bank, _T.deleted_by_user),
+)
 
 
 def connection_of(row: Row[Any], vault: Vault) -> BankConnection:
@@ -77,24 +85,13 @@ def content(transaction: Transaction) -> dict[str, Any]:
     }
 
 
-def new_row(account_id: str, row_id: str, transaction: Transaction, now: datetime) -> dict[str, Any]:
-    """Return the row of a new transaction."""
-    status = RowStatus.BOOKED if transaction.status is TransactionStatus.BOOKED else RowStatus.PENDING
-    return {
-        "id": row_id,
-        "account_id": account_id,
-        "status": status.value,
-        "missing_at_bank": 0,
-        "first_seen_at": now,
-        "updated_at": now,
-        "deleted_by_user": False,
-        **content(transaction),
-    }
+def usable_ids(ids: Iterable[BankId]) -> Iterable[BankId]:
+    """Return the aliases to store, each once; a value beyond the column's length is none."""
+    return {(one.namespace, one.value): one for one in ids if len(one.value) <= 512}.values()
 
 
 def alias_rows(account_id: str, row_id: str, ids: Iterable[BankId]) -> list[dict[str, Any]]:
-    """Return the aliases of a row, each once; a value beyond the column's length is none."""
-    unique = {(one.namespace, one.value): one for one in ids if len(one.value) <= 512}
+    """Return the aliases of a row."""
     return [
         {
             "account_id": account_id,
@@ -103,34 +100,30 @@ def alias_rows(account_id: str, row_id: str, ids: Iterable[BankId]) -> list[dict
             "transaction_id": row_id,
             "quality": one.quality.value,
         }
-        for one in unique.values()
+        for one in usable_ids(ids)
     ]
 
 
-def stored_of(row: Row[Any], aliases: Mapping[str, Sequence[BankId]]) -> StoredTransaction:
-    """Return the stored transaction of a row and its aliases."""
-    status = RowStatus(row.status)
-    booked = status is RowStatus.BOOKED
+def stored_of(row: Sequence[Any], ids: tuple[BankId, ...]) -> StoredTransaction:
+    """Return the stored transaction of a row of `ROW_COLUMNS` and its aliases."""
+    # by position: a long history is a million of these
+    row_id, status, day, amount, currency, booking, value, name, iban, remittance, missing, deleted = row
+    status = _STATUSES[status]
     return StoredTransaction(
-        id=row.id,
+        id=row_id,
         status=status,
-        missing_at_bank=row.missing_at_bank,
-        deleted_by_user=row.deleted_by_user,
+        missing_at_bank=missing,
+        deleted_by_user=deleted,
         transaction=Transaction(
-            status=TransactionStatus.BOOKED if booked else TransactionStatus.PENDING,
-            day=row.day,
-            amount=row.amount,
-            currency=row.currency,
-            booking_date=row.booking_date,
-            value_date=row.value_date,
-            ids=tuple(aliases.get(row.id, ())),
-            counterparty_name=row.counterparty_name,
-            counterparty_iban=row.counterparty_iban,
-            remittance=row.remittance,
+            status=TransactionStatus.BOOKED if status is RowStatus.BOOKED else TransactionStatus.PENDING,
+            day=day,
+            amount=amount,
+            currency=currency,
+            booking_date=booking,
+            value_date=value,
+            ids=ids,
+            counterparty_name=name,
+            counterparty_iban=iban,
+            remittance=remittance,
         ),
     )
-
-
-def alias_of(row: Row[Any]) -> BankId:
-    """Return the alias of a row."""
-    return BankId(row.namespace, row.value, IdQuality(row.quality))

@@ -159,15 +159,17 @@ transactions = Table(
     Index(None, "account_id", "day"),
 )
 
+# A row's aliases go with it; a foreign key of their own to the account would only be checked once more for each.
 transaction_ids = Table(
     "bank_transaction_ids",
     metadata,
-    Column("account_id", ForeignKey("bank_accounts.id", ondelete="CASCADE"), primary_key=True),
+    Column("account_id", String(64), primary_key=True),
     Column("namespace", String(64), primary_key=True),
     Column("value", String(512), primary_key=True),
     Column("transaction_id", ForeignKey("bank_transactions.id", ondelete="CASCADE"), primary_key=True),
     Column("quality", String(8), nullable=False),  # internal
     Index(None, "transaction_id"),
+    sqlite_with_rowid=False,  # all but a word of it is its primary key
 )
 
 balances = Table(

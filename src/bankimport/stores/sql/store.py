@@ -27,12 +27,12 @@ from bankimport.status import ConnectionStatus
 from bankimport.stores.sql import migrations
 from bankimport.stores.sql.credentials import Vault
 from bankimport.stores.sql.engine import for_reading, open_engine, transact
-from bankimport.stores.sql.rows import account_of, alias_of, connection_of, coverage_of, coverage_text, stored_of
-from bankimport.stores.sql.schema import accounts, balances, connections, transaction_ids, transactions
-from bankimport.stores.sql.writing import sliced, write_changes
+from bankimport.stores.sql.loading import load
+from bankimport.stores.sql.rows import account_of, connection_of, coverage_of, coverage_text
+from bankimport.stores.sql.schema import accounts, balances, connections, transactions
+from bankimport.stores.sql.writing import write_changes
 
 _PAGE = 500
-_IDS_AT_ONCE = 400
 _SYNCABLE = (ConnectionStatus.ACTIVE.value, ConnectionStatus.ERROR.value)
 
 
@@ -319,25 +319,9 @@ class SqlStore:
         self, account: BankAccount, window: Window, ids: Collection[BankId]
     ) -> tuple[Sequence[StoredTransaction], int]:
         """See `BankStore`."""
-        in_window = [transactions.c.account_id == account.id, transactions.c.day >= window.since]
-        if window.until is not None:
-            in_window.append(transactions.c.day <= window.until)
 
         async def work(connection: AsyncConnection) -> tuple[list[StoredTransaction], int]:
-            version = await connection.scalar(select(accounts.c.version).where(accounts.c.id == account.id))
-            found = {row.id: row for row in await connection.execute(select(transactions).where(*in_window))}
-            aliases: dict[str, list[BankId]] = {row_id: [] for row_id in found}
-            joined = (
-                select(transaction_ids)
-                .join(transactions, transactions.c.id == transaction_ids.c.transaction_id)
-                .where(*in_window)
-            )
-            for row in await connection.execute(joined):
-                aliases[row.transaction_id].append(alias_of(row))
-            known = {(alias.namespace, alias.value) for each in aliases.values() for alias in each}
-            missing = [(one.namespace, one.value) for one in ids if (one.namespace, one.value) not in known]
-            await _load_named(connection, account.id, missing, found, aliases)
-            return [stored_of(row, aliases) for row in found.values()], int(version or 0)
+            return await load(connection, account.id, window, ids)
 
         return await transact(self._reader, work)
 
@@ -382,27 +366,3 @@ async def _raise_fence(connection: AsyncConnection, connection_id: str, fence: i
     allowed = and_(connections.c.id == connection_id, connections.c.fence <= fence)
     if (await connection.execute(update(connections).where(allowed).values(fence=fence))).rowcount != 1:
         raise LeaseLost(connection_id)
-
-
-async def _load_named(
-    connection: AsyncConnection,
-    account_id: str,
-    names: Sequence[tuple[str, str]],
-    found: dict[str, Row[Any]],
-    aliases: dict[str, list[BankId]],
-) -> None:
-    """Add the rows that these ids name, wherever they are, each with all its aliases."""
-    for part in sliced(names, _IDS_AT_ONCE):
-        named = select(transaction_ids.c.transaction_id).where(
-            transaction_ids.c.account_id == account_id,
-            tuple_(transaction_ids.c.namespace, transaction_ids.c.value).in_(part),
-        )
-        rows = await connection.execute(select(transactions).where(transactions.c.id.in_(named)))
-        new = {row.id: row for row in rows if row.id not in found}
-        found.update(new)
-        aliases.update({row_id: [] for row_id in new})
-        for ids in sliced(new, _IDS_AT_ONCE):
-            for row in await connection.execute(
-                select(transaction_ids).where(transaction_ids.c.transaction_id.in_(ids))
-            ):
-                aliases[row.transaction_id].append(alias_of(row))

@@ -1,35 +1,27 @@
 """Writing one account's change set: in slices, never row by row, whatever its size."""
 
-from collections.abc import Iterable, Iterator
 from datetime import datetime
-from itertools import islice
-from typing import Any, TypeVar
+from typing import Any
 
-from sqlalchemy import bindparam, insert, update
+from sqlalchemy import bindparam, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from bankimport.ports import ChangeSet, NewRow
-from bankimport.stores.sql.rows import alias_rows, content, new_row
+from bankimport.ports import ChangeSet
+from bankimport.stores.sql.inserting import Inserter
+from bankimport.stores.sql.rows import alias_rows, content
 from bankimport.stores.sql.schema import transaction_ids, transactions
-
-T = TypeVar("T")
+from bankimport.stores.sql.slices import sliced
 
 _SLICE = 2000
 
 
-def sliced(values: Iterable[T], size: int = _SLICE) -> Iterator[list[T]]:
-    """Yield the values in lists of at most `size`."""
-    iterator = iter(values)
-    while part := list(islice(iterator, size)):
-        yield part
-
-
 async def write_changes(connection: AsyncConnection, account_id: str, changes: ChangeSet, now: datetime) -> None:
     """Write inserts, updates and marks of one account, with their aliases."""
-    for part in sliced(changes.inserts):
-        await _insert(connection, account_id, part, now)
-    for updates in sliced(changes.updates):
+    inserter = Inserter(connection, account_id, now)
+    for part in sliced(changes.inserts, _SLICE):
+        await inserter.insert(part)
+    for updates in sliced(changes.updates, _SLICE):
         rows = [
             {
                 "row_id": each.id,
@@ -44,7 +36,7 @@ async def write_changes(connection: AsyncConnection, account_id: str, changes: C
         await _add_aliases(
             connection, [alias for each in updates for alias in alias_rows(account_id, each.id, each.transaction.ids)]
         )
-    for marks in sliced(changes.marks):
+    for marks in sliced(changes.marks, _SLICE):
         rows = [
             {
                 "row_id": each.id,
@@ -55,14 +47,6 @@ async def write_changes(connection: AsyncConnection, account_id: str, changes: C
             for each in marks
         ]
         await connection.execute(_update_of(rows[0]), rows)
-
-
-async def _insert(connection: AsyncConnection, account_id: str, part: list[NewRow], now: datetime) -> None:
-    rows = [new_row(account_id, each.id, each.transaction, now) for each in part]
-    await connection.execute(insert(transactions), rows)
-    aliases = [alias for each in part for alias in alias_rows(account_id, each.id, each.transaction.ids)]
-    if aliases:
-        await connection.execute(insert(transaction_ids), aliases)
 
 
 def _update_of(row: dict[str, Any]) -> Any:

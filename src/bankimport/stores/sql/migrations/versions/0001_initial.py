@@ -90,15 +90,13 @@ def upgrade() -> None:
         sa.Column("transaction_id", sa.String(64), nullable=False),
         sa.Column("quality", sa.String(8), nullable=False),
         sa.ForeignKeyConstraint(
-            ["account_id"], ["bank_accounts.id"], name="fk_bank_transaction_ids_account_id", ondelete="CASCADE"
-        ),
-        sa.ForeignKeyConstraint(
             ["transaction_id"],
             ["bank_transactions.id"],
             name="fk_bank_transaction_ids_transaction_id",
             ondelete="CASCADE",
         ),
         sa.PrimaryKeyConstraint("account_id", "namespace", "value", "transaction_id", name="pk_bank_transaction_ids"),
+        sqlite_with_rowid=False,
     )
     op.create_index("ix_bank_transaction_ids_transaction_id", "bank_transaction_ids", ["transaction_id"])
     op.create_table(

@@ -1,0 +1,71 @@
+"""Reading rows back for reconciliation: as a stream, so that a long history holds up no other job of the process."""
+
+from collections import defaultdict
+from collections.abc import AsyncIterator, Collection, Iterable, Sequence
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, select, tuple_
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from bankimport.models import BankId, IdQuality, StoredTransaction, Window
+from bankimport.stores.sql.rows import ROW_COLUMNS, stored_of
+from bankimport.stores.sql.schema import accounts, transaction_ids, transactions
+from bankimport.stores.sql.slices import sliced
+
+_ROWS_AT_ONCE = 1000
+_IDS_AT_ONCE = 400
+_I = transaction_ids.c
+_QUALITIES = {quality.value: quality for quality in IdQuality}
+
+
+async def load(
+    connection: AsyncConnection, account_id: str, window: Window, ids: Collection[BankId]
+) -> tuple[list[StoredTransaction], int]:
+    """Return the rows of the window, the rows that `ids` name wherever they are, and the account's version.
+
+    The version is read first: what is written in between makes the rows newer than it, and the write that follows is
+    refused and decided anew.
+    """
+    version = await connection.scalar(select(accounts.c.version).where(accounts.c.id == account_id))
+    within = [transactions.c.account_id == account_id, transactions.c.day >= window.since]
+    if window.until is not None:
+        within.append(transactions.c.day <= window.until)
+    found = await _load(connection, within)
+    known = {(alias.namespace, alias.value) for row in found for alias in row.transaction.ids} if ids else set()
+    missing = [(one.namespace, one.value) for one in ids if (one.namespace, one.value) not in known]
+    if missing:
+        loaded = {row.id for row in found}
+        named = [row_id for row_id in await _named(connection, account_id, missing) if row_id not in loaded]
+        for part in sliced(named, _IDS_AT_ONCE):
+            found += await _load(connection, [transactions.c.id.in_(part)])
+    return found, int(version or 0)
+
+
+async def _load(connection: AsyncConnection, where: Iterable[ColumnElement[bool]]) -> list[StoredTransaction]:
+    """Return the rows for which `where` holds, each with all its aliases."""
+    aliases: defaultdict[str, list[BankId]] = defaultdict(list)
+    query = select(_I.transaction_id, _I.namespace, _I.value, _I.quality)
+    joined = query.join(transactions, transactions.c.id == _I.transaction_id).where(*where)
+    namespaces: dict[str, str] = {}  # one string for each, not one a row
+    async for row_id, namespace, value, quality in _stream(connection, joined):
+        name = namespaces.setdefault(namespace, namespace)
+        aliases[row_id].append(BankId(name, value, _QUALITIES[quality]))
+    rows = _stream(connection, select(*ROW_COLUMNS).where(*where))
+    return [stored_of(row, tuple(aliases.pop(row[0], ()))) async for row in rows]
+
+
+async def _stream(connection: AsyncConnection, query: Select[Any]) -> AsyncIterator[Sequence[Any]]:
+    """Yield rows, fetched some at a time; whoever else has work in this process gets a turn between."""
+    async with connection.stream(query.execution_options(yield_per=_ROWS_AT_ONCE)) as result:
+        async for part in result.partitions():
+            for row in part:
+                yield row
+
+
+async def _named(connection: AsyncConnection, account_id: str, names: Iterable[tuple[str, str]]) -> list[str]:
+    """Return the ids of the rows that have one of these aliases, each once; an alias may name several."""
+    found: dict[str, None] = {}
+    for part in sliced(names, _IDS_AT_ONCE):
+        query = select(_I.transaction_id).where(_I.account_id == account_id, tuple_(_I.namespace, _I.value).in_(part))
+        found.update(dict.fromkeys(await connection.scalars(query)))
+    return list(found)
