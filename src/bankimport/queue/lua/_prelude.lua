@@ -151,12 +151,14 @@ local function release(job)
   if job.lock ~= '' and call('GET', P .. 'lock:' .. job.lock) == job.id then
     call('DEL', P .. 'lock:' .. job.lock)
     local held = call('ZPOPMIN', P .. 'held:' .. job.lock)
-    if held[1] then
+    while held[1] do
       local next_job = load_job(held[1])
       if next_job and next_job.state == 'waiting' then
         offer(next_job)
         wake()
+        break
       end
+      held = call('ZPOPMIN', P .. 'held:' .. job.lock) -- that record is gone: the next in line
     end
   end
   if job.manual ~= '1' then

@@ -1,12 +1,17 @@
 -- Create a batch's children and let the batch wait for them without a worker's slot.
 -- KEYS: prelude. ARGV: id, fence, JSON array of {id, type, org, lock, data, question}.
--- Returns 'waiting-children', 'completed' (no children) or 'lost'. Emits bank.job.queued for each child.
+-- Returns 'waiting-children', 'completed' (no children), 'cancelled' or 'lost'. Emits bank.job.queued for each
+--   child, or what a cancelled batch ends with.
 -- A child whose question is already being answered is not asked again: the batch waits for that job.
 local batch = load_job(ARGV[1])
 if batch and batch.fence == ARGV[2] and (batch.state == 'waiting-children' or batch.state == 'completed') then
   return reply(batch.state)
 end
 if not owned(ARGV[1], ARGV[2]) then return reply('lost') end
+if batch.cancel == '1' then
+  end_job(batch, 'cancel', {})
+  return reply('cancelled')
+end
 local children = cjson.decode(ARGV[3])
 local let = 0
 move(batch, 'fan-out')
