@@ -71,7 +71,10 @@ async def guarded(processes: Processes, server: Server, replica: int, tmp_path: 
     await wait_until(known, 15, what="the sentinel to know the replica")
     await watching.aclose()
     yield made
+    manager = made.redis.connection_pool.sentinel_manager
     await made.aclose()
+    for client in manager.sentinels:  # redis-py closes them with nobody
+        await client.aclose()
 
 
 async def test_a_failover_by_sentinel(guarded: Guarded, server: Server, replica: int) -> None:
