@@ -2,7 +2,7 @@
 
 The limit is the same rows and aliases, made beforehand, in one transaction into the same tables without any logic:
 `sqlite3.executemany`, and `COPY` of asyncpg. Each figure is of a process of its own, so that its memory is its own; the
-rows of `apply` are made while they are written, as a lazy change set may be.
+rows of `apply` are made while they are written, as a lazy change set may be. Their ids are those that the job gives.
 """
 
 import argparse
@@ -18,10 +18,10 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
-from uuid import uuid4
 
 from sqlalchemy.engine import make_url
 
+from bankimport.jobs.store_read import new_id
 from bankimport.models import BankAccount, BankId, IdQuality, Transaction, TransactionStatus, Window
 from bankimport.ports import ChangeSet, NewRow
 from bankimport.stores import SqlStore, upgrade_async
@@ -50,7 +50,7 @@ class Rows(Collection[NewRow]):
             day = days[number % 2000]
             ids = (BankId("transactionId", f"tx-{number:012}"), BankId("endToEndId", f"e2e-{number}", IdQuality.WEAK))
             yield NewRow(
-                uuid4().hex,
+                new_id(),
                 Transaction(
                     status=TransactionStatus.BOOKED,
                     day=day,

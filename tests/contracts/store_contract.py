@@ -58,8 +58,9 @@ def inserts(*numbers: int) -> ChangeSet:
 class Lazy(Collection[NewRow]):
     """New rows made as they are read, again and again."""
 
-    def __init__(self, count: int) -> None:
+    def __init__(self, count: int, first: int = 0) -> None:
         self._count = count
+        self._first = first
 
     def __len__(self) -> int:
         return self._count
@@ -68,7 +69,7 @@ class Lazy(Collection[NewRow]):
         return any(row == each for each in self)
 
     def __iter__(self) -> Iterator[NewRow]:
-        for number in range(self._count):
+        for number in range(self._first, self._first + self._count):
             yield NewRow(f"lazy-{number}", transaction(number))
 
 

@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import event, text
 
 from bankimport.errors import LeaseLost, MalformedData, StoreUnavailable
-from bankimport.models import AccountState, BankAccount, Interval
+from bankimport.models import AccountState, BankAccount, BankConnection, Interval
 from bankimport.ports import ChangeSet, NewRow
 from bankimport.status import ConnectionStatus
 from bankimport.stores import SqlStore, upgrade_async
@@ -144,17 +144,34 @@ async def test_a_locked_database_is_tried_again(tmp_path: Path) -> None:
     await store.aclose()
 
 
-async def test_a_value_that_the_database_cannot_hold_is_permanent(postgres_url: str) -> None:
-    """PostgreSQL stores no NUL: no retry would help, and the error quotes nothing of the row."""
+@pytest.mark.parametrize("character", ["\x00", "\ud800"], ids=["NUL", "lone surrogate"])
+async def test_a_value_that_the_database_cannot_hold_is_permanent(postgres_url: str, character: str) -> None:
+    """PostgreSQL stores neither: no retry would help, and the error quotes nothing of the row."""
     await upgrade_async(postgres_url)
     store = SqlStore(postgres_url)
     account = await new_account(store)
-    changes = ChangeSet(inserts=[NewRow("r", transaction(1, remittance="Miete\x00Erika"))])
+    changes = ChangeSet(inserts=[NewRow("r", transaction(1, remittance=f"Miete{character}Erika"))])
     with pytest.raises(MalformedData) as told:
         await store.apply(account, 0, changes, None, None, 1)
+    with pytest.raises(MalformedData):
+        await store.upsert_accounts(await _owner(store), [BankAccount("r2", "k2", name=character)], fence=1)
     assert "Erika" not in str(told.value)
     assert (await store.account_state(account)).version == 0
     await store.aclose()
+
+
+async def test_a_text_that_is_none_is_permanent(store: SqlStore) -> None:
+    """Half of a surrogate pair can't be encoded for any database."""
+    account = await new_account(store)
+    with pytest.raises(MalformedData):
+        changes = ChangeSet(inserts=[NewRow("r", transaction(1, counterparty_name="\udfff"))])
+        await store.apply(account, 0, changes, None, None, 1)
+    assert await rows_of(store, account) == {}
+
+
+async def _owner(store: SqlStore) -> BankConnection:
+    [connection] = await store.connections("acme")
+    return connection
 
 
 async def test_a_row_that_is_there_already_is_no_leak(store: SqlStore) -> None:

@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 from sqlalchemy import event
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, DataError, DBAPIError
+from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, InterfaceError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
@@ -20,6 +20,8 @@ _FIRST_WAIT = 0.05
 _PRAGMAS = ("journal_mode=WAL", "synchronous=NORMAL", "busy_timeout=10000", "foreign_keys=ON", "cache_size=-16384")
 #: serialization failure, deadlock, lock not available (PostgreSQL, appendix A)
 _CONTENTION = frozenset({"40001", "40P01", "55P03"})
+#: the connection failed, or the server shuts down, has crashed, or starts
+_LOST = ("08", "57P01", "57P02", "57P03")
 
 
 def open_engine(url: str) -> AsyncEngine:
@@ -96,8 +98,10 @@ async def transact(engine: AsyncEngine, work: Callable[[AsyncConnection], Awaita
             async with engine.begin() as connection:
                 return await work(connection)
         except DBAPIError as error:
-            if attempt == _TRIES or not (_is_contention(error) or error.connection_invalidated):
+            if attempt == _TRIES or not _is_passing(error):
                 raise _meaning(error) from None  # the driver's own words quote rows: people's data
+        except UnicodeError:  # SQLite's driver encodes text itself
+            raise MalformedData("the database can't hold a text of the bank's") from None
         except (PoolTimeout, OSError, TimeoutError) as error:
             raise StoreUnavailable from error
         await asyncio.sleep(wait)
@@ -113,33 +117,42 @@ async def copy_in(
     Raises:
         DBAPIError: as if the statement had gone through SQLAlchemy, which has no COPY.
     """
-    from asyncpg import InterfaceError, PostgresError
+    from asyncpg import InterfaceError as DriverInterfaceError
+    from asyncpg import PostgresError
 
     driver = (await connection.get_raw_connection()).driver_connection
     if driver is None:
         raise StoreUnavailable
     try:
         await driver.copy_records_to_table(table, columns=columns, records=records)
-    except (PostgresError, InterfaceError) as error:
-        lost = driver.is_closed()
+    except (PostgresError, DriverInterfaceError, OSError, ValueError) as error:
+        lost = driver.is_closed() or isinstance(error, OSError)
         raise DBAPIError(f"COPY {table}", None, error, hide_parameters=True, connection_invalidated=lost) from error
 
 
-def _is_contention(error: DBAPIError) -> bool:
-    return _state(error) in _CONTENTION or "database is locked" in str(error.orig)
+def _is_passing(error: DBAPIError) -> bool:
+    """Return whether the same transaction may succeed in a moment: contention, or a lost connection."""
+    state = _state(error) or ""
+    contention = state in _CONTENTION or "database is locked" in str(error.orig)
+    lost = error.connection_invalidated or isinstance(error, InterfaceError) or state.startswith(_LOST)
+    return (contention or lost) and not isinstance(_origin(error), ValueError)
+
+
+def _origin(error: DBAPIError) -> BaseException:
+    """Return the driver's own error."""
+    return getattr(error.orig, "__cause__", None) or error.orig or error
 
 
 def _state(error: DBAPIError) -> str | None:
     """Return the SQLSTATE of PostgreSQL, if there is one."""
-    state: str | None = getattr(error.orig, "sqlstate", None)
-    return state or getattr(getattr(error.orig, "__cause__", None), "sqlstate", None)
+    state: str | None = getattr(error.orig, "sqlstate", None) or getattr(_origin(error), "sqlstate", None)
+    return state
 
 
 def _meaning(error: DBAPIError) -> StoreUnavailable | MalformedData:
     """Say what is wrong without the statement, its values and the driver's words, which hold people's data."""
-    origin = getattr(error.orig, "__cause__", None) or error.orig or error
-    state = _state(error)
+    origin, state = _origin(error), _state(error)
     facts = type(origin).__name__ + (f" {state}" if state else "")
-    if isinstance(error, DataError) or (state or "").startswith("22"):
+    if isinstance(error, DataError) or isinstance(origin, ValueError) or (state or "").startswith("22"):
         return MalformedData(f"the database can't hold a value of the bank's ({facts})")
     return StoreUnavailable(f"the store's database failed ({facts})")

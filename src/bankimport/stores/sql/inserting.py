@@ -4,7 +4,8 @@ PostgreSQL copies, SQLite executes one prepared statement for a slice. How a val
 tables' types, once for a change set; SQLAlchemy's own way would ask for every value of every row.
 """
 
-from collections.abc import Callable, Sequence
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
 from datetime import date, datetime
 from typing import Any
 
@@ -16,8 +17,11 @@ from bankimport.ports import NewRow
 from bankimport.stores.sql.engine import copy_in
 from bankimport.stores.sql.rows import usable_ids
 from bankimport.stores.sql.schema import transaction_ids, transactions
+from bankimport.stores.sql.slices import sliced
 
 Record = tuple[Any, ...]
+
+_SLICE = 2000
 
 _T = transactions.c
 _I = transaction_ids.c
@@ -31,7 +35,7 @@ _ALIAS = (_I.account_id, _I.namespace, _I.value, _I.transaction_id, _I.quality)
 
 
 class Inserter:
-    """Inserts the new rows of one account, with their aliases, a slice at a time, on a connection in a transaction."""
+    """Inserts the new rows of one account, on a connection in a transaction."""
 
     def __init__(self, connection: AsyncConnection, account_id: str, now: datetime) -> None:
         self._connection = connection
@@ -48,10 +52,27 @@ class Inserter:
         processor = column.type.dialect_impl(dialect).bind_processor(dialect)
         return processor or (lambda value: value)
 
-    async def insert(self, part: Sequence[NewRow]) -> None:
-        """Insert these rows and their aliases."""
-        await self._write(transactions, _ROW, [self._record(row.id, row.transaction) for row in part])
-        aliases = [alias for row in part for alias in self._aliases(row.id, row.transaction)]
+    async def insert(self, rows: Iterable[NewRow]) -> None:
+        """Insert the rows with their aliases. While the database is at one slice, the next is made ready."""
+        writing: asyncio.Task[None] | None = None
+        try:
+            for part in sliced(rows, _SLICE):
+                records = [self._record(row.id, row.transaction) for row in part]
+                await asyncio.sleep(0)  # others have work too, and so has the slice that is being written
+                aliases = [alias for row in part for alias in self._aliases(row.id, row.transaction)]
+                if writing is not None:
+                    await writing
+                writing = asyncio.create_task(self._write_slice(records, aliases))
+                await asyncio.sleep(0)  # lets it begin
+            if writing is not None:
+                await writing
+        finally:
+            if writing is not None and not writing.done():
+                writing.cancel()
+                await asyncio.gather(writing, return_exceptions=True)
+
+    async def _write_slice(self, records: list[Record], aliases: list[Record]) -> None:
+        await self._write(transactions, _ROW, records)
         if aliases:
             await self._write(transaction_ids, _ALIAS, aliases)
 

@@ -18,9 +18,8 @@ _SLICE = 2000
 
 async def write_changes(connection: AsyncConnection, account_id: str, changes: ChangeSet, now: datetime) -> None:
     """Write inserts, updates and marks of one account, with their aliases."""
-    inserter = Inserter(connection, account_id, now)
-    for part in sliced(changes.inserts, _SLICE):
-        await inserter.insert(part)
+    if changes.inserts:
+        await Inserter(connection, account_id, now).insert(changes.inserts)
     for updates in sliced(changes.updates, _SLICE):
         rows = [
             {
