@@ -6,6 +6,7 @@ import shutil
 import tempfile
 import warnings
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
@@ -15,9 +16,9 @@ import pytest
 _numbers = itertools.count(1)
 
 
-@pytest.fixture(scope="session")
-def postgres_server() -> Iterator[str]:
-    """The directory of the server's socket.
+@contextmanager
+def running_server() -> Iterator[str]:
+    """Run a server; yield the directory of its socket.
 
     For root the wheel runs the server as a user of its own, who can't enter pytest's private directories.
     """
@@ -35,15 +36,27 @@ def postgres_server() -> Iterator[str]:
             shutil.rmtree(directory, ignore_errors=True)
 
 
-@pytest.fixture
-def postgres_url(postgres_server: str) -> str:
-    """The SQLAlchemy URL of a new, empty database."""
+def new_database(server: str) -> str:
+    """Make an empty database; return its SQLAlchemy URL. Not to be called from a running loop."""
     name = f"test_{next(_numbers)}"
 
     async def create() -> None:
-        connection = await asyncpg.connect(host=postgres_server, user="postgres", database="postgres")
+        connection = await asyncpg.connect(host=server, user="postgres", database="postgres")
         await connection.execute(f"CREATE DATABASE {name}")
         await connection.close()
 
     asyncio.run(create())
-    return f"postgresql+asyncpg://postgres@/{name}?host={postgres_server}"
+    return f"postgresql+asyncpg://postgres@/{name}?host={server}"
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[str]:
+    """The directory of the server's socket."""
+    with running_server() as socket:
+        yield socket
+
+
+@pytest.fixture
+def postgres_url(postgres_server: str) -> str:
+    """The SQLAlchemy URL of a new, empty database."""
+    return new_database(postgres_server)

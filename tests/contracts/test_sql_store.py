@@ -1,88 +1,25 @@
 """The SQL store on SQLite and on PostgreSQL: the contract of all stores, and what SQL alone promises."""
 
-from collections.abc import AsyncIterator
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
-from alembic.autogenerate import compare_metadata
-from alembic.migration import MigrationContext
 from cryptography.fernet import Fernet
-from sqlalchemy import text
 
-from bankimport.errors import Conflict, InvalidRequest, InvalidSettings, NotFound, SchemaOutdated, StoreUnavailable
+from bankimport.errors import Conflict, InvalidRequest, InvalidSettings, NotFound, StoreUnavailable
 from bankimport.models import BankAccount
 from bankimport.status import ConnectionStatus
 from bankimport.stores import SqlStore, upgrade_async
-from bankimport.stores.sql.engine import open_engine
-from bankimport.stores.sql.migrations import VERSION_TABLE
-from bankimport.stores.sql.schema import metadata
 from tests.contracts.store_contract import StoreContract, inserts, rows_of
-from tests.postgres import postgres_server, postgres_url
+from tests.stores.databases import postgres_server, postgres_url, scalar, store, url
 
-__all__ = ["postgres_server", "postgres_url"]
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """The URL of an empty database of each kind."""
-    if request.param == "sqlite":
-        return f"sqlite+aiosqlite:///{tmp_path}/store.db"
-    value: str = request.getfixturevalue("postgres_url")
-    return value
-
-
-@pytest.fixture
-async def store(url: str) -> AsyncIterator[SqlStore]:
-    """A store with the schema of this version."""
-    await upgrade_async(url)
-    store = SqlStore(url)
-    yield store
-    await store.aclose()
-
-
-async def scalar(url: str, sql: str) -> Any:
-    """Read one value as a host would."""
-    engine = open_engine(url)
-    async with engine.connect() as connection:
-        value = await connection.scalar(text(sql))
-    await engine.dispose()
-    return value
+__all__ = ["postgres_server", "postgres_url", "store", "url"]
 
 
 class TestSqlStore(StoreContract):
     """The contract, on both databases."""
-
-
-async def test_the_migrated_schema_is_the_one_of_the_code(url: str) -> None:
-    """Alembic finds no difference between what the migrations made and what the tables say."""
-    await upgrade_async(url)
-    engine = open_engine(url)
-    async with engine.connect() as connection:
-        found = await connection.run_sync(
-            lambda sync: compare_metadata(
-                MigrationContext.configure(sync, opts={"version_table": VERSION_TABLE}), metadata
-            )
-        )
-    await engine.dispose()
-    assert found == []
-
-
-async def test_upgrading_twice_changes_nothing(url: str) -> None:
-    """An upgrade says the revision; a second one finds nothing to do."""
-    assert await upgrade_async(url) == await upgrade_async(url) == "0001"
-
-
-async def test_an_empty_database_is_refused_with_the_remedy(url: str) -> None:
-    """A worker on an old schema stops with the sentence that mends it."""
-    store = SqlStore(url)
-    with pytest.raises(SchemaOutdated, match="bankimport db upgrade"):
-        await store.check_schema()
-    await upgrade_async(url)
-    await store.check_schema()
-    await store.aclose()
 
 
 async def test_hosts_read_the_public_tables(store: SqlStore, url: str) -> None:
