@@ -1,0 +1,29 @@
+"""The store in memory that hosts use in their tests keeps the contract of all stores."""
+
+from itertools import count
+from typing import Any
+
+import pytest
+
+from bankimport.models import BankConnection
+from bankimport.testing.memory_store import MemoryStore
+from tests.contracts.store_contract import StoreContract
+
+
+@pytest.fixture
+def store() -> MemoryStore:
+    """An empty store."""
+    return MemoryStore()
+
+
+class TestMemoryStore(StoreContract):
+    """The contract, in memory."""
+
+    numbers = count(1)
+
+    async def add(self, store: Any, org_id: str = "acme", **fields: Any) -> BankConnection:
+        """Add a connection."""
+        until = fields.pop("valid_until", None)
+        connection = BankConnection(f"c{next(self.numbers)}", org_id, "sandbox", consent_valid_until=until, **fields)
+        store.add(connection)
+        return connection
