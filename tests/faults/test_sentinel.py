@@ -82,6 +82,7 @@ async def test_a_failover_by_sentinel(guarded: Guarded, server: Server, replica:
     workers = await guarded.workers(2, BANK_SYNC_LEASE_MS="15000")
     job_ids = await guarded.syncs(f"mute-{length}-a" for length in (700, 800, 5000))
     await asyncio.gather(*(guarded.mark("start", job_id) for job_id in job_ids))
+    await guarded.redis.wait(1, 1000)  # what the replica has not got is lost in any failover
     server.kill()
     promoted = Redis(port=replica)
 
