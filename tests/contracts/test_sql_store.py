@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 from cryptography.fernet import Fernet
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import create_async_engine
 
 from bankimport.errors import Conflict, InvalidRequest, InvalidSettings, NotFound, StoreUnavailable
 from bankimport.models import BankAccount
@@ -149,3 +151,18 @@ async def test_a_full_disk_leaves_nothing_behind(tmp_path: Path) -> None:
     assert await wide.apply(account, 0, changes, None, None, 1)
     assert len(await rows_of(wide, account)) == 3000
     await wide.aclose()
+
+
+async def test_a_host_shares_its_engine(url: str) -> None:
+    """A store on a host's engine keeps the same promises, foreign keys too, and leaves the engine open."""
+    await upgrade_async(url)
+    engine = create_async_engine(url)
+    for number in (1, 2):
+        store = SqlStore(engine)
+        account = await StoreContract().account(store)
+        assert await store.apply(account, 0, inserts(number), None, None, 1)
+        await store.aclose()
+    async with engine.begin() as connection:
+        await connection.execute(text("DELETE FROM bank_connections"))
+        assert await connection.scalar(text("SELECT count(*) FROM bank_transactions")) == 0
+    await engine.dispose()

@@ -40,9 +40,7 @@ def open_engine(url: str) -> AsyncEngine:
     try:
         if parsed.drivername.startswith("sqlite"):
             engine = create_async_engine(parsed, hide_parameters=True)
-            event.listen(engine.sync_engine, "connect", _prepare_sqlite)
-            event.listen(engine.sync_engine, "begin", _begin_sqlite)
-            return engine
+            return adopt_engine(engine)
         return create_async_engine(
             parsed,
             hide_parameters=True,
@@ -54,6 +52,14 @@ def open_engine(url: str) -> AsyncEngine:
         )
     except ModuleNotFoundError as error:
         raise MissingExtra("postgres" if "asyncpg" in str(error) else "sql", "this database") from None
+
+
+def adopt_engine(engine: AsyncEngine) -> AsyncEngine:
+    """Return an engine as the store needs it: one of SQLite gets our pragmas and our kind of transactions."""
+    if engine.dialect.name == "sqlite" and not event.contains(engine.sync_engine, "begin", _begin_sqlite):
+        event.listen(engine.sync_engine, "connect", _prepare_sqlite)
+        event.listen(engine.sync_engine, "begin", _begin_sqlite)
+    return engine
 
 
 def _prepare_sqlite(connection: Any, _: Any) -> None:

@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Collection, Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, select, tuple_
+from sqlalchemy import ColumnElement, Select, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bankimport.models import BankId, IdQuality, StoredTransaction, Window
@@ -32,7 +32,7 @@ async def load(
         within.append(transactions.c.day <= window.until)
     found = await _load(connection, within)
     known = {(alias.namespace, alias.value) for row in found for alias in row.transaction.ids} if ids else set()
-    missing = [(one.namespace, one.value) for one in ids if (one.namespace, one.value) not in known]
+    missing = [one for one in ids if (one.namespace, one.value) not in known]
     if missing:
         loaded = {row.id for row in found}
         named = [row_id for row_id in await _named(connection, account_id, missing) if row_id not in loaded]
@@ -62,10 +62,20 @@ async def _stream(connection: AsyncConnection, query: Select[Any]) -> AsyncItera
                 yield row
 
 
-async def _named(connection: AsyncConnection, account_id: str, names: Iterable[tuple[str, str]]) -> list[str]:
-    """Return the ids of the rows that have one of these aliases, each once; an alias may name several."""
+async def _named(connection: AsyncConnection, account_id: str, names: Iterable[BankId]) -> list[str]:
+    """Return the ids of the rows that have one of these aliases, each once; an alias may name several.
+
+    One namespace at a time: PostgreSQL seeks a list of values in the index, but takes pairs as so many ORs and reads
+    the account's whole index for them.
+    """
+    values: defaultdict[str, set[str]] = defaultdict(set)
+    for name in names:
+        values[name.namespace].add(name.value)
     found: dict[str, None] = {}
-    for part in sliced(names, _IDS_AT_ONCE):
-        query = select(_I.transaction_id).where(_I.account_id == account_id, tuple_(_I.namespace, _I.value).in_(part))
-        found.update(dict.fromkeys(await connection.scalars(query)))
+    for namespace in values:
+        for part in sliced(values[namespace], _IDS_AT_ONCE):
+            query = select(_I.transaction_id).where(
+                _I.account_id == account_id, _I.namespace == namespace, _I.value.in_(part)
+            )
+            found.update(dict.fromkeys(await connection.scalars(query)))
     return list(found)

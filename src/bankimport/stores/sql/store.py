@@ -26,7 +26,7 @@ from bankimport.ports import ChangeSet
 from bankimport.status import ConnectionStatus
 from bankimport.stores.sql import migrations
 from bankimport.stores.sql.credentials import Vault
-from bankimport.stores.sql.engine import for_reading, open_engine, transact
+from bankimport.stores.sql.engine import adopt_engine, for_reading, open_engine, transact
 from bankimport.stores.sql.loading import load
 from bankimport.stores.sql.rows import account_of, connection_of, coverage_of, coverage_text
 from bankimport.stores.sql.schema import accounts, balances, connections, transactions
@@ -40,7 +40,8 @@ class SqlStore:
     """The `BankStore` of a SQL database.
 
     Args:
-        url: `sqlite+aiosqlite:///file` or `postgresql+asyncpg://user@host/database`.
+        url: `sqlite+aiosqlite:///file` or `postgresql+asyncpg://user@host/database`, or an engine of the host's for one
+            of them, not used before, which stays the host's to dispose of.
         credentials_key: Fernet key (or several, comma-separated, the newest first) of stored credentials.
         environment: in production credentials are refused without a key.
 
@@ -51,12 +52,13 @@ class SqlStore:
 
     def __init__(
         self,
-        url: str,
+        url: str | AsyncEngine,
         *,
         credentials_key: str | None = None,
         environment: Literal["production", "development"] = "production",
     ) -> None:
-        self._engine: AsyncEngine = open_engine(url)
+        self._is_ours = isinstance(url, str)
+        self._engine = open_engine(url) if isinstance(url, str) else adopt_engine(url)
         self._reader = for_reading(self._engine)
         self._vault = Vault(credentials_key, environment)
 
@@ -69,8 +71,9 @@ class SqlStore:
         await transact(self._reader, migrations.check)
 
     async def aclose(self) -> None:
-        """Close all connections of the pool."""
-        await self._engine.dispose()
+        """Close all connections of the pool, unless it is the host's."""
+        if self._is_ours:
+            await self._engine.dispose()
 
     # Connections -----------------------------------------------------------------------------------------------
 
