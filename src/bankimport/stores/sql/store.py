@@ -111,6 +111,8 @@ class SqlStore:
 
         async def work(connection: AsyncConnection) -> None:
             taken = await connection.scalar(select(connections.c.id).where(connections.c.id == connection_id))
+            if taken is not None and id is None:
+                return  # ours, from the first try, whose answer was lost
             if taken is not None:
                 raise Conflict(f"there is a connection {connection_id} already")
             await connection.execute(insert(connections), row)
