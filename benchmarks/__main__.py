@@ -12,7 +12,8 @@ from benchmarks.bench import Bench, note, ready
 from benchmarks.table import Row, markdown
 
 QUESTIONS: Mapping[str, Callable[[Bench], Awaitable[list[Row]]]] = {
-    module.__name__.rpartition(".")[2]: module.measure for module in (
+    module.__name__.rpartition(".")[2]: module.measure
+    for module in (
         pick_up,
         idle,
         full_job,

@@ -16,13 +16,13 @@ import psutil
 import redis
 from arq.connections import ArqRedis, RedisSettings, create_pool
 from redis.asyncio import Redis
+from tests.processes import Processes, Running, Valkey, start_valkey
+from tests.waiting import wait_until
 
 from bankimport.commands import SyncConnection
 from bankimport.queue.connection import connect
 from bankimport.queue.queue import Enqueue, Queue
 from bankimport.settings import Settings
-from tests.processes import Processes, Running, Valkey, start_valkey
-from tests.waiting import wait_until
 
 #: Out of the way: what a worker can do is measured, not what it is allowed to.
 NO_LIMITS = {

@@ -1,4 +1,4 @@
-"""Do more workers help? Jobs that wait 50 ms, as for a bank, drained by one, two and four workers, ten at a time each."""
+"""Do more workers help? Jobs of 50 ms, as for a bank, drained by one, two and four workers, ten at a time each."""
 
 from statistics import median
 

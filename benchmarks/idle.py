@@ -23,7 +23,9 @@ async def measure(bench: Bench) -> list[Row]:
             length = bench.seconds(60 if name == "ours" else 10)  # ours does some things once a minute
             async with bench.worker(settings, queue) as pids:
                 until = time.monotonic() + length
-                used = await bench.used(pids, lambda until=until: bench.admin.ping() and time.monotonic() >= until, every=length)
+                used = await bench.used(
+                    pids, lambda until=until: bench.admin.ping() and time.monotonic() >= until, every=length
+                )
             commands[name].append(used.commands / used.seconds)
             cpu[name].append(used.cpu / used.seconds * 1000)
     return [

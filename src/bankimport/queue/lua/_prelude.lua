@@ -27,19 +27,28 @@ local function iso(ms)
   return string.format('%04d-%02d-%02dT%02d:%02d:%02d.%03dZ', year, month, day, math.floor(rest / 3600000),
     math.floor(rest / 60000) % 60, math.floor(rest / 1000) % 60, rest % 1000)
 end
-local ISO_NOW = iso(NOW)
+
+local iso_now
+local function now_text()
+  iso_now = iso_now or iso(NOW)
+  return iso_now
+end
 
 -- One counter numbers both streams, so their ids are of one order and one id resumes both. The clock of the ids never
--- goes back, even if the server's does.
+-- goes back, even if the server's does. A script takes a block of ids before it uses the first, so that one that dies
+-- half-way leaves none to be given twice.
+local ID_BLOCK = 1000000
 local stream_ms, stream_seq
 local function stream_id()
   if not stream_ms then
-    local last = call('HMGET', P .. 'meta', 'stream-ms', 'stream-seq')
-    stream_ms, stream_seq = math.max(NOW, tonumber(last[1] or 0)), tonumber(last[2] or 0)
+    local last = call('HMGET', P .. 'meta', 'stream-ms', 'stream-block')
+    local last_ms, block = tonumber(last[1] or 0), 0
+    if NOW > last_ms then last_ms = NOW else block = tonumber(last[2] or 0) + 1 end
+    stream_ms, stream_seq = int(last_ms) .. '-', block * ID_BLOCK
+    call('HSET', P .. 'meta', 'stream-ms', int(last_ms), 'stream-block', block)
   end
   stream_seq = stream_seq + 1
-  call('HSET', P .. 'meta', 'stream-ms', int(stream_ms), 'stream-seq', int(stream_seq))
-  return int(stream_ms) .. '-' .. int(stream_seq)
+  return stream_ms .. int(stream_seq)
 end
 
 local function append(stream, length, name, org, id, data)
@@ -53,7 +62,7 @@ end
 -- `fields` is a JSON object without its braces, empty for none; the timestamp is added here.
 local function emit(name, org, id, fields)
   if fields ~= '' then fields = fields .. ',' end
-  append('events', @EVENTS_MAX@, name, org, id, '{' .. fields .. '"timestamp":"' .. ISO_NOW .. '"}')
+  append('events', @EVENTS_MAX@, name, org, id, '{' .. fields .. '"timestamp":"' .. now_text() .. '"}')
 end
 
 local function emit_progress(org, id, kind, fields)
@@ -63,7 +72,46 @@ end
 
 local function of_job(id, kind) return '"jobId":"' .. id .. '","type":"' .. kind .. '"' end
 
-local function reply(answer) return {answer, EMITTED} end
+-- Entries of sorted sets that a script adds by the thousand are written by the hundred.
+local ADDED = {}
+local function add_later(set, score, member)
+  local batch = ADDED[set] or {}
+  ADDED[set] = batch
+  batch[#batch + 1] = score
+  batch[#batch + 1] = member
+  if #batch == 200 then
+    call('ZADD', set, unpack(batch))
+    ADDED[set] = nil
+  end
+end
+
+local function add_now(set, score, member) call('ZADD', set, score, member) end
+
+local function write_added()
+  for set, batch in pairs(ADDED) do call('ZADD', set, unpack(batch)) end
+  ADDED = {}
+end
+
+-- One token wakes one idle worker; at most 16 lie there. Like other counters they are written once a script.
+local wakes, in_arq, pending = 0, 0, {}
+local function wake() wakes = math.min(wakes + 1, 16) end
+
+local function write_counters()
+  if in_arq ~= 0 then call('HINCRBY', P .. 'meta', 'in-arq', in_arq) end
+  for org, number in pairs(pending) do call('INCRBY', P .. 'pending:' .. org, number) end
+  if wakes == 0 then return end
+  local tokens = {}
+  for index = 1, wakes do tokens[index] = '1' end
+  local length = call('LPUSH', P .. 'wake', unpack(tokens))
+  if length == wakes then call('PEXPIRE', P .. 'wake', DAY) end
+  if length > 16 then call('LTRIM', P .. 'wake', 0, 15) end
+end
+
+local function reply(answer)
+  write_added()
+  write_counters()
+  return {answer, EMITTED}
+end
 
 local FIELDS = {'state', 'type', 'org', 'lock', 'data', 'manual', 'order', 'queued', 'started', 'attempts', 'stalls',
   'fence', 'question', 'parent', 'watchers', 'let', 'cancel', 'worker', 'total', 'ok', 'bad', 'psu', 'arq'}
@@ -90,16 +138,8 @@ local function move(job, operation, score)
   return to
 end
 
-local function wake()
-  if call('LLEN', P .. 'wake') < 16 then
-    call('LPUSH', P .. 'wake', '1')
-    call('PEXPIRE', P .. 'wake', DAY)
-  end
-end
-
--- arq's own keys of a job that may start at `due`: its payload and its place in arq's queue.
-local function to_arq(job, due)
-  if call('ZADD', QUEUE, due, job.id) == 1 then call('HINCRBY', P .. 'meta', 'in-arq', 1) end
+-- arq's own payload of a job that may start at `due`.
+local function write_payload(job, due)
   local payload = job.arq
   if payload == '' then
     payload = '{"t":null,"f":"' .. job.type .. '","a":[],"k":' .. job.data .. ',"et":' .. job.queued .. '}'
@@ -107,26 +147,33 @@ local function to_arq(job, due)
   call('SET', 'arq:job:' .. job.id, payload, 'PX', int(math.max(0, due - NOW) + ARQ_EXPIRY))
 end
 
+-- arq's own keys of such a job: its place in arq's queue, and its payload.
+local function to_arq(job, due)
+  in_arq = in_arq + call('ZADD', QUEUE, due, job.id)
+  write_payload(job, due)
+end
+
 local function from_arq(id)
-  if call('ZREM', QUEUE, id) == 1 then call('HINCRBY', P .. 'meta', 'in-arq', -1) end
+  in_arq = in_arq - call('ZREM', QUEUE, id)
   call('DEL', 'arq:job:' .. id, 'arq:in-progress:' .. id, 'arq:retry:' .. id)
 end
 
 -- Offer a waiting job to the workers: behind its connection's lock, or among the manual ones, or in its
--- organisation's line.
-local function offer(job)
+-- organisation's line. `add` is `add_later` for jobs that the same script doesn't touch again.
+local function offer(job, add)
+  add = add or add_now
   local order = tonumber(job.order)
   if job.lock ~= '' then
     local holder = call('GET', P .. 'lock:' .. job.lock)
     if holder and holder ~= job.id then
-      call('ZADD', P .. 'held:' .. job.lock, order, job.id)
+      add(P .. 'held:' .. job.lock, order, job.id)
       return
     end
   end
   if job.manual == '1' then
-    call('ZADD', P .. 'ready:manual', order, job.id)
+    add(P .. 'ready:manual', order, job.id)
   else
-    call('ZADD', P .. 'ready:org:' .. job.org, order, job.id)
+    add(P .. 'ready:org:' .. job.org, order, job.id)
     call('ZADD', P .. 'ready:orgs', 'NX', tonumber(call('HGET', P .. 'meta', 'turn') or 0), job.org)
   end
 end
@@ -142,7 +189,18 @@ local function set_order(job, order)
   call('HSET', job.key, 'order', job.order)
 end
 
-local function next_order() return call('HINCRBY', P .. 'meta', 'order', 1) end
+-- Orders count up over all jobs; a script that creates many takes theirs at once.
+local order, last_order = 0, 0
+local function take_orders(number)
+  last_order = call('HINCRBY', P .. 'meta', 'order', number)
+  order = last_order - number
+end
+
+local function next_order()
+  if order == last_order then take_orders(1) end
+  order = order + 1
+  return order
+end
 
 -- What a run held is free again: lease, lock, the organisation's place.
 local function release(job)
@@ -185,13 +243,15 @@ local function create(job, due)
     end
   end
   call('HSET', job.key, unpack(record))
-  call('ZADD', P .. 'state:' .. job.state, math.max(NOW, due), job.id)
-  call('ZADD', P .. 'org:' .. job.org, NOW, job.id)
-  call('INCR', P .. 'pending:' .. job.org)
+  add_later(P .. 'state:' .. job.state, math.max(NOW, due), job.id)
+  add_later(P .. 'org:' .. job.org, NOW, job.id)
+  pending[job.org] = (pending[job.org] or 0) + 1
   if job.question ~= '' then call('SET', P .. 'question:' .. job.question, job.id) end
   if job.let ~= '0' then
-    to_arq(job, math.max(NOW, due))
-    if job.state == 'waiting' then offer(job) end
+    in_arq = in_arq + 1
+    add_later(QUEUE, math.max(NOW, due), job.id)
+    write_payload(job, math.max(NOW, due))
+    if job.state == 'waiting' then offer(job, add_later) end
   end
   emit('bank.job.queued', job.org, job.id, of_job(job.id, job.type))
 end
@@ -296,7 +356,7 @@ end_job = function(job, how, outcome)
     local started = job.started ~= '' and tonumber(job.started) or NOW
     emit_progress(job.org, job.id, job.type, '"stage":"completed","message":"completed","percent":100')
     emit('bank.job.completed', job.org, job.id, about .. ',"queuedAt":"' .. iso(tonumber(job.queued))
-      .. '","startedAt":"' .. iso(started) .. '","completedAt":"' .. ISO_NOW .. '","duration":' .. int(NOW - started)
+      .. '","startedAt":"' .. iso(started) .. '","completedAt":"' .. now_text() .. '","duration":' .. int(NOW - started)
       .. ',"attempts":' .. int(tonumber(job.attempts) + 1) .. (outcome.extra or '') .. ',"success":true')
   elseif how == 'cancel' then
     emit_failed_progress(job, 'cancelled')

@@ -5,8 +5,9 @@
 --   put into arq's queue.
 -- Returns for each: {'created' | 'existing' | 'limited', id}. Emits bank.job.queued.
 -- Deterministic when retried: a record with the same id is this very job.
-local answers = {}
-for index, job in ipairs(cjson.decode(ARGV[1])) do
+local answers, jobs = {}, cjson.decode(ARGV[1])
+take_orders(#jobs)
+for index, job in ipairs(jobs) do
   local asked = job.question ~= '' and call('GET', P .. 'question:' .. job.question)
   local twin = asked and load_job(asked)
   if call('EXISTS', P .. 'job:' .. job.id) == 1 then
@@ -15,6 +16,7 @@ for index, job in ipairs(cjson.decode(ARGV[1])) do
     -- a person asks what a schedule has asked: their wish brings that job to the front
     local waits = twin.state == 'waiting' or twin.state == 'delayed'
     if job.manual == '1' and twin.manual ~= '1' and waits then
+      write_added() -- it may have come with this very call
       unoffer(twin)
       twin.manual, twin.let = '1', '1'
       call('HSET', twin.key, 'manual', '1', 'let', '1')
@@ -27,7 +29,7 @@ for index, job in ipairs(cjson.decode(ARGV[1])) do
     end
     answers[index] = {'existing', asked}
     if ARGV[2] == 'adopt' then call('ZREM', QUEUE, job.id) end
-  elseif job.limit > 0 and tonumber(call('GET', P .. 'pending:' .. job.org) or 0) >= job.limit then
+  elseif job.limit > 0 and tonumber(call('GET', P .. 'pending:' .. job.org) or 0) + (pending[job.org] or 0) >= job.limit then
     answers[index] = {'limited', ''}
   else
     if ARGV[2] == 'adopt' then call('ZREM', QUEUE, job.id) end -- so that it is counted among ours

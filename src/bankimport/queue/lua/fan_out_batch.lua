@@ -14,6 +14,7 @@ if batch.cancel == '1' then
 end
 local children = cjson.decode(ARGV[3])
 local let = 0
+take_orders(#children)
 move(batch, 'fan-out')
 release(batch)
 from_arq(batch.id)

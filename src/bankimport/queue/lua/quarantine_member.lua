@@ -3,7 +3,7 @@
 -- Returns 'quarantined'. Emits nothing.
 call('ZREM', QUEUE, ARGV[1])
 call('DEL', 'arq:job:' .. ARGV[1], 'arq:retry:' .. ARGV[1])
-call('LPUSH', P .. 'quarantine', cjson.encode({reason = ARGV[2], at = ISO_NOW, bytes = string.len(ARGV[1])}))
+call('LPUSH', P .. 'quarantine', cjson.encode({reason = ARGV[2], at = now_text(), bytes = string.len(ARGV[1])}))
 call('LTRIM', P .. 'quarantine', 0, 999)
 call('PEXPIRE', P .. 'quarantine', ARQ_EXPIRY)
 return reply('quarantined')
