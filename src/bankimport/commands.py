@@ -36,6 +36,11 @@ class Command(StrictModel):
         """Return the command as the record shows it: camelCase, without what was not said."""
         return self.model_dump(mode="json", exclude_none=True)
 
+    def stored(self) -> dict[str, Any]:
+        """Return the command as its record keeps it: camelCase, without the organisation, which stands beside it, and
+        without defaults. Short, since there may be a million of them."""
+        return self.model_dump(mode="json", exclude={"org_id"}, exclude_defaults=True)
+
     def kwargs(self) -> dict[str, Any]:
         """Return the command as the job function's keyword arguments: snake_case."""
         return self.model_dump(mode="json", exclude_none=True, by_alias=False)
@@ -45,6 +50,15 @@ class Command(StrictModel):
         asked = self.model_dump(mode="json", exclude=set(self.unasked), exclude_defaults=True, by_alias=False)
         text = json.dumps([self.type, asked], sort_keys=True)
         return hashlib.blake2b(text.encode(), digest_size=12).hexdigest()
+
+    @classmethod
+    def restore(cls, stored: Mapping[str, Any], org_id: str) -> Self:
+        """Return the command that `stored` was made of.
+
+        Raises:
+            MalformedData: it is none.
+        """
+        return cls.parse({"orgId": org_id, **stored})
 
     @classmethod
     def parse(cls, values: Mapping[str, Any]) -> Self:

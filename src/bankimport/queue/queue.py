@@ -49,7 +49,7 @@ class Enqueue:
             "type": command.type.value,
             "org": command.org_id,
             "lock": command.lock,
-            "data": json.dumps(command.data(), separators=(",", ":")),
+            "data": json.dumps(command.stored(), separators=(",", ":")),
             "question": command.question(),
             "manual": "0" if command.scheduled else "1",
             "due": int(self.due.timestamp() * 1000) if self.due else 0,

@@ -8,9 +8,11 @@ from typing import Any
 from pydantic import ValidationError
 from redis.asyncio import Redis
 
-from bankimport.errors import InvalidRequest
+from bankimport.commands import COMMANDS
+from bankimport.errors import InvalidRequest, MalformedData
 from bankimport.models import JobPage, JobProgress, JobStatus, Stage
 from bankimport.queue.keys import Keys
+from bankimport.queue.packing import unpack
 from bankimport.status import JobState
 
 #: Records looked at for one page before the rest is left to the next cursor.
@@ -37,17 +39,32 @@ def parse(job_id: str, record: Mapping[bytes, bytes]) -> JobStatus | None:
             org_id=record[b"org"].decode(),
             state=state,
             progress=_progress(state, record),
-            data=_json(record[b"data"]),
-            result=_json(record.get(b"result")),
+            data=_data(record[b"type"].decode(), record[b"org"].decode(), record[b"data"]),
+            result=_result(record),
             failed_reason=_text(record.get(b"error")),
             error_code=_text(record.get(b"code")),
-            attempts_made=int(record[b"attempts"]),
+            attempts_made=int(record.get(b"attempts", 0)),
             queued_at=datetime.fromtimestamp(int(record[b"queued"]) / 1000, UTC),
             processed_on=instant(record.get(b"started")),
             finished_on=instant(record.get(b"finished")),
         )
-    except (KeyError, ValueError, ValidationError):
+    except (KeyError, ValueError, ValidationError, MalformedData):
         return None
+
+
+def _data(kind: str, org_id: str, text: bytes) -> dict[str, Any]:
+    """Return a command in full; a function of the host's own keeps its arguments to itself."""
+    stored: dict[str, Any] = json.loads(text)
+    return COMMANDS[kind].restore(stored, org_id).data() if kind in COMMANDS else stored
+
+
+def _result(record: Mapping[bytes, bytes]) -> Any:
+    """Return the result, which is laid in pieces (`add_in_pieces` of the prelude)."""
+    pieces = [record.get(b"result", b"")]
+    while piece := record.get(b"result%d" % len(pieces)):
+        pieces.append(piece)
+    packed = b"".join(pieces)
+    return json.loads(unpack(packed)) if packed else None
 
 
 def _text(value: bytes | None) -> str | None:
@@ -57,7 +74,7 @@ def _text(value: bytes | None) -> str | None:
 def _progress(state: JobState, record: Mapping[bytes, bytes]) -> JobProgress | None:
     """Return the progress; the record of a completed job keeps none, since its result says it all."""
     if state is JobState.COMPLETED:
-        result = _json(record.get(b"result")) or {}
+        result = _result(record) or {}
         return JobProgress(
             stage=Stage.COMPLETED,
             message="completed",

@@ -72,7 +72,7 @@ class Planner:
         job = {
             "id": f"{schedule.name}:{milliseconds}",
             "type": schedule.job.value,
-            "data": json.dumps(_command(schedule, milliseconds).data()),
+            "data": json.dumps(_command(schedule, milliseconds).stored()),
             "question": "",
         }
         answer: bytes = await self._queue.scripts.run("serve_tick", schedule.name, milliseconds, mode, json.dumps(job))

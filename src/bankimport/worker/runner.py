@@ -21,6 +21,7 @@ from bankimport.commands import COMMANDS, Command
 from bankimport.errors import JobCancelled, JobError, JobTimeout, MalformedData, RunInterrupted, Unavailable
 from bankimport.models import JobType
 from bankimport.queue.gate import Gate
+from bankimport.queue.packing import pack
 from bankimport.queue.queue import Enqueue, Queue
 from bankimport.queue.run import Run, fields_of
 from bankimport.retry import POLICIES, RetryPolicy, is_classified
@@ -114,7 +115,7 @@ class Runner:
 
     async def _limited(self, run: Run) -> Outcome:
         kind = JobType(run.claim.type)
-        command: Command = COMMANDS[kind].parse(run.claim.data)
+        command: Command = COMMANDS[kind].restore(run.claim.data, run.org_id)
         try:
             async with asyncio.timeout(self._limit.total_seconds()) as limit:
                 return await self._handlers[kind](command, run)
@@ -130,7 +131,7 @@ class Runner:
         else:
             counts = "".join(f',"{name}":{value}' for name, value in outcome.counts.items())
             events = [text for event in outcome.events for text in (event.name, fields_of(event))]
-            result = json.dumps(outcome.result, separators=(",", ":"))
+            result = pack(json.dumps(outcome.result, separators=(",", ":")))
             answer = await self._write(run, "complete_job", run.job_id, run.fence, result, counts, *events)
         if answer == b"lost":
             log.warning("job.lease_lost", job_id=run.job_id, worker=run.worker_id)
@@ -178,7 +179,7 @@ class Runner:
         message = "the worker could not run the job: its function or its arguments are unknown to it"
         await self._write(run, "fail_job", run.job_id, run.fence, message, MalformedData.code, -1, "")
 
-    async def _write(self, run: Run, script: str, *args: str | int) -> bytes | None:
+    async def _write(self, run: Run, script: str, *args: str | int | bytes) -> bytes | None:
         """Write the end of a run, though Redis may be away for a while; if for too long, its lease lapses."""
         run.settled = True
         until = time.monotonic() + _PATIENCE

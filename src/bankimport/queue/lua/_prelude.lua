@@ -121,7 +121,32 @@ local function load_job(id)
   if not values[1] then return nil end
   local job = {id = id, key = P .. 'job:' .. id}
   for index, field in ipairs(FIELDS) do job[field] = values[index] or '' end
+  if job.attempts == '' then job.attempts = '0' end
   return job
+end
+
+-- The fields of a record as HSET takes them. What is empty is left out, as `load_job` reads it, but for the
+-- organisation: the queue's own jobs have none.
+local function fields_of(job, names)
+  local fields = {}
+  for _, name in ipairs(names) do
+    local value = job[name] or ''
+    if value ~= '' or name == 'org' then
+      fields[#fields + 1] = name
+      fields[#fields + 1] = value
+    end
+  end
+  return fields
+end
+
+-- One value over 64 bytes makes a hash of Redis five times as large: a longer one is laid in pieces `name`, `name1`, …
+local PIECE, MOST_PIECES = 64, 16
+local function add_in_pieces(fields, name, text)
+  local size = #text > PIECE * MOST_PIECES and #text or PIECE
+  for at = 1, #text, size do
+    fields[#fields + 1] = at == 1 and name or name .. int((at - 1) / size)
+    fields[#fields + 1] = string.sub(text, at, at + size - 1)
+  end
 end
 
 -- Move a job along the table; returns the new state, or nil where the table has no such way. `score` orders the new
@@ -228,21 +253,16 @@ local function release(job)
   end
 end
 
+local NEW_FIELDS = {'type', 'org', 'lock', 'data', 'state', 'manual', 'order', 'queued', 'question', 'parent', 'let',
+  'arq'}
+
 -- Write a new job: record, indexes, arq's keys, its place in line, its event. `job` has id, type, org, lock, data,
 -- question, manual and, where they apply, parent, let, arq, psu.
 local function create(job, due)
   job.key, job.order, job.queued = P .. 'job:' .. job.id, int(next_order()), int(NOW)
   job.state = due > NOW and 'delayed' or 'waiting'
-  local record = {'type', job.type, 'org', job.org, 'lock', job.lock, 'data', job.data, 'state', job.state, 'manual',
-    job.manual, 'order', job.order, 'queued', job.queued, 'attempts', '0', 'question', job.question}
-  for _, field in ipairs({'parent', 'let', 'arq'}) do
-    job[field] = job[field] or ''
-    if job[field] ~= '' then
-      record[#record + 1] = field
-      record[#record + 1] = job[field]
-    end
-  end
-  call('HSET', job.key, unpack(record))
+  job.arq = job.arq or ''
+  call('HSET', job.key, unpack(fields_of(job, NEW_FIELDS)))
   add_later(P .. 'state:' .. job.state, math.max(NOW, due), job.id)
   add_later(P .. 'org:' .. job.org, NOW, job.id)
   pending[job.org] = (pending[job.org] or 0) + 1
@@ -316,10 +336,35 @@ local function child_ended(batch_id, child, success)
 end
 
 local function emit_failed_progress(job, message)
-  local told = call('HGET', job.key, 'progress')
-  local percent = told and cjson.decode(told).percent or 0
+  local percent = job.progress ~= '' and cjson.decode(job.progress).percent or 0
   emit_progress(job.org, job.id, job.type,
     '"stage":"failed","message":' .. cjson.encode(message) .. ',"percent":' .. int(percent))
+end
+
+-- The record of an ended job is written anew and small: Redis never makes a hash compact again that once was large.
+local COMPLETED_FIELDS = {'state', 'type', 'org', 'data', 'queued', 'started', 'finished', 'attempts', 'fence'}
+local FAILED_FIELDS = {'state', 'type', 'org', 'data', 'queued', 'started', 'finished', 'attempts', 'fence', 'lock',
+  'question', 'arq', 'error', 'code', 'progress'}
+
+local function write_ended(job, how, outcome)
+  local completed = how == 'complete'
+  job.state, job.finished = completed and 'completed' or 'failed', int(NOW)
+  local fields
+  if completed then
+    fields = fields_of(job, COMPLETED_FIELDS)
+    add_in_pieces(fields, 'result', outcome.result)
+  else
+    job.error, job.code = outcome.error or 'cancelled', outcome.code or 'cancelled'
+    job.progress = call('HGET', job.key, 'progress') or ''
+    fields = fields_of(job, FAILED_FIELDS)
+  end
+  local keep = completed and @KEEP_COMPLETED@ or @KEEP_FAILED@
+  call('DEL', job.key)
+  call('HSET', job.key, unpack(fields))
+  call('PEXPIRE', job.key, keep + DAY)
+  call('ZADD', P .. 'state:' .. job.state, NOW, job.id)
+  call('PEXPIRE', P .. 'state:' .. job.state, keep + 2 * DAY)
+  call('PEXPIRE', P .. 'org:' .. job.org, @KEEP_LONGEST@ + 2 * DAY)
 end
 
 -- End a job for good: `how` is 'complete', 'fail' or 'cancel'. `outcome` has result, extra (fields of
@@ -328,22 +373,8 @@ end_job = function(job, how, outcome)
   local was_active = job.state == 'active'
   if not was_active then unoffer(job) end
   call('ZREM', P .. 'state:' .. job.state, job.id)
-  local state = how == 'complete' and 'completed' or 'failed'
-  local keep = how == 'complete' and @KEEP_COMPLETED@ or @KEEP_FAILED@
-  call('HSET', job.key, 'state', state, 'finished', int(NOW))
-  call('HDEL', job.key, 'worker', 'order', 'cancel', 'watchers', 'stalls', 'psu', 'let')
   if job.psu ~= '' then call('DEL', P .. 'psu:' .. job.id) end
-  if how == 'complete' then
-    call('HSET', job.key, 'result', outcome.result)
-    call('HDEL', job.key, 'error', 'code', 'progress')
-  else
-    call('HSET', job.key, 'error', outcome.error or 'cancelled', 'code', outcome.code or 'cancelled')
-  end
-  call('ZADD', P .. 'state:' .. state, NOW, job.id)
-  call('PEXPIRE', P .. 'state:' .. state, keep + 2 * DAY)
-  call('PEXPIRE', job.key, keep + DAY)
-  call('PEXPIRE', P .. 'org:' .. job.org, @KEEP_LONGEST@ + 2 * DAY)
-  job.state = state
+  write_ended(job, how, outcome)
   if was_active then release(job) end
   from_arq(job.id)
   if job.question ~= '' and call('GET', P .. 'question:' .. job.question) == job.id then
