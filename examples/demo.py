@@ -234,7 +234,6 @@ async def serve(host_port: int) -> int:
         async with aiohttp.ClientSession() as session:
             await ready(stack, session, host)
         print(f"Routes:    {host}/api/openapi.json")
-        print(f"Dashboard: {host}/login?token=operator-token")
         print(f"Bank:      {stack.bank_url}")
         print(f"Database:  {stack.folder / 'demo.db'}")
         print(f"\nTry (in bash):\n\n{curl_lines().replace('http://127.0.0.1:8080', host)}")
