@@ -79,7 +79,14 @@ async def test_make_serve_prints_the_readmes_lines_and_they_work(processes: Proc
 
     answer = bash(block, tmp_path, "-uo")  # its last curl ends by its time limit, which is a failure to curl
     assert answer.returncode == 28, answer.stderr
-    for part in ('"jobId"', '"state"', '"isHealthy"', '"waitingChildren"', '"name":"bank.job.completed"'):
+    for part in (
+        '"jobId"',
+        '"state"',
+        '"isHealthy"',
+        '"waitingChildren"',
+        "bankimport_workers 1.0",
+        '"name":"bank.job.completed"',
+    ):
         assert part in answer.stdout, answer.stdout
 
     children = psutil.Process(served.pid).children(recursive=True)
