@@ -114,7 +114,7 @@ async def sent_for(pool: Recorder, function: str, *, payload: bool = True) -> Se
         queue_name=QUEUE,
         redis_pool=pool,
         keep_result=0,
-        poll_delay=0.01,
+        poll_delay=3600,  # one read: a second one may find the job in the queue still, and ask about it again
         handle_signals=False,
         health_check_interval=3600,
     )

@@ -11,7 +11,7 @@ Under the prefix `bankimport:<queue>:`
 | ready:manual | zset | manual jobs that may start, in their order | emptied by claims |
 | ready:orgs | zset | organisations with scheduled jobs that may start, by last service | emptied by claims |
 | ready:org:<org> | zset | their jobs in order | emptied by claims |
-| running:<org> | string | scheduled jobs of it that run now | removed at zero |
+| running:<org> | set | scheduled jobs of it that run now | emptied as runs end |
 | lock:<connection> | string | the job that runs for the connection | removed as the run ends |
 | held:<connection> | zset | jobs waiting for that lock | emptied as runs end |
 | unlet:<batch> | list | children not yet let into arq's queue | with the batch |
