@@ -20,7 +20,7 @@ Under the prefix `bankimport:<queue>:`
 | leases | zset | running jobs by the instant (ms) their lease ends | emptied as runs end |
 | starts | zset | starts within the limiter's window | TTL of the window |
 | worker:<id> | hash | a worker's heartbeat | TTL |
-| workers | zset | worker ids by heartbeat | TTL of a day |
+| workers | zset | worker ids by the end of their heartbeat | TTL of a day |
 | claims:<worker> | hash | its last claim, for a reply that was lost | TTL of a minute |
 | sweeper, full-look | string | whose turn it is to sweep | TTL of the turn |
 | psu:<job> | string | the person's address of an attended sync | TTL of minutes; removed as the job ends |
