@@ -43,7 +43,7 @@ class Adoption:
             for member, score in strangers:
                 await self._adopt(member, int(score))
             offset += len(members)
-        for state in ("waiting", "delayed"):
+        for state in ("waiting", "delayed", "active", "waiting-children"):
             await self._repair(state)
         await self._queue.scripts.run("sweep_queue", "recount")
 

@@ -13,7 +13,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Awaitable, Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
@@ -34,6 +34,8 @@ log = structlog.get_logger(__name__)
 _READ = 0.4
 #: How often an idle worker looks without being woken: for strangers' jobs, and as a second line.
 _LOOK = 1.0
+#: Wake-ups end by themselves if no worker takes them.
+_TOKENS_LIVE = timedelta(days=1)
 #: How long a stopping worker tries to say so.
 _LAST_WORD = 3.0
 
@@ -140,9 +142,15 @@ class Gate(ArqRedis):
                     self.wake()
                 else:  # it became full, or arq reads no more because it stops: another worker's turn
                     self._roomy.clear()
-                    await self.execute_command("LPUSH", self.queue.keys.wake, "1")  # type: ignore[no-untyped-call]  # redis-py
+                    await self._pass_on()
             except (RedisError, OSError):  # lost, or refused: blocked clients of a demoted primary are told UNBLOCKED
                 await asyncio.sleep(_LOOK)
+
+    async def _pass_on(self) -> None:
+        async with self.pipeline(transaction=False) as pipe:
+            pipe.lpush(self.queue.keys.wake, "1")
+            pipe.pexpire(self.queue.keys.wake, _TOKENS_LIVE)
+            await pipe.execute()
 
     async def _claimed(self) -> list[str]:
         until = time.monotonic() + _READ
@@ -228,7 +236,8 @@ class ClaimPipeline(Pipeline):
     def execute_command(self, *args: Any, **kwargs: Any) -> Any:
         """Answer EXISTS and ZSCORE between WATCH and MULTI of a claim; all else is redis-py's."""
         if self._claimed is not None and not self.explicit_transaction:
-            return _answered(0 if args[0] == "EXISTS" else float(self._claimed.claim.queued_ms))
+            # never later than this host's clock, which may be behind the server's: arq would leave the job for later
+            return _answered(0 if args[0] == "EXISTS" else min(self._claimed.claim.queued_ms, time.time() * 1000))
         return super().execute_command(*args, **kwargs)
 
     async def execute(self, raise_on_error: bool = True) -> Any:  # noqa: FBT001  # redis-py's

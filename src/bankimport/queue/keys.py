@@ -11,7 +11,7 @@ Under the prefix `bankimport:<queue>:`
 | ready:manual | zset | manual jobs that may start, in their order | emptied by claims |
 | ready:orgs | zset | organisations with scheduled jobs that may start, by last service | emptied by claims |
 | ready:org:<org> | zset | their jobs in order | emptied by claims |
-| running:<org> | string | scheduled jobs of it that run now | removed at zero |
+| running:<org> | set | scheduled jobs of it that run now | emptied as runs end |
 | lock:<connection> | string | the job that runs for the connection | removed as the run ends |
 | held:<connection> | zset | jobs waiting for that lock | emptied as runs end |
 | unlet:<batch> | list | children not yet let into arq's queue | with the batch |
@@ -20,7 +20,7 @@ Under the prefix `bankimport:<queue>:`
 | leases | zset | running jobs by the instant (ms) their lease ends | emptied as runs end |
 | starts | zset | starts within the limiter's window | TTL of the window |
 | worker:<id> | hash | a worker's heartbeat | TTL |
-| workers | zset | worker ids by heartbeat | TTL of a day |
+| workers | zset | worker ids by the end of their heartbeat | TTL of a day |
 | claims:<worker> | hash | its last claim, for a reply that was lost | TTL of a minute |
 | sweeper, full-look | string | whose turn it is to sweep | TTL of the turn |
 | psu:<job> | string | the person's address of an attended sync | TTL of minutes; removed as the job ends |

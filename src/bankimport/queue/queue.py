@@ -206,7 +206,9 @@ class Queue:
             return unreachable(datetime.now(UTC))
 
     async def _snapshot(self) -> Snapshot:
-        counts, pause, since, started, workers, alerts, now, quarantined = await self.scripts.run("read_queue")
+        counts, pause, since, started, workers, alerts, now, quarantined = await self.scripts.run(
+            "read_queue", self.settings.org_concurrency
+        )
         at = instant(now) or datetime.now(UTC)
         policy, persistent = await self._server.facts(at)
         waiting, active, completed, failed, delayed, children = counts

@@ -185,17 +185,21 @@ local function from_arq(id)
   call('DEL', 'arq:job:' .. id, 'arq:in-progress:' .. id, 'arq:retry:' .. id)
 end
 
+-- Whether another job runs for the same connection; one whose record was removed behind our back holds up nobody.
+local function is_held(job)
+  if job.lock == '' then return false end
+  local holder = call('GET', P .. 'lock:' .. job.lock)
+  return holder and holder ~= job.id and call('HGET', P .. 'job:' .. holder, 'state') == 'active'
+end
+
 -- Offer a waiting job to the workers: behind its connection's lock, or among the manual ones, or in its
 -- organisation's line. `add` is `add_later` for jobs that the same script doesn't touch again.
 local function offer(job, add)
   add = add or add_now
   local order = tonumber(job.order)
-  if job.lock ~= '' then
-    local holder = call('GET', P .. 'lock:' .. job.lock)
-    if holder and holder ~= job.id then
-      add(P .. 'held:' .. job.lock, order, job.id)
-      return
-    end
+  if is_held(job) then
+    add(P .. 'held:' .. job.lock, order, job.id)
+    return
   end
   if job.manual == '1' then
     add(P .. 'ready:manual', order, job.id)
@@ -247,7 +251,7 @@ local function release(job)
     end
   end
   if job.manual ~= '1' then
-    if call('DECR', P .. 'running:' .. job.org) <= 0 then call('DEL', P .. 'running:' .. job.org) end
+    call('SREM', P .. 'running:' .. job.org, job.id)
     if call('EXISTS', P .. 'ready:org:' .. job.org) == 1 then
       call('ZADD', P .. 'ready:orgs', 'NX', tonumber(call('HGET', P .. 'meta', 'turn') or 0), job.org)
       wake()

@@ -17,8 +17,8 @@ end
 call('HSET', P .. 'worker:' .. worker, 'host', ARGV[4], 'pid', ARGV[5], 'version', ARGV[6], 'running',
   (#ARGV - 6) / 2 - #lost, 'seen', int(NOW))
 call('PEXPIRE', P .. 'worker:' .. worker, ARGV[3])
-call('ZADD', P .. 'workers', NOW, worker)
-call('ZREMRANGEBYSCORE', P .. 'workers', '-inf', NOW - tonumber(ARGV[3]))
+call('ZADD', P .. 'workers', NOW + tonumber(ARGV[3]), worker)
+call('ZREMRANGEBYSCORE', P .. 'workers', '-inf', NOW)
 call('PEXPIRE', P .. 'workers', DAY)
 sweep_stalled()
 return reply({lost, cancelled})

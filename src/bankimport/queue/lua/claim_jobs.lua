@@ -18,7 +18,7 @@ local function describe(job)
 end
 
 local function foreign()
-  return call('ZCARD', QUEUE) == tonumber(call('HGET', P .. 'meta', 'in-arq') or 0) and '0' or '1'
+  return call('ZCARD', QUEUE) == tonumber(call('HGET', P .. 'meta', 'in-arq') or 0) + in_arq and '0' or '1'
 end
 
 local last = call('HMGET', P .. 'claims:' .. worker, 'number', 'ids')
@@ -48,14 +48,11 @@ local ids = {}
 local function start(id)
   local job = load_job(id)
   if not job or job.state ~= 'waiting' then return end
-  if job.lock ~= '' then
-    local holder = call('GET', P .. 'lock:' .. job.lock)
-    if holder and holder ~= id then
-      call('ZADD', P .. 'held:' .. job.lock, tonumber(job.order), id)
-      return
-    end
-    call('SET', P .. 'lock:' .. job.lock, id)
+  if is_held(job) then
+    call('ZADD', P .. 'held:' .. job.lock, tonumber(job.order), id)
+    return
   end
+  if job.lock ~= '' then call('SET', P .. 'lock:' .. job.lock, id) end
   fence = fence + 1
   job.fence, job.worker = int(fence), worker
   move(job, 'start')
@@ -63,10 +60,20 @@ local function start(id)
   call('ZADD', P .. 'leases', NOW + lease, id)
   call('SET', 'arq:in-progress:' .. id, worker, 'PX', lease)
   call('ZADD', P .. 'starts', NOW, job.fence)
-  if job.manual ~= '1' then call('INCR', P .. 'running:' .. job.org) end
+  if job.manual ~= '1' then call('SADD', P .. 'running:' .. job.org, id) end
   emit('bank.job.started', job.org, id, of_job(id, job.type))
   claims[#claims + 1] = describe(job)
   ids[#ids + 1] = id
+end
+
+-- Whether an organisation has all its places taken; a run whose record was removed behind our back takes none.
+local function is_full(org)
+  local key = P .. 'running:' .. org
+  if call('SCARD', key) < places then return false end
+  for _, id in ipairs(call('SMEMBERS', key)) do
+    if call('HGET', P .. 'job:' .. id, 'state') ~= 'active' then call('SREM', key, id) end
+  end
+  return call('SCARD', key) >= places
 end
 
 while #claims < free do
@@ -83,7 +90,7 @@ while #claims < math.min(free, evenly) do
   local org = call('ZPOPMIN', P .. 'ready:orgs')[1]
   if not org then break end
   -- an organisation with all its places taken comes back when one of its runs ends
-  if tonumber(call('GET', P .. 'running:' .. org) or 0) < places then
+  if not is_full(org) then
     local id = call('ZPOPMIN', P .. 'ready:org:' .. org)[1]
     if id then
       start(id)

@@ -1,0 +1,190 @@
+"""Keys removed behind our back, ours and arq's: the sweep brings all in line, and nobody waits for what is gone."""
+
+import pytest
+
+from bankimport.events import TERMINAL
+from bankimport.queue.adoption import Adoption
+from bankimport.queue.run import Claim
+from bankimport.status import JobState
+from tests.queue.driver import Driver
+
+
+async def sweep(driver: Driver) -> None:
+    """Take the full look that one worker takes once a minute."""
+
+    async def org_of(connection_id: str) -> str | None:
+        return "stranger"
+
+    await Adoption(driver.queue, org_of).run()
+
+
+async def remove(driver: Driver, *names: str) -> None:
+    """Remove keys of ours, by their names behind the prefix; each was there."""
+    keys = [f"{driver.queue.keys.prefix}{name}" for name in names]
+    assert await driver.queue.client.delete(*keys) == len(keys)
+
+
+async def vanish(driver: Driver, *job_ids: str) -> None:
+    """Remove jobs altogether: their records, and arq's keys."""
+    for job_id in job_ids:
+        await remove(driver, f"job:{job_id}")
+        await driver.queue.client.delete(f"arq:job:{job_id}")
+        await driver.queue.client.zrem(driver.queue.keys.queue, job_id)
+
+
+async def drain(driver: Driver) -> list[str]:
+    """Claim and complete until nothing starts; return the ids in order."""
+    order = []
+    while claims := await driver.claim():
+        for claim in claims:
+            assert await driver.complete(claim) == b"done"
+            order.append(claim.job_id)
+    return order
+
+
+@pytest.mark.parametrize("scheduled", [False, True], ids=["manual", "scheduled"])
+@pytest.mark.parametrize("what", ["the line", "arq's queue", "arq's payload"])
+async def test_a_waiting_job_is_put_back(driver: Driver, what: str, scheduled: bool) -> None:
+    """A waiting job whose place in our lines or in arq's queue is gone starts all the same, in its order."""
+    jobs = [await driver.ask(f"c{number}", scheduled=scheduled) for number in range(3)]
+    if what == "the line":
+        await remove(driver, *(["ready:orgs", "ready:org:acme"] if scheduled else ["ready:manual"]))
+    elif what == "arq's queue":
+        await driver.queue.client.delete(driver.queue.keys.queue)
+    else:
+        await driver.queue.client.delete(*(f"arq:job:{job_id}" for job_id in jobs))
+    await sweep(driver)
+    assert await driver.queue.client.zcard(driver.queue.keys.queue) == 3
+    assert await drain(driver) == jobs
+    assert await driver.leftovers() == []
+
+
+async def test_an_organisation_whose_turn_is_gone_takes_its_turn(driver: Driver) -> None:
+    """An organisation's line without a turn is given one."""
+    job_id = await driver.ask("c", scheduled=True)
+    await remove(driver, "ready:orgs")
+    assert await driver.claim() == []
+    await sweep(driver)
+    assert await drain(driver) == [job_id]
+
+
+async def test_a_job_behind_a_vanished_run_is_offered(driver: Driver) -> None:
+    """The record of a connection's running job is gone: what waits for that run doesn't wait for ever."""
+    running = await driver.ask("c")
+    await driver.claim()
+    waiting = await driver.ask("c", force_full_sync=True)
+    assert await driver.claim() == []
+    await vanish(driver, running)
+    await sweep(driver)
+    assert await drain(driver) == [waiting]
+
+
+async def test_a_new_job_passes_a_vanished_run(driver: Driver) -> None:
+    """The next question about the same connection starts at once, though the lock still names the vanished run."""
+    running = await driver.ask("c")
+    await driver.claim()
+    await vanish(driver, running)
+    asked = await driver.ask("c")
+    assert asked != running
+    assert await drain(driver) == [asked]
+    assert await driver.claim(0) == []
+
+
+async def test_vanished_runs_take_none_of_their_organisations_places(driver: Driver) -> None:
+    """Three records of running scheduled jobs are gone: the organisation has its three places again."""
+    for number in range(5):
+        await driver.ask(f"c{number}", scheduled=True)
+    lost = await driver.claim()
+    assert len(lost) == 3
+    await vanish(driver, *(claim.job_id for claim in lost))
+    await sweep(driver)
+    assert len(await drain(driver)) == 2
+
+
+async def test_a_run_without_a_lease_stalls_in_the_end(driver: Driver) -> None:
+    """The set of leases is gone and its worker dead: the sweep gives the run a lease that ends."""
+    job_id = await driver.ask("c")
+    await driver.claim()
+    await remove(driver, "leases")
+    await sweep(driver)
+    assert await driver.state(job_id) is JobState.ACTIVE
+    await driver.lapse(job_id)
+    assert await drain(driver) == [job_id]
+
+
+async def children_of(driver: Driver, *connections: str) -> tuple[Claim, list[str]]:
+    """Return a batch that waits for its children, and these."""
+    await driver.ask_all(*connections)
+    [batch] = await driver.claim()
+    await driver.fan_out(batch, *connections)
+    waiting = await driver.queue.client.zrange(driver.queue.keys.state("waiting"), 0, -1)
+    return batch, sorted(job_id.decode() for job_id in waiting)
+
+
+async def test_a_batch_does_not_wait_for_a_vanished_child(driver: Driver) -> None:
+    """A child whose record is gone counts as failed, and the batch ends with the last of the others."""
+    batch, [first, _] = await children_of(driver, "a", "b")
+    await vanish(driver, first)
+    await sweep(driver)
+    await drain(driver)
+    status = await driver.queue.get(batch.job_id)
+    assert status is not None
+    assert (status.state, status.result) == (
+        JobState.COMPLETED,
+        {"totalConnections": 2, "successfulSyncs": 1, "failedSyncs": 1},
+    )
+
+
+async def test_a_batch_whose_children_all_vanished_ends(driver: Driver) -> None:
+    """Nothing is left to wait for: the batch ends, once."""
+    batch, children = await children_of(driver, "a", "b")
+    await vanish(driver, *children)
+    await sweep(driver)
+    await sweep(driver)
+    assert await driver.state(batch.job_id) is JobState.COMPLETED
+    assert await driver.events(*TERMINAL) == [("bank.job.completed", batch.job_id)]
+
+
+async def test_a_record_alone_that_vanished_is_written_anew(driver: Driver) -> None:
+    """arq's keys say what the job was: it is adopted under its own id, runs, and counts in its batch."""
+    batch, children = await children_of(driver, "a", "b", "c", "d", "e")
+    claimed = await driver.claim()
+    await remove(driver, *(f"job:{claim.job_id}" for claim in claimed))
+    await sweep(driver)
+    assert sorted(await drain(driver)) == children
+    status = await driver.queue.get(batch.job_id)
+    assert status is not None
+    assert status.result == {"totalConnections": 5, "successfulSyncs": 5, "failedSyncs": 0}
+
+
+async def test_children_that_were_not_let_in_yet_are_let_in(driver: Driver) -> None:
+    """The list of a batch's children that wait outside is gone: all of them run, and the batch ends."""
+    batch, children = await children_of(driver, "a", "b", "c", "d", "e")
+    await remove(driver, f"unlet:{batch.job_id}")
+    await sweep(driver)
+    assert sorted(await drain(driver)) == children
+    assert await driver.state(batch.job_id) is JobState.COMPLETED
+
+
+async def test_a_failed_job_can_be_retried_though_its_question_names_a_vanished_one(driver: Driver) -> None:
+    """Nobody answers the question any more, so trying again is no duplicate."""
+    failed = await driver.ask("c")
+    [claim] = await driver.claim()
+    await driver.fail(claim)
+    await vanish(driver, await driver.ask("c"))
+    await driver.queue.retry(failed)
+    assert await driver.state(failed) is JobState.WAITING
+
+
+async def test_a_sound_queue_is_left_as_it_is(driver: Driver) -> None:
+    """The sweep of a queue in which all is right repairs nothing and changes no key but its own counter."""
+    await driver.ask("running")
+    await driver.claim(1)
+    await driver.ask("running", force_full_sync=True)
+    await driver.ask("manual")
+    for number in range(5):
+        await driver.ask(f"s{number}", org="other", scheduled=True)
+    await driver.claim(2)
+    for state in ("waiting", "delayed", "active", "waiting-children"):
+        _, repaired = await driver.run("sweep_queue", state, 0, 500)
+        assert (state, repaired) == (state, 0)
