@@ -124,17 +124,21 @@ def test_the_readmes_commands_for_a_deployment(redis_url: str, tmp_path: Path) -
 
 
 def test_the_tutorial(tmp_path: Path) -> None:
-    """The blocks of the tutorial, one after the other in one shell, end with rows on the screen."""
+    """The blocks of the tutorial, one after the other in one shell, end with rows on the screen and nothing left
+    running."""
     blocks = re.findall(r"```(sh|python)\n(.*?)```", TUTORIAL, re.DOTALL)
     assert "pip install" in blocks[0][1]
     script = []
     for kind, text in blocks[1:]:
         script.append(text if kind == "sh" else f"cat > sync.py <<'END_OF_FILE'\n{text}END_OF_FILE")
+    assert script[-1].startswith("kill ")
+    script.append("wait\necho everything has ended\n")
     ports = {"6399": str(free_port()), "8099": str(free_port())}
     answer = bash(re.sub("6399|8099", lambda found: ports[found[0]], "\n".join(script)), tmp_path)
     assert answer.returncode == 0, answer.stdout + answer.stderr
     assert "bank.job.completed" in answer.stdout
     assert re.search(r"completed \d{3} transactions", answer.stdout), answer.stdout
+    assert "everything has ended" in answer.stdout
     assert len(re.findall(r"^\d{4}-\d\d-\d\d -?\d+\.\d\d EUR|USD ", answer.stdout, re.MULTILINE)) >= 1
 
 
