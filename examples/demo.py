@@ -121,7 +121,7 @@ def parts(host_port: int) -> Iterator[Stack]:
 
 async def ready(stack: Stack, session: aiohttp.ClientSession, host: str) -> None:
     """Wait until the host answers."""
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         stack.check()
         with contextlib.suppress(aiohttp.ClientConnectionError):
@@ -129,7 +129,7 @@ async def ready(stack: Stack, session: aiohttp.ClientSession, host: str) -> None
                 if answer.ok:
                     return
         await asyncio.sleep(0.05)
-    raise SystemExit("the host did not answer within 30 s")
+    raise SystemExit("the host did not answer within 60 s")
 
 
 async def slow_down(stack: Stack, session: aiohttp.ClientSession) -> None:

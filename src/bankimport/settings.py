@@ -221,8 +221,11 @@ class Settings(BaseSettings):
 
 def _explain(error: Exception) -> str:
     if not isinstance(error, ValidationError):
-        return "a setting can't be read: BANK_SYNC_BANKS must be a JSON object"
-    return "; ".join(f"{'.'.join(map(str, e['loc'])) or 'REDIS_URL'}: {e['msg']}" for e in error.errors())
+        return "BANK_SYNC_BANKS: must be a JSON object"
+    return "; ".join(
+        f"{'.'.join(map(str, e['loc'])) or 'REDIS_URL'}: {e['msg'].removeprefix('Value error, ')}"
+        for e in error.errors()
+    )
 
 
 def _redis_parts(url: str) -> Mapping[str, object]:

@@ -8,11 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from arq import create_pool
+from arq.connections import RedisSettings
 
 from tests.acceptance.bank import read_balances, read_bank
 from tests.acceptance.conftest import Deploy
 from tests.acceptance.deployment import Deployment, Organisation
 from tests.processes import ROOT, clean_environment
+from tests.waiting import wait_until
 
 
 @pytest.fixture(scope="module")
@@ -124,6 +127,23 @@ async def test_statistics_and_health(member: Organisation, job: dict[str, Any]) 
     assert stats["failed"] == stats["waiting"] == stats["active"] == 0
     health = await member.get("/queue/health")
     assert (health["isHealthy"], health["isPaused"], len(health["workers"])) == (True, False, 1)
+
+
+async def test_a_job_of_plain_arq_runs_as_well(
+    deployment: Deployment, member: Organisation, job: dict[str, Any]
+) -> None:
+    """What a host enqueues with arq alone, pickled, is adopted: it has a record, of the connection's organisation."""
+    pool = await create_pool(RedisSettings.from_dsn(deployment.redis_url))
+    asked = await pool.enqueue_job("sync-connection", connection_id="giro", _queue_name="bank-import")
+    await pool.aclose()
+    assert asked is not None
+
+    async def adopted() -> bool:
+        return asked.job_id in [each["id"] for each in (await member.get("/jobs"))["jobs"]]
+
+    await wait_until(adopted, what="the job's record")
+    ended = await member.ended(asked.job_id)
+    assert (ended["state"], ended["result"]["accountsSynced"], ended["data"]["orgId"]) == ("completed", 3, "acme")
 
 
 def test_arq_checks_it(deployment: Deployment) -> None:

@@ -14,14 +14,14 @@ __all__ = ["main"]
 def main() -> int:
     """Run the command of `sys.argv`; return the exit code."""
     try:
-        _application()()
+        _application()(prog_name="bankimport")
     except BankImportError as error:
         sys.stderr.write(f"bankimport: {error}\n")
         return 2 if isinstance(error, InvalidSettings | InvalidRequest | MissingExtra) else 1
     return 0
 
 
-def _application() -> Callable[[], None]:
+def _application() -> Callable[..., None]:
     try:
         from bankimport.cli.application import application
     except ModuleNotFoundError as error:

@@ -23,8 +23,8 @@ def sandbox(
 ) -> None:
     """Serve a sandbox bank that speaks Berlin Group NextGenPSD2, until Ctrl-C.
 
-    Any consent id is a person with three accounts. POST a switch to /sandbox/consents/ID/switches, such as {"kind":
-    "rate-limit", "times": 2, "retry_after": 1}, and the bank misbehaves for that consent; DELETE them, and it behaves.
+    Any consent id is a person with three accounts. POST a switch to /sandbox/consents/ID/switches, and the bank
+    misbehaves for that consent; DELETE them, and it behaves. The switches are in docs/reference/sandbox.md.
     """
     clock = BankClock(now.replace(tzinfo=UTC) if now else None)
     with contextlib.suppress(KeyboardInterrupt):

@@ -5,6 +5,7 @@ from enum import StrEnum
 from typing import Annotated, Any
 
 from pydantic import Field, StringConstraints
+from pydantic.json_schema import SkipJsonSchema
 
 from bankimport.models.model import Model, StrictModel
 from bankimport.status import JobState
@@ -122,7 +123,7 @@ class WorkerInfo(Model):
 class QueueHealth(Model):
     """The health of the whole queue: `is_healthy` is false exactly while there is an alert.
 
-    `oldest_runnable_at` is when the next job to start began to wait; None if none does.
+    `oldest_runnable_at`, which is not part of the JSON, is when the next job to start began to wait; None if none does.
     """
 
     is_healthy: bool
@@ -131,4 +132,4 @@ class QueueHealth(Model):
     warnings: tuple[str, ...] = ()
     alerts: tuple[Alert, ...] = ()
     workers: tuple[WorkerInfo, ...] = ()
-    oldest_runnable_at: datetime | None = None
+    oldest_runnable_at: SkipJsonSchema[Annotated[datetime | None, Field(exclude=True)]] = None

@@ -63,9 +63,9 @@ def error_of(reply: Reply, scope: Scope, now: datetime) -> JobError:
         return _limited(reply, scope, now)
     if reply.status >= 500 or reply.status == 408:
         return Transient(f"the bank answered {reply.status}", scope=scope, retry_after=_retry_after(reply, now))
-    for code in codes:
-        if code in _BY_CODE:
-            return _BY_CODE[code](scope)
+    for code, make in _BY_CODE.items():  # in the table's order: a fault of ours goes before the person's
+        if code in codes:
+            return make(scope)
     if codes & _GONE or reply.status == 404:
         return _gone(scope, reply.status)
     if reply.status == 401:  # a bare one: confirmed before a connection is marked (banking.md §3)

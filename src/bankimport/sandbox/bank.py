@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 from typing import Any, Literal
 
 from bankimport.sandbox.people import BOOKED_WITHIN, HISTORY, Account, Entry, person_of
@@ -35,15 +36,16 @@ def transactions_on(consent_id: str, today: date, since: date | None = None) -> 
     ]
 
 
-def served_of(account: Account, since: date, until: date | None, today: date) -> list[Served]:
-    """Return an account's transactions on a day, newest first, as one long list."""
+@lru_cache(maxsize=128)
+def served_of(account: Account, since: date, until: date | None, today: date) -> Sequence[Served]:
+    """Return an account's transactions on a day, newest first: one long list, kept since pages ask for it again."""
     served = []
     for entry in account.entries(max(today - HISTORY, since - BOOKED_WITHIN), today):
         status: Literal["booked", "pending"] = "booked" if entry.is_booked(today) else "pending"
         day = entry.booked if status == "booked" else entry.day
         if since <= day and (until is None or day <= until):
             served.append(Served(account, entry, status))
-    return sorted(served, key=lambda each: (each.booking_date or date.max, each.entry.key), reverse=True)
+    return tuple(sorted(served, key=lambda each: (each.booking_date or date.max, each.entry.key), reverse=True))
 
 
 def account_json(account: Account, name: str) -> dict[str, Any]:
