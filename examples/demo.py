@@ -162,7 +162,7 @@ async def sync(stack: Stack, session: aiohttp.ClientSession, api: str) -> dict[s
 def show_rows(database: Path) -> None:
     """Print what arrived, as anybody can read it from the database."""
     accounts = Table("IBAN", "owner", "kind", "currency", "rows", title="Accounts")
-    balances = Table("IBAN", "balance", "amount", "", title="Balances")
+    balances = Table("IBAN", "balance", "on", "amount", "", title="Balances")
     latest = Table("day", "status", "amount", "", "counterparty", title="The last transactions")
     with contextlib.closing(sqlite3.connect(database)) as rows:
         for *cells, count in rows.execute(
@@ -170,11 +170,11 @@ def show_rows(database: Path) -> None:
             " LEFT JOIN bank_transactions t ON t.account_id = a.id GROUP BY a.id ORDER BY a.iban"
         ):
             accounts.add_row(*cells, str(count))
-        for iban, kind, amount, currency in rows.execute(
-            "SELECT a.iban, b.balance_type, b.amount, b.currency FROM bank_balances b"
+        for iban, kind, day, amount, currency in rows.execute(
+            "SELECT a.iban, b.balance_type, b.reference_date, b.amount, b.currency FROM bank_balances b"
             " JOIN bank_accounts a ON a.id = b.account_id ORDER BY a.iban, b.balance_type"
         ):
-            balances.add_row(iban, kind, money(amount), currency)
+            balances.add_row(iban, kind, day, money(amount), currency)
         for day, status, amount, currency, name in rows.execute(
             "SELECT coalesce(booking_date, value_date) AS day, status, amount, currency, counterparty_name"
             " FROM bank_transactions ORDER BY day DESC, status DESC, id LIMIT 12"
@@ -234,7 +234,6 @@ async def serve(host_port: int) -> int:
         async with aiohttp.ClientSession() as session:
             await ready(stack, session, host)
         print(f"Routes:    {host}/api/openapi.json")
-        print(f"Dashboard: {host}/login?token=operator-token")
         print(f"Bank:      {stack.bank_url}")
         print(f"Database:  {stack.folder / 'demo.db'}")
         print(f"\nTry (in bash):\n\n{curl_lines().replace('http://127.0.0.1:8080', host)}")

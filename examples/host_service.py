@@ -3,8 +3,7 @@
     HOST_TOKENS='{"acme-token": "acme", "operator-token": "*"}' python examples/host_service.py
 
 bankimport's own variables are in docs/reference/settings.md. Who may do what is the host's business: here a token
-stands for an organisation, and "*" for the operator. It comes as a bearer token, or as the cookie that /login sets so
-that a browser can open the dashboard.
+stands for an organisation, and "*" for the operator.
 """
 
 import json
@@ -21,15 +20,8 @@ TOKENS: dict[str, str] = json.loads(os.environ.get("HOST_TOKENS", "{}"))
 async def authorize(request: web.Request, action: str, org_id: str | None) -> bool:
     """Let the operator do everything, and a member read and sync in the organisation of the token."""
     bearer = request.headers.get("Authorization", "").removeprefix("Bearer ")
-    organisation = TOKENS.get(bearer or request.cookies.get("token", ""))
+    organisation = TOKENS.get(bearer)
     return organisation == "*" or (organisation is not None and organisation == org_id and action != "operate")
-
-
-async def login(request: web.Request) -> web.Response:
-    """Keep the token of the address in a cookie, and show the dashboard."""
-    answer = web.Response(status=303, headers={"Location": "/api/dashboard"})
-    answer.set_cookie("token", request.query.get("token", ""), httponly=True, samesite="Strict")
-    return answer
 
 
 def application() -> web.Application:
@@ -42,7 +34,6 @@ def application() -> web.Application:
 
     app = web.Application()
     app.cleanup_ctx.append(open_and_close)
-    app.router.add_get("/login", login)
     app.add_subapp("/api", bank_import.web_app(authorize=authorize))
     return app
 

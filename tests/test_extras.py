@@ -34,6 +34,9 @@ sys.meta_path.insert(0, Refuse())
 
 #: code that needs an extra; run where it is missing, it must name it
 NEEDS = {
+    "metrics": """
+import bankimport.metrics
+""",
     "sql": """
 import bankimport
 bankimport.WorkerSettings

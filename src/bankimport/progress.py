@@ -91,5 +91,9 @@ class JobRun(Protocol):
             JobCancelled: somebody cancelled the job.
         """
 
-    async def emit(self, event: EventData) -> None:
-        """Put an event of the import into the stream (`bank.consents.expiring`, `bank.connection.reauth_required`)."""
+    async def emit(self, event: EventData, *, org_id: str | None = None) -> None:
+        """Put an event of the import into the stream (`bank.consents.expiring`, `bank.connection.reauth_required`).
+
+        It goes to the run's own organisation, or to `org_id`: a run for all organisations has none of its own, and
+        nobody of those it tells may look at its job, so that such an event names none.
+        """

@@ -40,6 +40,19 @@ async def read_bank(bank_url: str, consent_id: str, since: str) -> Served:
     return Served(accounts, sorted(rows, key=str), pages)
 
 
+async def read_balances(bank_url: str, consent_id: str) -> list[tuple[Any, ...]]:
+    """Read the balances of all accounts: IBAN, type, amount, currency and day, as in the store's tables, sorted."""
+    found: list[tuple[Any, ...]] = []
+    async with aiohttp.ClientSession(headers={"Consent-ID": consent_id}) as session:
+        for account in (await _get(session, f"{bank_url}/v1/accounts"))["accounts"]:
+            body = await _get(session, f"{bank_url}/v1/accounts/{account['resourceId']}/balances")
+            for each in body["balances"]:
+                money = each["balanceAmount"]
+                kind, day = each["balanceType"], each["referenceDate"]
+                found.append((account["iban"], kind, money["amount"], money["currency"], day))
+    return sorted(found)
+
+
 async def _get(session: aiohttp.ClientSession, url: str) -> dict[str, Any]:
     async with session.get(url, headers={"X-Request-ID": str(uuid.uuid4())}) as answer:
         assert answer.status == 200, await answer.text()

@@ -97,7 +97,6 @@ def in_worker(deployment: Deployment) -> list[dict[str, Any]]:
     return [json.loads(text) for text in told]
 
 
-@pytest.mark.xfail(reason="bank.consents.expiring goes to no organisation yet: JobRun.emit knows only the run's own")
 async def test_the_six_events(
     deployment: Deployment, session: aiohttp.ClientSession, url: str, settings: Settings
 ) -> None:

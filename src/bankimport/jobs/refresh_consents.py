@@ -107,7 +107,7 @@ class _Refresh:
         elif new.reason in (EXPIRED, REVOKED):
             self.counts["ended"] += 1
             event = ReauthRequiredEvent(connection_id=connection.id, reason=new.reason, timestamp=self._clock())
-            await self._run.emit(event)
+            await self._run.emit(event, org_id=connection.org_id)
 
     async def tell(self) -> None:
         """Tell the organisation of its consents that have come under a threshold, in one event, and mark them."""
@@ -115,7 +115,8 @@ class _Refresh:
             return
         self._run.ensure_owned()
         ids = tuple(connection.id for connection, _ in self._to_tell)
-        await self._run.emit(ConsentsExpiring(count=len(ids), connections=ids, timestamp=self._clock()))
+        event = ConsentsExpiring(count=len(ids), connections=ids, timestamp=self._clock())
+        await self._run.emit(event, org_id=self._org_id)
         for connection, new in self._to_tell:
             await self._mark(connection, new)
         self.counts["organisations_told"] += 1

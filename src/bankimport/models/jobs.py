@@ -120,7 +120,10 @@ class WorkerInfo(Model):
 
 
 class QueueHealth(Model):
-    """The health of the whole queue: `is_healthy` is false exactly while there is an alert."""
+    """The health of the whole queue: `is_healthy` is false exactly while there is an alert.
+
+    `oldest_runnable_at` is when the next job to start began to wait; None if none does.
+    """
 
     is_healthy: bool
     is_paused: bool
@@ -128,3 +131,4 @@ class QueueHealth(Model):
     warnings: tuple[str, ...] = ()
     alerts: tuple[Alert, ...] = ()
     workers: tuple[WorkerInfo, ...] = ()
+    oldest_runnable_at: datetime | None = None

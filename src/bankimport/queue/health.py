@@ -35,6 +35,7 @@ def assess(snapshot: Snapshot, settings: Settings) -> QueueHealth:
         warnings=(*_warnings(snapshot), *(alert.message for alert in alerts)),
         alerts=alerts,
         workers=snapshot.workers,
+        oldest_runnable_at=snapshot.runnable_since,
     )
 
 

@@ -1,14 +1,15 @@
 """The queue as others see it: jobs go in, are looked at, cancelled, tried again; the whole is paused and judged."""
 
+import asyncio
 import json
 import secrets
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
 
 from bankimport.commands import Command
 from bankimport.errors import Conflict, IllegalTransition, NotFound, TooManyPending, Unavailable
@@ -18,12 +19,14 @@ from bankimport.queue.health import Snapshot, assess, unreachable
 from bankimport.queue.keys import Keys
 from bankimport.queue.records import Records, instant
 from bankimport.queue.scripts import Scripts
+from bankimport.queue.server import Server
 from bankimport.settings import Settings
 from bankimport.status import JobState
 
-#: What the server says of its own memory and persistence is asked for once in this time.
-_FACTS_FOR = timedelta(seconds=60)
 _BULK = 1000
+#: While Redis takes one thousand in, the next are made ready.
+_MOST_UNDER_WAY = 2
+_TURN = 50
 
 
 def new_job_id() -> str:
@@ -58,6 +61,20 @@ class Enqueue:
         }
 
 
+async def _rows(wanted: Sequence[Enqueue]) -> list[dict[str, Any]]:
+    """Return the jobs as the script takes them; a thousand take 20 ms, in which others have their turns."""
+    rows = []
+    for number, job in enumerate(wanted, 1):
+        rows.append(job.row())
+        if number % _TURN == 0:
+            await asyncio.sleep(0)
+    return rows
+
+
+def _accepted(got: Sequence[tuple[bytes, bytes]]) -> list[tuple[str, str]]:
+    return [(how.decode(), job_id.decode()) for how, job_id in got]
+
+
 def _person(psu: PsuContext | None) -> str:
     if psu is None:
         return ""
@@ -74,7 +91,7 @@ class Queue:
         self.settings = settings
         self.scripts = scripts or Scripts(client, self.keys, settings)
         self._records = Records(client, self.keys)
-        self._facts: tuple[datetime, str | None, bool | None] | None = None
+        self._server = Server(client)
 
     async def enqueue(self, wanted: Enqueue) -> str:
         """Accept one job and return its id: that of the job which is answering the same question, if there is one.
@@ -83,7 +100,8 @@ class Queue:
             TooManyPending: the organisation has `limit` unfinished jobs.
             Unavailable: Redis can't be reached.
         """
-        [(_, job_id)] = await self.enqueue_many([wanted])
+        got = await self.scripts.run("enqueue_jobs", json.dumps([wanted.row()], separators=(",", ":")))
+        [(_, job_id)] = _accepted(got)
         if not job_id:
             raise TooManyPending(wanted.limit, timedelta(seconds=30))
         return job_id
@@ -91,10 +109,18 @@ class Queue:
     async def enqueue_many(self, wanted: Sequence[Enqueue]) -> list[tuple[str, str]]:
         """Accept jobs, a thousand in one round trip; return ('created' | 'existing' | 'limited', id) for each."""
         answers: list[tuple[str, str]] = []
-        for start in range(0, len(wanted), _BULK):
-            rows = [job.row() for job in wanted[start : start + _BULK]]
-            got = await self.scripts.run("enqueue_jobs", json.dumps(rows, separators=(",", ":")))
-            answers += [(how.decode(), job_id.decode()) for how, job_id in got]
+        under_way: deque[asyncio.Future[Any]] = deque()
+        try:
+            for start in range(0, len(wanted), _BULK):
+                rows = await _rows(wanted[start : start + _BULK])
+                under_way.append(self.scripts.send("enqueue_jobs", json.dumps(rows, separators=(",", ":"))))
+                if len(under_way) == _MOST_UNDER_WAY:
+                    answers += _accepted(await under_way.popleft())
+            while under_way:
+                answers += _accepted(await under_way.popleft())
+        finally:
+            for left in under_way:
+                left.cancel()
         return answers
 
     async def get(self, job_id: str) -> JobStatus | None:
@@ -184,7 +210,7 @@ class Queue:
             "read_queue", self.settings.org_concurrency
         )
         at = instant(now) or datetime.now(UTC)
-        policy, persistent = await self._server_facts(at)
+        policy, persistent = await self._server.facts(at)
         waiting, active, completed, failed, delayed, children = counts
         paused = bool(pause[0]) and (not pause[1] or int(pause[1]) > int(now))
         return Snapshot(
@@ -210,21 +236,6 @@ class Queue:
             eviction_policy=policy,
             persistent=persistent,
         )
-
-    async def _server_facts(self, now: datetime) -> tuple[str | None, bool | None]:
-        """Return the memory policy and whether anything is persisted; None where a managed server doesn't tell."""
-        if self._facts is None or now - self._facts[0] > _FACTS_FOR:
-            try:
-                info = await self.client.info("memory")
-                persistence = await self.client.info("persistence")
-                saves = (await self.client.config_get("save")).get("save", "")
-                aof = bool(persistence.get("aof_enabled"))
-                self._facts = (now, info.get("maxmemory_policy"), aof or bool(saves))
-            except LOST as error:
-                raise Unavailable("Redis") from error
-            except RedisError:  # CONFIG is forbidden on managed servers
-                self._facts = (now, None, None)
-        return self._facts[1], self._facts[2]
 
 
 def _worker(worker_id: bytes, host: bytes, pid: bytes, running: bytes, version: bytes, seen: bytes) -> WorkerInfo:

@@ -138,9 +138,11 @@ class Run:
             if self.task is not None:
                 self.task.cancel()
 
-    async def emit(self, event: EventData) -> None:
+    async def emit(self, event: EventData, *, org_id: str | None = None) -> None:
         """See `JobRun`."""
-        await self._scripts.run("emit_event", event.name, self.org_id, self.job_id, fields_of(event))
+        to = self.org_id if org_id is None else org_id
+        job_id = self.job_id if to == self.org_id else ""
+        await self._scripts.run("emit_event", event.name, to, job_id, fields_of(event))
 
 
 def fields_of(event: EventData) -> str:

@@ -9,20 +9,20 @@ import asyncio
 import hashlib
 import json
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime, timedelta
-from functools import cache
-from importlib import resources
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from redis.asyncio import Redis
-from redis.exceptions import NoScriptError, RedisError, ResponseError
+from redis.exceptions import NoScriptError, RedisError
 
 from bankimport.errors import Unavailable
 from bankimport.events import Event
 from bankimport.queue.connection import LOST
 from bankimport.queue.keys import Keys
+from bankimport.queue.line import Line
+from bankimport.queue.rendering import render
 from bankimport.settings import Settings
-from bankimport.status import TRANSITIONS
 
 #: Hears of every event that this process's scripts have emitted.
 Listener = Callable[[Event], None]
@@ -30,49 +30,16 @@ Listener = Callable[[Event], None]
 _MOST_IN_ONE_TRIP = 256
 
 
-@cache
-def _source(name: str) -> str:
-    return resources.files("bankimport.queue").joinpath("lua", f"{name}.lua").read_text()
-
-
-def _lua_table(mapping: dict[str, dict[str, str]]) -> str:
-    rows = []
-    for operation, ways in mapping.items():
-        pairs = ",".join(f"['{before}']='{after}'" for before, after in ways.items())
-        rows.append(f"['{operation}']={{{pairs}}}")
-    return "{" + ",".join(rows) + "}"
-
-
-def _milliseconds(duration: timedelta) -> int:
-    return int(duration / timedelta(milliseconds=1))
-
-
-def render(name: str, settings: Settings) -> str:
-    """Return the full text of a script: the prelude with the transition table and the settings, then its own lines."""
-    constants = {
-        "TRANSITIONS": _lua_table(
-            {str(o): {str(a): str(b) for a, b in ways.items()} for o, ways in TRANSITIONS.items()}
-        ),
-        "EVENTS_MAX": str(settings.events_max),
-        "KEEP_COMPLETED": str(_milliseconds(settings.keep_completed)),
-        "KEEP_FAILED": str(_milliseconds(settings.keep_failed)),
-        "KEEP_LONGEST": str(_milliseconds(max(settings.keep_completed, settings.keep_failed))),
-    }
-    text = f"{_source('_prelude')}\n{_source(name)}"
-    for constant, value in constants.items():
-        text = text.replace(f"@{constant}@", value)
-    return text
-
-
 class Scripts:
     """Calls the scripts of one queue on one client."""
 
     def __init__(self, client: Redis, keys: Keys, settings: Settings) -> None:
-        self._client = client
+        self._line = Line(client)
         self._keys = keys
         self._settings = settings
         self._digests: dict[str, str] = {}
-        self._waiting: list[tuple[str, Sequence[Any], asyncio.Future[Any]]] = []
+        self._waiting: list[_Call] = []
+        self._under_way = False
         self._sender: asyncio.Task[None] | None = None
         self.listener: Listener | None = None
 
@@ -82,38 +49,54 @@ class Scripts:
         Raises:
             Unavailable: Redis can't be reached, is loading, or is read-only.
         """
-        return await self.send(name, *args)
+        if self._under_way or self.listener is not None:
+            return await self.send(name, *args)
+        call = _Call(name, args, asyncio.get_running_loop().create_future())
+        self._under_way = True  # the line is empty: no task need carry this call, and nobody hears of its events
+        try:
+            await self._carry([call])
+        finally:
+            self._go_on()
+        return call.answer.result()
 
     def send(self, name: str, *args: str | int | bytes) -> "asyncio.Future[Any]":
         """Put a call into the line without waiting for it; the future has its answer."""
-        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        self._waiting.append((name, args, future))
-        if self._sender is None or self._sender.done():
-            self._sender = asyncio.create_task(self._send_all())
-        return future
+        call = _Call(name, args, asyncio.get_running_loop().create_future())
+        self._waiting.append(call)
+        if not self._under_way:
+            self._go_on()
+        return call.answer
 
-    async def _send_all(self) -> None:
-        while self._waiting:
-            trip, self._waiting = self._waiting[:_MOST_IN_ONE_TRIP], self._waiting[_MOST_IN_ONE_TRIP:]
-            try:
-                answers = await self._trip([(name, args) for name, args, _ in trip])
-            except BaseException as error:  # the callers must hear of it, whatever it is
-                failure = _translated(error)
-                for _, _, future in trip:
-                    if not future.done():
-                        future.set_exception(failure)
-                        future.exception()  # a call nobody awaits is no warning
-                if not isinstance(error, Exception):
-                    raise
-                continue
-            for (_, _, future), answer in zip(trip, answers, strict=True):
-                self._settle(future, answer)
+    def _go_on(self) -> None:
+        """Let a task carry what waits; it is kept here, or nobody would hold it."""
+        self._under_way = bool(self._waiting)
+        if self._waiting:
+            self._sender = asyncio.create_task(self._carry_all())
+
+    async def _carry_all(self) -> None:
+        try:
+            while self._waiting:
+                trip, self._waiting = self._waiting[:_MOST_IN_ONE_TRIP], self._waiting[_MOST_IN_ONE_TRIP:]
+                await self._carry(trip)
+        finally:
+            self._go_on()
+
+    async def _carry(self, trip: Sequence["_Call"]) -> None:
+        try:
+            answers = await self._trip(trip)
+        except BaseException as error:  # the callers must hear of it, whatever it is
+            failure = _translated(error)
+            for call in trip:
+                _refuse(call.answer, failure)
+            if not isinstance(error, Exception):
+                raise
+            return
+        for call, answer in zip(trip, answers, strict=True):
+            self._settle(call.answer, answer)
 
     def _settle(self, future: "asyncio.Future[Any]", answer: Any) -> None:
         if isinstance(answer, Exception):
-            if not future.done():
-                future.set_exception(_translated(answer))
-                future.exception()
+            _refuse(future, _translated(answer))
             return
         result, emitted = answer
         if emitted and self.listener is not None:
@@ -122,29 +105,16 @@ class Scripts:
         if not future.done():
             future.set_result(result)
 
-    async def _trip(self, calls: Sequence[tuple[str, Sequence[Any]]]) -> list[Any]:
-        commands = [self._command(name, args) for name, args in calls]
-        if len(commands) == 1:
-            try:
-                return [await self._client.execute_command(*commands[0])]
-            except NoScriptError:
-                await self._load()
-                return [await self._client.execute_command(*commands[0])]
-            except ResponseError as error:
-                return [error]
-        answers = await self._pipeline(commands)
+    async def _trip(self, calls: Sequence["_Call"]) -> list[Any]:
+        commands = [self._command(call.name, call.args) for call in calls]
+        answers = await self._line.exchange(commands)
         missing = [index for index, answer in enumerate(answers) if isinstance(answer, NoScriptError)]
         if missing:
             await self._load()
-            for index, answer in zip(missing, await self._pipeline([commands[i] for i in missing]), strict=True):
+            again = await self._line.exchange([commands[index] for index in missing])
+            for index, answer in zip(missing, again, strict=True):
                 answers[index] = answer
         return answers
-
-    async def _pipeline(self, commands: Sequence[Sequence[Any]]) -> list[Any]:
-        async with self._client.pipeline(transaction=False) as pipe:
-            for command in commands:
-                pipe.execute_command(*command)
-            return list(await pipe.execute(raise_on_error=False))
 
     def _command(self, name: str, args: Sequence[Any]) -> tuple[Any, ...]:
         digest = self._digests.get(name)
@@ -155,8 +125,26 @@ class Scripts:
         return ("EVALSHA", digest, 3, self._keys.prefix, self._keys.queue, wanted, *args)
 
     async def _load(self) -> None:
-        for name in self._digests:
-            await self._client.script_load(render(name, self._settings))
+        texts = [render(name, self._settings) for name in self._digests]
+        answers = await self._line.exchange([("SCRIPT", "LOAD", text) for text in texts])
+        for refusal in answers:
+            if isinstance(refusal, Exception):
+                raise refusal
+
+
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """A script asked for, and the future of its answer."""
+
+    name: str
+    args: Sequence[str | int | bytes]
+    answer: "asyncio.Future[Any]"
+
+
+def _refuse(future: "asyncio.Future[Any]", failure: BaseException) -> None:
+    if not future.done():
+        future.set_exception(failure)
+        future.exception()  # a call nobody awaits is no warning
 
 
 def _translated(error: BaseException) -> BaseException:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, Literal
 
-from bankimport.sandbox.people import HISTORY, Account, Entry, person_of
+from bankimport.sandbox.people import BOOKED_WITHIN, HISTORY, Account, Entry, person_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ def transactions_on(consent_id: str, today: date, since: date | None = None) -> 
 def served_of(account: Account, since: date, until: date | None, today: date) -> list[Served]:
     """Return an account's transactions on a day, newest first, as one long list."""
     served = []
-    for entry in account.entries(today - HISTORY, today):
+    for entry in account.entries(max(today - HISTORY, since - BOOKED_WITHIN), today):
         status: Literal["booked", "pending"] = "booked" if entry.is_booked(today) else "pending"
         day = entry.booked if status == "booked" else entry.day
         if since <= day and (until is None or day <= until):
@@ -61,13 +61,18 @@ def account_json(account: Account, name: str) -> dict[str, Any]:
 
 
 def balances_json(account: Account, today: date) -> list[dict[str, Any]]:
-    """Return the balances: closing of yesterday, and now."""
+    """Return the balances: before anything was booked this month, at the end of yesterday, and now."""
 
-    def balance(kind: str, day: date) -> dict[str, Any]:
-        money = {"currency": account.currency, "amount": f"{account.balance(day):.2f}"}
+    def balance(kind: str, day: date, booked_until: date) -> dict[str, Any]:
+        money = {"currency": account.currency, "amount": f"{account.balance(booked_until):.2f}"}
         return {"balanceAmount": money, "balanceType": kind, "referenceDate": day.isoformat()}
 
-    return [balance("closingBooked", today - timedelta(days=1)), balance("interimBooked", today)]
+    first, yesterday = today.replace(day=1), today - timedelta(days=1)
+    return [
+        balance("openingBooked", first, first - timedelta(days=1)),
+        balance("closingBooked", yesterday, yesterday),
+        balance("interimBooked", today, today),
+    ]
 
 
 def transaction_json(served: Served, ids: Callable[[str], str | None]) -> dict[str, Any]:

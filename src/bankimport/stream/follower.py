@@ -45,13 +45,13 @@ class Follower:
 
     __slots__ = ("_ended", "_hub", "_since", "_waiting", "_waiting_events", "_wake", "job_id", "org_id", "position")
 
-    def __init__(self, hub: Hub, org_id: str | None, job_id: str | None, after: Position | None) -> None:
+    def __init__(self, hub: Hub, org_id: str | None, job_id: str | None, after: Position, *, live: bool) -> None:
         self.org_id = org_id
         self.job_id = job_id
-        self.position = hub.position if after is None else after
+        self.position = after
         self._hub = hub
         #: while set, Redis is read up to here; what is behind it waits in the line
-        self._since: Position | None = None if after is None else hub.position
+        self._since: Position | None = None if live else hub.position
         self._waiting: deque[Chunk] = deque()
         self._waiting_events = 0
         self._wake: asyncio.Future[None] | None = None

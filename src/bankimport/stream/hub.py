@@ -43,16 +43,18 @@ class LiveHub:
     ) -> Follower:
         """Return a follower of an organisation (None: of all), of one job if one is named.
 
-        It begins behind `after`, or with what happens from now on. Close it in the end.
+        It begins behind `after`, or with what happens from now on: not with what the hub has yet to read. Close it in
+        the end.
 
         Raises:
             redis.ConnectionError and the others of `LOST`: Redis can't be reached.
         """
+        now = await self.reader.end() if after is None else None
         async with self._starting:
             if self._task is None:
-                self.position = await self.reader.end()
+                self.position = now or await self.reader.end()
                 self._task = asyncio.create_task(self._run())
-            follower = Follower(self, org_id, job_id, after)
+            follower = Follower(self, org_id, job_id, after or now or START, live=after is None)
             self._followers[org_id].add(follower)
             return follower
 

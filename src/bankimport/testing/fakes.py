@@ -55,7 +55,7 @@ class FakeRun:
         if self.error is not None:
             raise self.error
 
-    async def emit(self, event: EventData) -> None:
+    async def emit(self, event: EventData, *, org_id: str | None = None) -> None:
         """See `JobRun`."""
         self.events.append(event)
 

@@ -18,6 +18,7 @@ from bankimport.errors import (
     BankImportError,
     Conflict,
     InvalidRequest,
+    MissingExtra,
     NotFound,
     StoreUnavailable,
     TooManyPending,
@@ -91,6 +92,8 @@ def problem_of(error: BankImportError) -> Problem:
             return Problem(429, error.code, detail, headers=_retry_after(error.retry_after))
         case Unavailable():
             return Problem(503, error.code, detail, headers=_retry_after(error.retry_after))
+        case MissingExtra():
+            return Problem(501, error.code, detail)
         case StoreUnavailable():
             return problem_of(Unavailable("the store"))
     return Problem(500, "internal-error", "an unexpected error happened")

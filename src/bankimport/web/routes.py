@@ -12,6 +12,7 @@ from bankimport.web.bodies import path_id, read_json
 from bankimport.web.call import STATE, Call, LiveLimits, WebState, ensure_allowed
 from bankimport.web.idempotency import once
 from bankimport.web.live import end_followers
+from bankimport.web.metrics import show_metrics
 from bankimport.web.openapi import describe
 from bankimport.web.person import networks
 from bankimport.web.problems import problems
@@ -85,5 +86,6 @@ def web_app(
     for route in ROUTES:
         app.router.add_route(route.method, PREFIX + route.path, _handler(route), name=route.name)
     app.router.add_get("/openapi.json", show_openapi, name="openapi")
+    app.router.add_get("/metrics", show_metrics, name="metrics")
     app.on_shutdown.append(end_followers)
     return app

@@ -10,7 +10,7 @@ from aiohttp import web
 from bankimport.models import JobPage, JobStatus, JobType, PsuContext, QueueHealth, QueueStats
 from bankimport.status import JobState
 
-#: What a request wants to do: read = look; sync = sync, retry, cancel; operate = pause, resume, metrics, dashboard.
+#: What a request wants to do: read = look; sync = sync, retry, cancel; operate = pause, resume, metrics.
 Action = Literal["read", "sync", "operate"]
 
 #: Says whether the sender of a request may do something in an organisation (None: the whole queue).

@@ -1,14 +1,16 @@
--- What every script starts with: names of keys, the clock, transitions, events, and the ways in and out of a state.
+-- What scripts start with: names of keys, the clock, transitions, events, and the ways in and out of a state. Of the
+-- blocks between blank lines, a script is sent those that it uses (rendering.py).
 -- KEYS[1] prefix `bankimport:<queue>:`  KEYS[2] the queue's name at arq  KEYS[3] '1' to return the events emitted
 -- A script returns {its answer, {stream id, name, orgId, jobId, data, ...}}.
 local P, QUEUE, WANT = KEYS[1], KEYS[2], KEYS[3] == '1'
 local call = redis.call
 local clock = call('TIME')
 local NOW = tonumber(clock[1]) * 1000 + math.floor(tonumber(clock[2]) / 1000)
-local TRANSITIONS = @TRANSITIONS@
 local LET_IN, ARQ_EXPIRY, DAY = 3, 2592000000, 86400000
 local FRONT = 1e15
 local EMITTED = {}
+
+local TRANSITIONS = @TRANSITIONS@
 
 local function int(number) return string.format('%.0f', number) end
 
