@@ -94,6 +94,15 @@ async def test_a_person_brings_the_schedules_job_to_the_front(driver: Driver, st
     assert first.psu.ip == "203.0.113.7"
 
 
+async def test_an_organisation_without_a_scheduled_job_has_no_turn(driver: Driver) -> None:
+    """Its only scheduled job was brought to the front, or cancelled: no turn is left behind for nothing."""
+    await driver.ask("c", scheduled=True)
+    await driver.ask("c")
+    await driver.queue.cancel(await driver.ask("d", scheduled=True))
+    assert len(await driver.claim(1)) == 1
+    assert await driver.queue.client.exists(f"{driver.queue.keys.prefix}ready:orgs") == 0
+
+
 async def test_a_schedule_moves_no_persons_job(driver: Driver) -> None:
     """A schedule that asks what a person has asked changes nothing: a person's retry keeps its wait."""
     job_id = await driver.ask("c")

@@ -211,7 +211,8 @@ end
 
 local function unoffer(job)
   call('ZREM', P .. 'ready:manual', job.id)
-  call('ZREM', P .. 'ready:org:' .. job.org, job.id)
+  local line = P .. 'ready:org:' .. job.org
+  if call('ZREM', line, job.id) == 1 and call('EXISTS', line) == 0 then call('ZREM', P .. 'ready:orgs', job.org) end
   if job.lock ~= '' then call('ZREM', P .. 'held:' .. job.lock, job.id) end
 end
 
