@@ -196,6 +196,34 @@ async def test_cancelling_a_batch_cancels_what_has_not_started(driver: Driver) -
     assert await driver.leftovers() == []
 
 
+async def test_a_large_batch_is_cancelled_by_slices(driver: Driver) -> None:
+    """No call ends more than a slice of the children, so that nobody waits long for Redis; all of them end once."""
+    batch = await batch_of(driver, *(f"c{number}" for number in range(1000)))
+    answer, calls = await driver.run("cancel_job", batch.job_id, "0"), 1
+    ended = await driver.queue.client.zcard(driver.queue.keys.state("failed"))
+    assert 50 < ended < 250
+    while answer.startswith(b"more:"):
+        answer = await driver.run("cancel_job", batch.job_id, answer.removeprefix(b"more:"))
+        calls += 1
+    assert answer == b"cancelled"
+    assert calls > 4
+    assert (await status(driver, batch)).error_code == "cancelled"
+    assert len(await driver.events("bank.job.cancelled")) == 1001
+    assert await driver.leftovers() == []
+
+
+async def test_a_cancel_that_was_cut_short_is_asked_again(driver: Driver) -> None:
+    """Whoever cancelled died between two slices: the children left run, or a second cancel ends them."""
+    batch = await batch_of(driver, *(f"c{number}" for number in range(600)))
+    assert (await driver.run("cancel_job", batch.job_id, "0")).startswith(b"more:")
+    begun = await driver.claim()
+    await driver.queue.cancel(batch.job_id)
+    for child in begun:
+        await driver.complete(child)
+    assert (await status(driver, batch)).error_code == "cancelled"
+    assert await driver.leftovers() == []
+
+
 async def test_a_thousand_children_are_one_call(driver: Driver) -> None:
     """A large organisation's children are made in one script, in the order of the connections."""
     connections = [f"c{number:04}" for number in range(1500)]

@@ -154,7 +154,10 @@ class Queue:
         Raises:
             NotFound, IllegalTransition
         """
-        self._check(job_id, "be cancelled", await self.scripts.run("cancel_job", job_id))
+        answer = await self.scripts.run("cancel_job", job_id, "0")
+        while answer.startswith(b"more:"):
+            answer = await self.scripts.run("cancel_job", job_id, answer.removeprefix(b"more:"))
+        self._check(job_id, "be cancelled", answer)
 
     async def retry(self, job_id: str) -> None:
         """Try a failed job again.
