@@ -20,10 +20,9 @@ release(batch)
 from_arq(batch.id)
 call('HDEL', batch.key, 'worker')
 for _, job in ipairs(children) do
-  local asked = call('GET', P .. 'question:' .. job.question)
-  local twin = asked and load_job(asked)
+  local twin = answering(job.question)
   if twin then
-    if call('SADD', P .. 'children:' .. batch.id, asked) == 1 then -- 0: this batch asks it twice
+    if call('SADD', P .. 'children:' .. batch.id, twin.id) == 1 then -- 0: this batch asks it twice
       call('HSET', twin.key, 'watchers', twin.watchers == '' and batch.id or twin.watchers .. ',' .. batch.id)
     end
   else
