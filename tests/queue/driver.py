@@ -29,7 +29,7 @@ class Driver:
         """Return a driver of the settings' queue."""
         return cls(Queue(connect(settings, Redis), settings))
 
-    async def run(self, script: str, *args: str | int) -> Any:
+    async def run(self, script: str, *args: str | int | bytes) -> Any:
         """Run a script."""
         return await self.queue.scripts.run(script, *args)
 

@@ -20,6 +20,7 @@ from redis.asyncio.client import Pipeline
 from bankimport.queue.keys import ARQ_IN_PROGRESS, ARQ_JOB, ARQ_RETRY
 from bankimport.settings import Settings
 from bankimport.status import JobState
+from bankimport.worker.lifecycle import stop
 from tests.queue.driver import Driver
 from tests.queue.lab import lab_settings_class
 from tests.waiting import wait_until
@@ -229,8 +230,7 @@ async def working(settings: Settings, driver: Driver) -> AsyncIterator[Driver]:
     worker = create_worker(lab_settings_class(made), handle_signals=False)
     task = asyncio.create_task(worker.async_run())
     yield driver
-    await worker.close()
-    await asyncio.gather(task, return_exceptions=True)
+    await stop(worker, task)
 
 
 async def _ended_as(driver: Driver, job_id: str) -> JobState | None:

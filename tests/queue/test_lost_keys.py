@@ -2,8 +2,10 @@
 
 import pytest
 
+from bankimport.commands import SyncConnection
 from bankimport.events import TERMINAL
 from bankimport.queue.adoption import Adoption
+from bankimport.queue.queue import Enqueue
 from bankimport.queue.run import Claim
 from bankimport.status import JobState
 from tests.queue.driver import Driver
@@ -174,6 +176,29 @@ async def test_a_failed_job_can_be_retried_though_its_question_names_a_vanished_
     await vanish(driver, await driver.ask("c"))
     await driver.queue.retry(failed)
     assert await driver.state(failed) is JobState.WAITING
+
+
+async def test_a_record_without_an_index_answers_for_nobody(driver: Driver) -> None:
+    """The set of the waiting jobs is gone, or a script broke off before it: the same question makes a new job."""
+    lost = await driver.ask("c")
+    await remove(driver, "state:waiting", "ready:manual")
+    asked = await driver.ask("c")
+    assert asked != lost
+    assert [claim.job_id for claim in await driver.claim()] == [asked]
+
+
+async def test_an_enqueue_that_broke_off_is_whole_the_next_time(driver: Driver) -> None:
+    """A script that fails in the middle leaves records alone; asked again by the same ids, each job is there, once."""
+    wanted = [Enqueue(SyncConnection(org_id="acme", connection_id=f"c{n}"), id=f"job-{n}") for n in range(3)]
+    await driver.queue.client.set(driver.queue.keys.queue, "of another type")
+    with pytest.raises(RuntimeError, match="refused"):
+        await driver.queue.enqueue_many(wanted)
+    await driver.queue.client.delete(driver.queue.keys.queue)
+    answers = await driver.queue.enqueue_many(wanted)
+    assert answers == [("created", f"job-{n}") for n in range(3)]
+    await sweep(driver)
+    assert await drain(driver) == ["job-0", "job-1", "job-2"]
+    assert (await driver.queue.stats()).completed == 3
 
 
 async def test_a_sound_queue_is_left_as_it_is(driver: Driver) -> None:

@@ -301,6 +301,19 @@ class Walk(RuleBasedStateMachine):
         self.do(client.delete(f"arq:job:{job.id}"))
         self.do(self.sweep())
 
+    @rule()
+    def lines_vanish(self) -> None:
+        """Somebody removes the lines in which jobs wait for a worker; the sweeper makes them anew."""
+        self.do(self.remove_lines())
+        self.do(self.sweep())
+
+    async def remove_lines(self) -> None:
+        """Remove every `ready:` and `held:` key."""
+        client, prefix = self.driver.queue.client, self.driver.queue.keys.prefix
+        for pattern in ("ready:*", "held:*"):
+            async for key in client.scan_iter(f"{prefix}{pattern}"):
+                await client.delete(key)
+
     async def sweep(self) -> None:
         """Bring arq's queue in line."""
 

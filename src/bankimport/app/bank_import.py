@@ -1,7 +1,6 @@
 """`BankImport`: the one object a host constructs."""
 
 import asyncio
-import contextlib
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, date, datetime
@@ -33,7 +32,7 @@ from bankimport.settings import Settings
 from bankimport.status import JobState
 from bankimport.stream import EventStream
 from bankimport.worker.handlers import JobHandlers, Ports
-from bankimport.worker.lifecycle import Lifecycle, new_worker_id
+from bankimport.worker.lifecycle import Lifecycle, new_worker_id, stop
 from bankimport.worker.listeners import EventHandler, Listeners
 from bankimport.worker.runner import Runner
 from bankimport.worker.settings_class import WorkerSettingsBase, settings_class
@@ -353,9 +352,7 @@ class BankImport:
         try:
             yield
         finally:
-            await worker.close()
-            with contextlib.suppress(asyncio.CancelledError):
-                await working
+            await stop(worker, working)
 
     def worker_settings(self, *, closing: bool = True) -> type[WorkerSettingsBase]:
         """Return the class for the `arq` command; its own `__dict__` is complete.

@@ -78,8 +78,7 @@ def _accepted(got: Sequence[tuple[bytes, bytes]]) -> list[tuple[str, str]]:
 def _person(psu: PsuContext | None) -> str:
     if psu is None:
         return ""
-    at = (psu.at or datetime.now(UTC)).isoformat()
-    return json.dumps({"ip": psu.ip, "user_agent": psu.user_agent, "at": at})
+    return json.dumps({"ip": psu.ip, "user_agent": psu.user_agent, "at": (psu.at or datetime.now(UTC)).isoformat()})
 
 
 class Queue:
@@ -154,7 +153,10 @@ class Queue:
         Raises:
             NotFound, IllegalTransition
         """
-        self._check(job_id, "be cancelled", await self.scripts.run("cancel_job", job_id))
+        answer = await self.scripts.run("cancel_job", job_id, "0")
+        while answer.startswith(b"more:"):
+            answer = await self.scripts.run("cancel_job", job_id, answer.removeprefix(b"more:"))
+        self._check(job_id, "be cancelled", answer)
 
     async def retry(self, job_id: str) -> None:
         """Try a failed job again.
@@ -206,9 +208,8 @@ class Queue:
             return unreachable(datetime.now(UTC))
 
     async def _snapshot(self) -> Snapshot:
-        counts, pause, since, started, workers, alerts, now, quarantined = await self.scripts.run(
-            "read_queue", self.settings.org_concurrency
-        )
+        places = self.settings.org_concurrency
+        counts, pause, since, started, workers, alerts, now, quarantined = await self.scripts.run("read_queue", places)
         at = instant(now) or datetime.now(UTC)
         policy, persistent = await self._server.facts(at)
         waiting, active, completed, failed, delayed, children = counts

@@ -1,7 +1,9 @@
 """For the tests of hosts: a clock, a recorder of events, work until idle, and fakes of the ports."""
 
 from bankimport.testing.clock import ManualClock
+from bankimport.testing.fakes import FakeBank, FakeRun, MemoryLedger
+from bankimport.testing.memory_store import MemoryStore
 from bankimport.testing.recorder import EventRecorder
 from bankimport.testing.working import run_until_idle
 
-__all__ = ["EventRecorder", "ManualClock", "run_until_idle"]
+__all__ = ["EventRecorder", "FakeBank", "FakeRun", "ManualClock", "MemoryLedger", "MemoryStore", "run_until_idle"]

@@ -16,6 +16,7 @@ from importlib.metadata import version
 from typing import Any
 
 import structlog
+from arq.worker import Worker
 
 from bankimport.errors import BankImportError, JobCancelled, LeaseLost, StoreUnavailable, Unavailable
 from bankimport.queue.adoption import Adoption
@@ -35,6 +36,32 @@ _CANCEL_AGAIN = 0.5
 def new_worker_id() -> str:
     """Return an id of this process: host, pid, and eight random letters."""
     return f"{socket.gethostname()[:32]}:{os.getpid()}:{secrets.token_hex(4)}"
+
+
+async def _end(*tasks: asyncio.Task[Any]) -> None:
+    """Cancel tasks until they are over: redis-py's use of `wait_for` may swallow a cancel (Python 3.11)."""
+    running = {task for task in tasks if not task.done()}
+    while running:
+        for task in running:
+            task.cancel()
+        _, running = await asyncio.wait(running, timeout=_CANCEL_AGAIN)
+
+
+async def stop(worker: Worker, working: asyncio.Task[None]) -> None:
+    """Stop a worker of arq that runs as a task of this process; its running jobs are given back.
+
+    `Worker.close` alone cancels once and waits with a bare `gather`: a swallowed cancel would leave it polling a closed
+    pool, and a cancelled job's end would raise here.
+
+    Raises:
+        Exception: what ended the worker before.
+    """
+    await _end(working)
+    await _end(*worker.tasks.values())
+    worker.tasks.clear()
+    await worker.close()
+    with contextlib.suppress(asyncio.CancelledError):
+        await working
 
 
 class Lifecycle:
@@ -80,11 +107,7 @@ class Lifecycle:
 
     async def stop(self, ctx: dict[Any, Any]) -> None:
         """arq's `on_shutdown`: its jobs have ended or were given back; give back what never began."""
-        running = set(self._tasks)
-        while running:  # again, since redis-py's use of `wait_for` may swallow a cancel (Python 3.11)
-            for task in running:
-                task.cancel()
-            _, running = await asyncio.wait(running, timeout=_CANCEL_AGAIN)
+        await _end(*self._tasks)
         pairs = [value for run in self._gate.runs.values() for value in (run.job_id, run.fence)]
         with contextlib.suppress(Unavailable, TimeoutError):
             async with asyncio.timeout(_LAST_WORD):

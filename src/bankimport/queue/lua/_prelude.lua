@@ -151,6 +151,20 @@ local function add_in_pieces(fields, name, text)
   end
 end
 
+-- Whether a record stands in its state's index. One that doesn't (a script broke off, or the index was removed behind
+-- our back) never runs, so it must not answer for others.
+local CREATED = {}
+local function is_whole(job)
+  return job and (CREATED[job.id] or call('ZSCORE', P .. 'state:' .. job.state, job.id))
+end
+
+-- The unfinished job that answers a question, or nil.
+local function answering(question)
+  local id = question ~= '' and call('GET', P .. 'question:' .. question)
+  local job = id and load_job(id)
+  return is_whole(job) and job or nil
+end
+
 -- Move a job along the table; returns the new state, or nil where the table has no such way. `score` orders the new
 -- state's set (the present instant unless told).
 local function move(job, operation, score)
@@ -211,7 +225,8 @@ end
 
 local function unoffer(job)
   call('ZREM', P .. 'ready:manual', job.id)
-  call('ZREM', P .. 'ready:org:' .. job.org, job.id)
+  local line = P .. 'ready:org:' .. job.org
+  if call('ZREM', line, job.id) == 1 and call('EXISTS', line) == 0 then call('ZREM', P .. 'ready:orgs', job.org) end
   if job.lock ~= '' then call('ZREM', P .. 'held:' .. job.lock, job.id) end
 end
 
@@ -268,6 +283,7 @@ local function create(job, due)
   job.key, job.order, job.queued = P .. 'job:' .. job.id, int(next_order()), int(NOW)
   job.state = due > NOW and 'delayed' or 'waiting'
   job.arq = job.arq or ''
+  CREATED[job.id] = true
   call('HSET', job.key, unpack(fields_of(job, NEW_FIELDS)))
   add_later(P .. 'state:' .. job.state, math.max(NOW, due), job.id)
   add_later(P .. 'org:' .. job.org, NOW, job.id)

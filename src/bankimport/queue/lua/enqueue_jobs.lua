@@ -8,9 +8,8 @@
 local answers, jobs = {}, cjson.decode(ARGV[1])
 take_orders(#jobs)
 for index, job in ipairs(jobs) do
-  local asked = job.question ~= '' and call('GET', P .. 'question:' .. job.question)
-  local twin = asked and load_job(asked)
-  if call('EXISTS', P .. 'job:' .. job.id) == 1 then
+  local twin = answering(job.question)
+  if call('EXISTS', P .. 'job:' .. job.id) == 1 and is_whole(load_job(job.id)) then
     answers[index] = {'created', job.id}
   elseif twin then
     -- a person asks what a schedule has asked: their wish brings that job to the front
@@ -27,7 +26,7 @@ for index, job in ipairs(jobs) do
       offer(twin)
       wake()
     end
-    answers[index] = {'existing', asked}
+    answers[index] = {'existing', twin.id}
     if ARGV[2] == 'adopt' then call('ZREM', QUEUE, job.id) end
   elseif job.limit > 0 and tonumber(call('GET', P .. 'pending:' .. job.org) or 0) + (pending[job.org] or 0) >= job.limit then
     answers[index] = {'limited', ''}

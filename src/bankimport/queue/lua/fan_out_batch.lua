@@ -19,14 +19,12 @@ move(batch, 'fan-out')
 release(batch)
 from_arq(batch.id)
 call('HDEL', batch.key, 'worker')
-batch.total, batch.ok, batch.bad = #children, 0, 0
-call('HSET', batch.key, 'total', batch.total, 'ok', 0, 'bad', 0, 'progress', '{' .. batch_fields(batch) .. '}')
 for _, job in ipairs(children) do
-  local asked = call('GET', P .. 'question:' .. job.question)
-  local twin = asked and load_job(asked)
+  local twin = answering(job.question)
   if twin then
-    call('HSET', twin.key, 'watchers', twin.watchers == '' and batch.id or twin.watchers .. ',' .. batch.id)
-    call('SADD', P .. 'children:' .. batch.id, asked)
+    if call('SADD', P .. 'children:' .. batch.id, twin.id) == 1 then -- 0: this batch asks it twice
+      call('HSET', twin.key, 'watchers', twin.watchers == '' and batch.id or twin.watchers .. ',' .. batch.id)
+    end
   else
     job.manual, job.parent, job.let = batch.manual, batch.id, let < LET_IN and '1' or '0'
     create(job, 0)
@@ -38,6 +36,8 @@ for _, job in ipairs(children) do
     end
   end
 end
+batch.total, batch.ok, batch.bad = call('SCARD', P .. 'children:' .. batch.id), 0, 0
+call('HSET', batch.key, 'total', batch.total, 'ok', 0, 'bad', 0, 'progress', '{' .. batch_fields(batch) .. '}')
 if batch.total == 0 then
   end_batch(batch)
 else

@@ -5,8 +5,8 @@
 local job = load_job(ARGV[1])
 if not job then return reply('missing') end
 if not TRANSITIONS['retry'][job.state] then return reply('refused:' .. job.state) end
-local asked = job.question ~= '' and call('GET', P .. 'question:' .. job.question)
-if asked and load_job(asked) then return reply('duplicate:' .. asked) end
+local twin = answering(job.question)
+if twin then return reply('duplicate:' .. twin.id) end
 move(job, 'retry')
 call('HDEL', job.key, 'error', 'code', 'finished', 'result', 'started', 'fence', 'parent', 'total', 'ok', 'bad', 'let')
 call('HSET', job.key, 'attempts', '0', 'manual', '1', 'order', int(next_order()))

@@ -1,0 +1,76 @@
+"""Ended jobs go after their days: by the cleanup in slices, by their time to live if no worker runs."""
+
+from datetime import timedelta
+
+import pytest
+
+from bankimport.status import JobState
+from tests.queue.driver import Driver
+
+DAY = 86_400_000
+
+
+async def completed(driver: Driver, count: int, *, fail: bool = False) -> list[str]:
+    """Return so many ended jobs."""
+    for number in range(count):
+        await driver.ask(f"c{number}", scheduled=True, org=f"o{number}")
+    claims = await driver.claim(count)
+    for claim in claims:
+        await (driver.fail(claim) if fail else driver.complete(claim))
+    return [claim.job_id for claim in claims]
+
+
+async def age(driver: Driver, state: JobState, *job_ids: str, days: float) -> None:
+    """Let jobs have ended so many days ago."""
+    for job_id in job_ids:
+        await driver.queue.client.zincrby(driver.queue.keys.state(state), -days * DAY, job_id)
+
+
+@pytest.mark.parametrize(("state", "keep"), [(JobState.COMPLETED, 7), (JobState.FAILED, 30)], ids=str)
+async def test_the_cleanup_removes_what_is_too_old(driver: Driver, state: JobState, keep: int) -> None:
+    """What ended before its days goes, with its place in its organisation's list; what is younger stays."""
+    jobs = await completed(driver, 3, fail=state is JobState.FAILED)
+    await age(driver, state, *jobs[:2], days=keep + 0.01)
+    await age(driver, state, jobs[2], days=keep - 0.01)
+    assert await driver.run("cleanup_jobs", state, keep * DAY, 500) == 2
+    assert await driver.ids(state) == {jobs[2]}
+    assert [await driver.state(job_id) for job_id in jobs] == [None, None, state]
+    assert [await driver.queue.client.zcard(driver.queue.keys.org(f"o{number}")) for number in range(3)] == [0, 0, 1]
+
+
+async def test_the_cleanup_goes_by_slices(driver: Driver) -> None:
+    """One call removes no more than its slice, so that nobody waits long for Redis."""
+    jobs = await completed(driver, 7)
+    await age(driver, JobState.COMPLETED, *jobs, days=8)
+    assert [await driver.run("cleanup_jobs", "completed", 7 * DAY, 3) for _ in range(4)] == [3, 3, 1, 0]
+
+
+async def test_pending_jobs_are_never_cleaned_away(driver: Driver) -> None:
+    """However old: waiting, delayed and running jobs stay, and so does one that was retried."""
+    waiting, later = await driver.ask("w"), await driver.ask("d")
+    await driver.queue.client.zincrby(driver.queue.keys.state("waiting"), -99 * DAY, waiting)
+    [failed] = await completed(driver, 1, fail=True)
+    await driver.queue.retry(failed)
+    await age(driver, JobState.COMPLETED, days=99)
+    for state in ("completed", "failed"):
+        assert await driver.run("cleanup_jobs", state, 0, 500) == 0
+    for job_id in (waiting, later, failed):
+        assert await driver.queue.client.ttl(driver.queue.keys.job(job_id)) == -1
+        assert await driver.state(job_id) is not None
+
+
+async def test_without_a_cleanup_everything_ends_by_itself(driver: Driver, no_endless_keys: None) -> None:
+    """No worker runs any more: records outlive their days by one, indexes by two; no key is without an end."""
+    [done] = await completed(driver, 1)
+    [failed] = await completed(driver, 1, fail=True)
+    client, keys = driver.queue.client, driver.queue.keys
+
+    async def days(key: str) -> float:
+        return timedelta(seconds=await client.ttl(key)) / timedelta(days=1)
+
+    assert 7.9 < await days(keys.job(done)) <= 8
+    assert 30.9 < await days(keys.job(failed)) <= 31
+    assert 8.9 < await days(keys.state("completed")) <= 9
+    assert 31.9 < await days(keys.state("failed")) <= 32
+    assert 31.9 < await days(keys.org("o0")) <= 32
+    assert await driver.leftovers() == []
