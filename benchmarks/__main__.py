@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks import drain, enqueue, full_job, idle, memory, pick_up, stats
+from benchmarks import drain, enqueue, followers, full_job, idle, memory, pick_up, stats
 from benchmarks.bench import Bench, note, ready
 from benchmarks.table import Row, markdown
 
@@ -21,6 +21,7 @@ QUESTIONS: Mapping[str, Callable[[Bench], Awaitable[list[Row]]]] = {
         enqueue,
         stats,
         memory,
+        followers,
     )
 }
 README = Path(__file__).parent / "README.md"

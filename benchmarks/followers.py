@@ -93,7 +93,8 @@ async def _once(bench: Bench, orgs: int, silent: int) -> Seen:
             left = 0
             if silent:
                 await _pour(queue, orgs, max(0.0, 13 - seconds - 1))
-                left = len(host.net_connections()) - number - 3  # the listening socket and Redis beside them
+                lines = [each for each in host.net_connections() if each.status != psutil.CONN_LISTEN]
+                left = sum(each.laddr.port == int(port) for each in lines) - number
             await _tell(queue, orgs, '"stop":true')
         told = json.loads(await listener.line('{"late"', 30))
     finally:

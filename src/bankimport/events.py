@@ -179,7 +179,7 @@ class QueueResumed(EventData):
 
 
 class QueueAlert(EventData):
-    """The queue's health changed: an alert was raised (`active`) or is over."""
+    """An alert on the queue's health, or on a group's (`consumer-behind:<group>`), began (`active`) or is over."""
 
     name: ClassVar[str] = "bank.queue.alert"
     code: str

@@ -16,11 +16,13 @@ ESTIMATE_AFTER = timedelta(seconds=2)
 class ProgressMeter:
     """Decides what of a run's steps is written: percent never falls, and writes are throttled.
 
-    Pure but for its memory: `elapsed` is the time since the run began.
+    Pure but for its memory: `elapsed` is the time since the run began. A step that comes too soon is held, and written
+    once its time has come unless a later one has taken its place: a bar must not stand at what was over long ago.
     """
 
     def __init__(self) -> None:
         self._last: JobProgress | None = None
+        self._held: JobProgress | None = None
         self._written = timedelta(0)
 
     def step(
@@ -34,12 +36,9 @@ class ProgressMeter:
         transactions_processed: int | None = None,
     ) -> JobProgress | None:
         """Return the progress to write; None if it is too soon after the last."""
-        last = self._last
+        last = self._held or self._last
         reached = max(0, min(100, percent), last.percent if last else 0)
-        if last is not None and last.stage == stage and elapsed - self._written < INTERVAL:
-            return None
-        self._written = elapsed
-        self._last = JobProgress(
+        progress = JobProgress(
             stage=stage,
             message=message,
             percent=reached,
@@ -47,7 +46,24 @@ class ProgressMeter:
             transactions_processed=transactions_processed,
             estimated_time_remaining=estimate(reached, elapsed),
         )
-        return self._last
+        if self._last is not None and self._last.stage == stage and elapsed - self._written < INTERVAL:
+            self._held = progress
+            return None
+        return self._write(progress, elapsed)
+
+    def due_in(self, elapsed: timedelta) -> timedelta | None:
+        """Return how long it is until the step that is held may be written; None if there is none."""
+        return max(timedelta(0), self._written + INTERVAL - elapsed) if self._held is not None else None
+
+    def held(self, elapsed: timedelta) -> JobProgress | None:
+        """Return the step that is held if it may be written now."""
+        if self._held is None or elapsed - self._written < INTERVAL:
+            return None
+        return self._write(self._held, elapsed)
+
+    def _write(self, progress: JobProgress, elapsed: timedelta) -> JobProgress:
+        self._last, self._held, self._written = progress, None, elapsed
+        return progress
 
 
 def estimate(percent: int, elapsed: timedelta) -> int | None:

@@ -143,6 +143,23 @@ async def test_reading_stops_with_the_last_follower(events: EventStream, writer:
     assert [event.id for event in await take(again, 1)] == [new]
 
 
+async def test_who_comes_hears_what_happens_from_then_on(events: EventStream, writer: StreamWriter) -> None:
+    """However many subscribe at one time, each hears what was written after it had come, and nothing older; they share
+    one connection to ask where that is."""
+    first = await events.subscribe(org_id="acme")
+    before = await events._client.info("clients")
+    for _ in range(10):
+        old = [await writer.queued(f"old{number}") for number in range(3)]
+        followers = await asyncio.gather(*(events.subscribe(org_id="acme") for _ in range(100)))
+        new = [await writer.queued(f"new{number}") for number in range(3)]
+        for follower in followers:
+            assert [event.id for event in await take(follower, 3)] == new
+            follower.close()
+        assert [event.id for event in await take(first, 6)] == old + new
+    after = await events._client.info("clients")
+    assert after["connected_clients"] - before["connected_clients"] <= 2
+
+
 def job(state: JobState = JobState.ACTIVE, **fields: object) -> JobStatus:
     """Return the record of a job that was queued before its events."""
     queued = datetime.now(UTC) - SECOND

@@ -61,6 +61,7 @@ async def test_a_handler_that_blocks() -> None:
     await listeners.drain()
     assert time.monotonic() - began < 1
     release.set()
+    await wait_until(lambda: not any(thread.name.startswith("on test_") for thread in threading.enumerate()))
 
 
 async def test_a_handler_that_takes_too_long() -> None:

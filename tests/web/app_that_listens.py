@@ -1,5 +1,7 @@
 """A host's own application for the worker: it prints every event that it is told of in the worker's process."""
 
+import sys
+
 from bankimport import BankImport, Event
 
 
@@ -8,7 +10,9 @@ def bank_import() -> BankImport:
     app = BankImport.from_env()
 
     def tell(event: Event) -> None:
-        print("HEARD", event.model_dump_json(), flush=True)
+        # in one write, and on a line of its own: other threads write too, and `print` writes a line in pieces
+        sys.stdout.write(f"\nHEARD {event.model_dump_json()}\n")
+        sys.stdout.flush()
 
     def fail(event: Event) -> None:
         raise RuntimeError("a handler that fails harms nobody")

@@ -68,6 +68,25 @@ async def test_resuming(host: Host, writer: StreamWriter, kind: str) -> None:
     await by_query.cut(), await by_header.cut()
 
 
+async def test_a_line_on_which_nothing_happens(
+    host: Host, writer: StreamWriter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Server-Sent Events begin with the time after which to come again, and beat while nothing happens: each beat is no
+    event, and its id moves on with what happens to others."""
+    monkeypatch.setattr("bankimport.web.live._BEAT", timedelta(milliseconds=100))
+    async with host.session.get(f"{host.url}/events", headers={"Authorization": "acme"}) as answer:
+        name, _, retry = (await answer.content.readline()).decode().strip().partition(": ")
+        assert name == "retry"
+        assert 1000 <= int(retry) <= 3000
+        other = await writer.queued("g", "globex")
+        beats: list[str] = []
+        async with asyncio.timeout(5):
+            while f"id: {other}" not in beats:
+                beats.append((await answer.content.readline()).decode().strip())
+        assert ": beat" in beats
+        assert not [line for line in beats if line.startswith("data")]
+
+
 @pytest.mark.parametrize("told", ["x", "1-2-3", "-1", "1" * 30, "9" * 400])
 @KINDS
 async def test_a_position_that_is_none(host: Host, kind: str, told: str) -> None:
@@ -259,6 +278,9 @@ async def test_who_does_not_read_is_dropped(service: FakeService, events: EventS
             assert asyncio.get_running_loop().time() - started < 12
             await asyncio.sleep(0.2)
         assert len(quick.heard.events) == sent
+        server = host.runner.server
+        assert server is not None
+        await wait_until(lambda: len(server.connections) == 1, 2)  # their sockets are gone too, not only their lines
         await quick.cut()
         for _, wire in silent:
             wire.close()

@@ -9,7 +9,7 @@ from typing import Any
 
 from bankimport.errors import JobCancelled, LeaseLost, RunInterrupted
 from bankimport.events import EventData
-from bankimport.models import PsuContext, Stage
+from bankimport.models import JobProgress, PsuContext, Stage
 from bankimport.progress import ProgressMeter
 from bankimport.queue.scripts import Scripts
 
@@ -81,6 +81,7 @@ class Run:
         self._owned_until = asked_at + self._lease
         self._started = time.monotonic()
         self._meter = ProgressMeter()
+        self._later: asyncio.TimerHandle | None = None
 
     def start(self, task: "asyncio.Task[Any] | None") -> None:
         """Note that the job's own code begins, in this task."""
@@ -102,13 +103,36 @@ class Run:
             stage,
             message,
             percent,
-            timedelta(seconds=time.monotonic() - self._started),
+            self._elapsed(),
             accounts_processed=accounts_processed,
             transactions_processed=transactions_processed,
         )
         if progress is not None:
-            fields = progress.model_dump_json(exclude_none=True)[1:-1]
-            self._scripts.send("advance_progress", self.job_id, self.fence, fields).add_done_callback(self._heard)
+            self._tell(progress)
+        else:
+            self._tell_later()
+
+    def _elapsed(self) -> timedelta:
+        return timedelta(seconds=time.monotonic() - self._started)
+
+    def _tell(self, progress: JobProgress) -> None:
+        fields = progress.model_dump_json(exclude_none=True)[1:-1]
+        self._scripts.send("advance_progress", self.job_id, self.fence, fields).add_done_callback(self._heard)
+
+    def _tell_later(self) -> None:
+        wait = self._meter.due_in(self._elapsed())
+        if wait is not None and self._later is None:
+            self._later = asyncio.get_running_loop().call_later(wait.total_seconds(), self._tell_held)
+
+    def _tell_held(self) -> None:
+        self._later = None
+        if self.settled or self.interruption is not None:
+            return  # the job's last word is said, or not this run's to say
+        progress = self._meter.held(self._elapsed())
+        if progress is not None:
+            self._tell(progress)
+        else:
+            self._tell_later()
 
     def _heard(self, answer: "asyncio.Future[Any]") -> None:
         if answer.cancelled() or answer.exception() is not None:

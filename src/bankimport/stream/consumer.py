@@ -13,7 +13,7 @@ from bankimport.events import PROGRESS, Event
 from bankimport.queue.connection import BLOCK, LOST
 from bankimport.queue.keys import Keys
 from bankimport.stream.entries import entry_of, gap_event
-from bankimport.stream.gaps import Bounds
+from bankimport.stream.gaps import Bounds, group_has_gap
 from bankimport.stream.names import matches_any
 from bankimport.stream.position import Position
 from bankimport.stream.stopping import cancellations, raise_if_cancelled, stop
@@ -157,7 +157,10 @@ class Consumer:
         given = [Position.of(group["last-delivered-id"]) for group in mine]
         rows = sorted(self._rows(answer), key=lambda row: Position.of(row[1]))
         self._position = max(*given, *(Position.of(row[1]) for row in rows), self._position)
-        return _gap(given[0], mine[0].get("entries-read"), Bounds.of(info)), rows
+        bounds = Bounds.of(info)
+        if not group_has_gap(given[0], mine[0].get("entries-read"), bounds):
+            return None, rows
+        return gap_event(given[0], bounds.first, (bounds.first or bounds.last_given).before()), rows
 
     async def _wait(self) -> None:
         """Return when there is something new, or after some seconds. (A woken XREADGROUP would not merge.)"""
@@ -201,15 +204,6 @@ class Consumer:
 
     async def _renew(self, stream: str, ids: list[Any]) -> None:
         await self._client.xclaim(stream, self._group, self._name, 0, ids, idle=0, justid=True)
-
-
-def _gap(given: Position, read: int | None, bounds: Bounds) -> Event | None:
-    """Compare what a group was given with what was written. Redis 6 doesn't count either: there the ids must do."""
-    if bounds.whole or given >= (bounds.first or bounds.last_given):
-        return None
-    if read is not None and bounds.added is not None and bounds.added - int(read) <= bounds.length:
-        return None
-    return gap_event(given, bounds.first, (bounds.first or bounds.last_given).before())
 
 
 def _text(value: bytes | str) -> str:

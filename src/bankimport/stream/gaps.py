@@ -53,3 +53,13 @@ def resume_after_gap(after: Position, bounds: Bounds, end: Position) -> Position
     if bounds.whole or after >= bounds.first.before() or (bounds.added is None and after == START):
         return None
     return bounds.first.before()
+
+
+def group_has_gap(given: Position, read: int | None, bounds: Bounds) -> bool:
+    """Whether a consumer group, given all up to `given` (`read` entries), has lost some since.
+
+    Redis 6 doesn't count either: there the ids must do.
+    """
+    if bounds.whole or given >= (bounds.first or bounds.last_given):
+        return False
+    return read is None or bounds.added is None or bounds.added - read > bounds.length

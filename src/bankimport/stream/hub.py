@@ -36,7 +36,9 @@ class LiveHub:
         self.slots = asyncio.Semaphore(_CATCHING_UP)
         self._followers: dict[str | None, set[Follower]] = defaultdict(set)
         self._task: asyncio.Task[None] | None = None
-        self._starting = asyncio.Lock()
+        #: asks for the end of the streams; and the one that will when it has the answer
+        self._asking: asyncio.Task[Position] | None = None
+        self._next_end: asyncio.Task[Position] | None = None
 
     async def subscribe(
         self, *, org_id: str | None = None, job_id: str | None = None, after: Position | None = None
@@ -49,14 +51,26 @@ class LiveHub:
         Raises:
             redis.ConnectionError and the others of `LOST`: Redis can't be reached.
         """
-        now = await self.reader.end() if after is None else None
-        async with self._starting:
-            if self._task is None:
-                self.position = now or await self.reader.end()
-                self._task = asyncio.create_task(self._run())
-            follower = Follower(self, org_id, job_id, after or now or START, live=after is None)
-            self._followers[org_id].add(follower)
-            return follower
+        now = await self._now() if after is None or self._task is None else self.position
+        if self._task is None:
+            self.position = now
+            self._task = asyncio.create_task(self._run())
+        follower = Follower(self, org_id, job_id, now if after is None else after, live=after is None)
+        self._followers[org_id].add(follower)
+        return follower
+
+    async def _now(self) -> Position:
+        """Return the end of the streams, asked for after this call: who comes while one asks shares the next answer, so
+        that a thousand who come back at one time cost two questions and one connection."""
+        if self._next_end is None:
+            self._next_end = asyncio.create_task(self._ask_end(self._asking))
+        return await asyncio.shield(self._next_end)
+
+    async def _ask_end(self, before: "asyncio.Task[Position] | None") -> Position:
+        if before is not None:
+            await asyncio.wait({before})
+        self._asking, self._next_end = self._next_end, None
+        return await self.reader.end()
 
     def leave(self, follower: Follower) -> None:
         """Forget a follower."""

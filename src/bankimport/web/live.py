@@ -193,7 +193,12 @@ async def _web_socket(call: Call, follower: Follower) -> web.StreamResponse:
         heartbeat=limits.heartbeat.total_seconds(), compress=False, max_msg_size=_MOST_SENT, timeout=2.0
     )
     await socket.prepare(call.request)
-    await _beside(_pump(call, follower, _WebSocketLine(socket, call.request)), _listen(socket))
+    try:
+        await _beside(_pump(call, follower, _WebSocketLine(socket, call.request)), _listen(socket))
+    finally:
+        transport = call.request.transport
+        if transport is not None and transport.get_write_buffer_size():  # closed by aiohttp, it waits for the reader
+            _abort(call.request)
     return socket
 
 

@@ -24,6 +24,7 @@ from bankimport.queue.connection import LOST
 from bankimport.queue.gate import Gate
 from bankimport.queue.queue import Queue
 from bankimport.queue.sweeper import Sweeper
+from bankimport.stream import groups_behind
 
 log = structlog.get_logger(__name__)
 
@@ -85,7 +86,7 @@ class Lifecycle:
         self._on_start = on_start
         self._strangers = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
-        self._sweeper = Sweeper(queue)
+        self._sweeper = Sweeper(queue, groups_behind)
 
     async def start(self, ctx: dict[Any, Any]) -> None:
         """arq's `on_startup`: check what we stand on, then begin.

@@ -69,7 +69,7 @@ class Listeners:
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=self._budget)
         for plain in [plain for _, _, plain in self._handlers if plain is not None]:
-            while plain.busy and time.monotonic() < until:
+            while plain.busy and time.monotonic() < until:  # noqa: ASYNC110  # a thread ends it
                 await asyncio.sleep(0.01)
             self._left_out += plain.forget()
         for task in self._tasks:

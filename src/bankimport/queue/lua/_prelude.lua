@@ -353,7 +353,10 @@ local function child_ended(batch_id, child, success)
   end
   local fields = batch_fields(batch)
   call('HSET', batch.key, 'progress', '{' .. fields .. '}')
-  emit_progress(batch.org, batch.id, batch.type, fields)
+  if NOW - tonumber(call('HGET', batch.key, 'told') or 0) >= 250 then -- as for a run: at most four times a second
+    call('HSET', batch.key, 'told', int(NOW))
+    emit_progress(batch.org, batch.id, batch.type, fields)
+  end
   if call('SCARD', P .. 'children:' .. batch_id) == 0 then end_batch(batch) end
 end
 

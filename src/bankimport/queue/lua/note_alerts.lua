@@ -11,8 +11,8 @@ end
 for _, code in ipairs(call('HKEYS', P .. 'alerts')) do
   if not now[code] then
     call('HDEL', P .. 'alerts', code)
-    emit('bank.queue.alert', '', '', '"code":"' .. code
-      .. '","message":"over","value":0,"threshold":0,"active":false')
+    emit('bank.queue.alert', '', '', '"code":' .. cjson.encode(code)
+      .. ',"message":"over","value":0,"threshold":0,"active":false')
   end
 end
 return reply('ok')
