@@ -2,6 +2,7 @@
 
 import shutil
 from datetime import timedelta
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -97,3 +98,15 @@ async def test_another_writes_while_a_long_read_is_decided(world: World) -> None
     world.runs += 1
     await world.sync(force_full_sync=True)
     assert len(await world.rows()) == 31
+
+
+async def test_a_long_read_finds_an_old_pending_row_by_its_id(world: World) -> None:
+    """A pending row from long before the window is found by its id, and becomes the booked one."""
+    rows = [reported(f"-{n}.00", days_ago(n % 5), ref=f"t{n}", text=f"Einkauf {n}") for n in range(1, 12)]
+    world.shows(pending("-50.00", days_ago(60), ref="hotel", text="Hotel"), *rows)
+    await world.sync()
+    world.shows(reported("-50.00", ref="hotel", text="Hotel"), *rows)
+    world.clock.advance(timedelta(hours=8))
+    result = await world.sync()
+    assert (result.new_transactions, result.updated_transactions) == (0, 1)
+    assert [amount for _, _, amount in await world.living()].count(Decimal("-50.00")) == 1
