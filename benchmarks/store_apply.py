@@ -133,14 +133,14 @@ async def apply(url: str, count: int) -> tuple[float, float, float]:
     """Return the seconds of `apply`, the MiB of memory it took at most, and the longest the loop stood still (ms)."""
     account = await account_in(url)
     store = SqlStore(url)
-    idle = _peak()
-    watch = asyncio.create_task(_longest_stall())
+    idle, stall = peak(), [0.0]
+    watch = asyncio.create_task(longest_stall(stall))
     began = time.perf_counter()
     assert await store.apply(account, 0, ChangeSet(inserts=Rows(count)), (), None, 1)
     taken = time.perf_counter() - began
     watch.cancel()
     await store.aclose()
-    return taken, _peak() - idle, 1000 * _stall[0]
+    return taken, peak() - idle, 1000 * stall[0]
 
 
 async def load(url: str, count: int) -> tuple[float, float, float]:
@@ -148,28 +148,27 @@ async def load(url: str, count: int) -> tuple[float, float, float]:
     account = await account_in(url)
     store = SqlStore(url)
     await store.apply(account, 0, ChangeSet(inserts=Rows(count)), (), None, 1)
-    idle = _peak()
-    watch = asyncio.create_task(_longest_stall())
+    idle, stall = peak(), [0.0]
+    watch = asyncio.create_task(longest_stall(stall))
     began = time.perf_counter()
     rows, _ = await store.load_rows(account, Window(FIRST), ())
     taken = time.perf_counter() - began
     assert len(rows) == count
     watch.cancel()
     await store.aclose()
-    return taken, _peak() - idle, 1000 * _stall[0]
+    return taken, peak() - idle, 1000 * stall[0]
 
 
-_stall = [0.0]
-
-
-async def _longest_stall() -> None:
+async def longest_stall(stall: list[float]) -> None:
+    """Note the longest time that the loop stood still, in seconds, until cancelled."""
     while True:
         asked = time.perf_counter()
         await asyncio.sleep(0.005)
-        _stall[0] = max(_stall[0], time.perf_counter() - asked - 0.005)
+        stall[0] = max(stall[0], time.perf_counter() - asked - 0.005)
 
 
-def _peak() -> float:
+def peak() -> float:
+    """Return the most memory this process has had, in MiB."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 

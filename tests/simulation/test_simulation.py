@@ -54,3 +54,11 @@ async def booked(store: SqliteStore) -> Booked:
     query = select(transactions.c.day, transactions.c.amount, transactions.c.currency)
     rows = await transact(store._engine, lambda db: db.execute(query.where(transactions.c.status == "booked")))
     return Counter(tuple(row) for row in rows)
+
+
+@pytest.mark.parametrize(
+    ("seed", "ids"), [(55, Ids.REISSUED), (94, Ids.ROTATING), (104, Ids.REISSUED)], ids=lambda value: str(value)
+)
+def test_a_life_that_was_once_wrong(seed: int, ids: Ids) -> None:
+    """The lives in which a soak has found a rule wrong stay right."""
+    assert run_pure(seed, ids) > 50

@@ -1,6 +1,7 @@
 """What goes wrong below the store: killed processes, lost connections, locks. All of a write is there, or none."""
 
 import asyncio
+import itertools
 import sqlite3
 import sys
 from collections.abc import Iterator
@@ -113,6 +114,20 @@ async def test_a_deadlock_is_tried_again(postgres_url: str) -> None:
     assert await writing
     assert len(await rows_of(store, account)) == 1
     await engine.dispose()
+    await store.aclose()
+
+
+async def test_the_pool_has_a_limit(postgres_url: str) -> None:
+    """A hundred questions at once share at most twenty connections, and all are answered."""
+    await upgrade_async(postgres_url)
+    store = SqlStore(postgres_url)
+    account = await new_account(store)
+    changes: list[int] = []
+    event.listen(store._engine.sync_engine, "connect", lambda *_: changes.append(1))
+    event.listen(store._engine.sync_engine, "close", lambda *_: changes.append(-1))
+    states = await asyncio.gather(*(store.account_state(account) for _ in range(100)))
+    assert states == [AccountState()] * 100
+    assert 1 < 1 + max(itertools.accumulate(changes)) <= 20
     await store.aclose()
 
 

@@ -4,6 +4,7 @@ import math
 import re
 from datetime import date, datetime
 from decimal import Decimal
+from functools import lru_cache
 from typing import Final
 
 
@@ -126,6 +127,7 @@ def read_day(value: object) -> date | None:
     return day
 
 
+@lru_cache(maxsize=4096)  # a long history has the same few thousand days again and again
 def _day_of_text(text: str) -> date:
     if match := _ISO_DAY.fullmatch(text) or _BASIC_DAY.fullmatch(text):
         year, month, day = match.groups()

@@ -2,6 +2,7 @@
 with equal content is page overlap."""
 
 import hashlib
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Final
@@ -14,6 +15,7 @@ _PLACEHOLDERS: Final = frozenset(
      "undefined", "nan"}
 )  # fmt: skip
 _LONGEST: Final = 128
+_NUMBERED: Final = re.compile("[1-9]")
 
 #: namespace and value: what an alias is looked up by, within one account
 AliasKey = tuple[str, str]
@@ -42,7 +44,7 @@ def usable_id(bank_id: BankId) -> BankId | None:
     if not value.isprintable():
         value = "".join(c for c in value if c.isprintable())
     value = value.strip()
-    if len(value) < 16:
+    if len(value) < 16 and not _NUMBERED.search(value):
         bare = "".join(c for c in value.casefold() if c.isalnum())
         if bare in _PLACEHOLDERS or not bare.strip("0"):
             return None

@@ -1,6 +1,6 @@
 """Which reported entry is which stored row: each is claimed at most once, strongest evidence first (banking.md §4.3).
 
-    1  strong id, amount and date agree         (of two that conflict, what is reported unchanged was meant)
+    1  strong id, amount and date agree         (who is reported unchanged first: ids that came back name several)
     -  the very same content
     1  strong id, amount or date agrees         refused when neither does; a booked row never becomes pending again
     2  explicit link to the pending entry
@@ -9,6 +9,7 @@
     5  same date, amount, currency
     6  moved by at most 3 days, weaker text
     7  pending to booked: exact amount and currency, booked within -1 to +14 days, no conflicting counterparty
+    -  neighbours that moved in step             (`chains`)
     -  nobody's: inserted
 
 Equal content goes before an id that only half agrees, because banks re-issue ids in blocks: the row that is reported
@@ -20,6 +21,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from bankimport.imports.chains import move_up
 from bankimport.imports.evidence import KIND_ORDER, pair_by_money
 from bankimport.imports.extent import Extent, Reading
 from bankimport.imports.identity import key_of, strong_keys
@@ -59,7 +61,12 @@ def claim_exact(incoming: Sequence[Transaction], stored: Sequence[StoredTransact
         return claims
     named = rows_by_name(stored)
     taken: set[str] = set()
-    left = [entry for entry in incoming if not _claim_unchanged(entry, named, taken, claims)]
+    changed = [entry for entry in incoming if not _claim_by_name(entry, named, taken, claims, _says_the_same)]
+    left = [
+        entry
+        for entry in changed
+        if not _is_stale(entry, named) and not _claim_by_name(entry, named, taken, claims, _agrees)
+    ]
     same: dict[tuple[object, ...], list[StoredTransaction]] = {}
     if left:
         for row in stored:
@@ -79,18 +86,40 @@ def claim_exact(incoming: Sequence[Transaction], stored: Sequence[StoredTransact
     return claims
 
 
-def _claim_unchanged(entry: Transaction, named: Named, taken: set[str], claims: Claims) -> bool:
+def _claim_by_name(
+    entry: Transaction,
+    named: Named,
+    taken: set[str],
+    claims: Claims,
+    agree: Callable[[Transaction, StoredTransaction], bool],
+) -> bool:
     for key in strong_keys(entry):
         for row in named.get(key, ()):
-            if is_stale_form(entry, row):
-                return True
-            kept = row.transaction
-            agrees = entry.day == kept.day and entry.amount == kept.amount and entry.currency == kept.currency
-            if agrees and row.id not in taken and may_become(entry, row):
+            if row.id not in taken and agree(entry, row) and may_become(entry, row):
                 taken.add(row.id)
                 claims.by_id.append((entry, row))
                 return True
     return False
+
+
+def _is_stale(entry: Transaction, named: Named) -> bool:
+    return entry.status is not _BOOKED and any(is_stale_form(entry, row) for row in rows_named(entry, named))
+
+
+def _agrees(entry: Transaction, row: StoredTransaction) -> bool:
+    kept = row.transaction
+    return entry.day == kept.day and entry.amount == kept.amount and entry.currency == kept.currency
+
+
+def _says_the_same(entry: Transaction, row: StoredTransaction) -> bool:
+    kept = row.transaction
+    return (
+        _agrees(entry, row)
+        and (entry.status is _BOOKED) == (row.status is RowStatus.BOOKED)
+        and entry.counterparty_name == kept.counterparty_name
+        and entry.counterparty_iban == kept.counterparty_iban
+        and entry.remittance == kept.remittance
+    )
 
 
 def claim_rest(left: Claims, reading: Reading) -> Claims:
@@ -107,9 +136,18 @@ def claim_rest(left: Claims, reading: Reading) -> Claims:
         provable = [row for row in stored if row.id not in taken and reading.proves_absence(row)]
         claims.by_content, incoming = pair_by_money(incoming, provable)
         taken.update(row.id for _, row in claims.by_content)
+        moved, incoming = move_up(
+            incoming, [row for row in provable if row.id not in taken], [left.by_content, claims.by_content]
+        )
+        claims.by_content += moved
+        taken.update(row.id for row in _rows_of(left, claims))
     claims.incoming = incoming
     claims.stored = [row for row in stored if row.id not in taken]
     return claims
+
+
+def _rows_of(*claims: Claims) -> Iterator[StoredTransaction]:
+    return (row for each in claims for _, row in each.by_content)
 
 
 def _claim_by_swap(

@@ -1,5 +1,6 @@
 """Read one account's window from the bank, all pages first; nothing is written here (banking.md §4.2)."""
 
+import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
@@ -9,6 +10,7 @@ from decimal import Decimal
 from bankimport.errors import MalformedData, PeriodRejected, RunInterrupted
 from bankimport.imports import Extent, Quarantined, Reading, read_transaction, shrunk
 from bankimport.jobs.access import Access
+from bankimport.jobs.entries import Entries
 from bankimport.models import (
     BankAccount,
     BankConnection,
@@ -18,7 +20,6 @@ from bankimport.models import (
     PsuContext,
     ReportedTransaction,
     Scope,
-    Transaction,
     TransactionStatus,
     Window,
 )
@@ -36,7 +37,7 @@ class AccountRead:
 
     asked: Window
     window: Window
-    entries: list[Transaction] = field(default_factory=list)
+    entries: Entries = field(default_factory=Entries)
     removed: list[BankId] = field(default_factory=list)
     quarantined: Counter[str] = field(default_factory=Counter)
     booked: dict[tuple[date, str], Decimal] = field(default_factory=dict)
@@ -126,6 +127,7 @@ class AccountReader:
         more = False
         async for page in pages:
             self._run.ensure_owned()
+            await asyncio.sleep(0)  # pages that are ready at once hold up neither leases nor other jobs
             read.pages += 1
             if isinstance(page, Delta):
                 read.is_delta = True

@@ -9,8 +9,9 @@ from uuid import uuid4
 from bankimport.errors import StoreUnavailable
 from bankimport.imports import covered, reconcile, window_to_load
 from bankimport.imports.identity import key_of, strong_keys
+from bankimport.jobs.long_read import LongRead
 from bankimport.jobs.read_account import AccountRead
-from bankimport.models import AccountState, BankAccount, BankId, IdQuality, StoredTransaction, Window
+from bankimport.models import AccountState, BankAccount, BankId, IdQuality, StoredTransaction, Transaction, Window
 from bankimport.ports import BankStore, ChangeSet
 from bankimport.progress import JobRun
 
@@ -39,43 +40,50 @@ async def store_read(
         StoreUnavailable: others kept writing; a retry decides anew.
     """
     for _ in range(ATTEMPTS):
-        stored, version = await _load(read, account, state, store)
-        if version != state.version:
+        change_set = await _decide(read, account, state, store)
+        if change_set is None:
             state = await store.account_state(account)
             continue
-        change_set = await _decide(read, stored)
         coverage = covered(state.coverage, read.asked, read.today) if read.is_complete and not read.is_delta else None
         cursor = read.cursor if read.is_delta and read.is_complete else state.cursor
         if not change_set and (coverage is None or coverage == tuple(state.coverage)) and cursor == state.cursor:
             return change_set
         run.ensure_owned()
-        if await store.apply(account, version, change_set, coverage, cursor, run.fence):
+        if await store.apply(account, state.version, change_set, coverage, cursor, run.fence):
             return change_set
         state = await store.account_state(account)
     raise StoreUnavailable("the account was written by others again and again")
 
 
-async def _decide(read: AccountRead, stored: Sequence[StoredTransaction]) -> ChangeSet:
-    def decide() -> ChangeSet:
-        return reconcile(read.reading, read.entries, stored, new_id=new_id, removed=read.removed)
+async def _decide(read: AccountRead, account: BankAccount, state: AccountState, store: BankStore) -> ChangeSet | None:
+    """Return what the read changes; None if somebody has written since `state`."""
+    if read.entries.is_long and not read.is_delta:
+        return await LongRead(read.reading, read.entries, account, store).decide(state, new_id)
+    entries = list(read.entries)
+    stored, version = await _load(read, entries, account, state, store)
+    if version != state.version:
+        return None
 
-    if len(read.entries) + len(stored) < _MANY:
+    def decide() -> ChangeSet:
+        return reconcile(read.reading, entries, stored, new_id=new_id, removed=read.removed)
+
+    if len(entries) + len(stored) < _MANY:
         return decide()
     return await asyncio.to_thread(decide)
 
 
 async def _load(
-    read: AccountRead, account: BankAccount, state: AccountState, store: BankStore
+    read: AccountRead, entries: Sequence[Transaction], account: BankAccount, state: AccountState, store: BankStore
 ) -> tuple[Sequence[StoredTransaction], int]:
     """Load the rows that take part: first by their days, then those that only an id names, which are few."""
-    days = [entry.day for entry in read.entries]
+    days = [entry.day for entry in entries]
     window = window_to_load(read.window, min(days, default=None), max(days, default=None))
     stored, version = await store.load_rows(account, window, ())
     if state.version == 0:  # nothing was ever written: there is nothing to find by its id
         return stored, version
     known = {key for row in stored for key in strong_keys(row.transaction)}
     unknown: dict[tuple[str, str], BankId] = {}
-    for entry in read.entries:
+    for entry in entries:
         for bank_id in (*entry.ids, *(() if entry.link is None else (entry.link,))):
             if bank_id.quality is IdQuality.STRONG and key_of(bank_id) not in known:
                 unknown[key_of(bank_id)] = bank_id

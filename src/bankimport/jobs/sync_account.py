@@ -60,7 +60,10 @@ async def sync_account(ground: Ground, account: BankAccount) -> AccountSync:
     if until is not None:
         return _deferred(account, until)
     read = await _read(ground, account, state)
-    return await _settle(ground, account, state, read)
+    try:
+        return await _settle(ground, account, state, read)
+    finally:
+        read.entries.close()
 
 
 def _deferred(account: BankAccount, until: datetime) -> AccountSync:

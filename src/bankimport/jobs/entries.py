@@ -1,0 +1,121 @@
+"""The entries of one read: a list, until there are so many that all but a few go to disk."""
+
+from array import array
+from collections.abc import Callable, Iterator
+from datetime import date
+from typing import Final
+
+from bankimport.imports.identity import AliasKey, strong_keys, tidy
+from bankimport.jobs.spool import Spool
+from bankimport.models import Transaction, TransactionStatus, Window
+
+#: A read with more entries is long: it is kept on disk and decided in portions.
+LONG: Final = 20_000
+_PARTS: Final = 64
+
+
+class Entries:
+    """What a bank reported, as it comes in."""
+
+    def __init__(self) -> None:
+        self._list: list[Transaction] = []
+        self._spool: Spool | None = None
+        self.first = date.max
+        self.last = date.min
+
+    def append(self, entry: Transaction) -> None:
+        """Keep an entry."""
+        self.first, self.last = min(self.first, entry.day), max(self.last, entry.day)
+        if self._spool is None:
+            self._list.append(entry)
+            if len(self._list) > LONG:
+                self._go_long()
+        else:
+            self._put(entry, self._spool)
+
+    def _go_long(self) -> None:
+        self._spool, entries, self._list = Spool(), self._list, []
+        self._names = [array("q") for _ in range(_PARTS)]
+        for entry in entries:
+            self._put(entry, self._spool)
+
+    def _put(self, entry: Transaction, spool: Spool) -> None:
+        for key in strong_keys(entry):
+            name = hash(key)
+            self._names[name % _PARTS].append(name)
+        if entry.status is TransactionStatus.BOOKED and entry.link is None:
+            spool.add(entry)
+        else:
+            self._list.append(entry)
+
+    @property
+    def is_long(self) -> bool:
+        """Whether they are on disk."""
+        return self._spool is not None
+
+    def __len__(self) -> int:
+        return len(self._list) + (0 if self._spool is None else len(self._spool))
+
+    def __iter__(self) -> Iterator[Transaction]:
+        yield from self._list
+        if self._spool is not None:
+            yield from self._spool
+
+    def close(self) -> None:
+        """Give the disk back."""
+        if self._spool is not None:
+            self._spool.close()
+
+    def tidied(self) -> "TidyEntries":
+        """Return the entries of a long read, each once: as `tidy` has it, of which only those take part whose id
+        comes twice, which link, or which are not booked."""
+        if self._spool is None:
+            self._go_long()
+        spool = self._spool or Spool()
+        names = {name for part in self._names for name in _repeated(part)}
+        aside = list(self._list)
+        if names:
+            aside += [entry for entry in spool if _has_one_of(names, strong_keys(entry))]
+        return TidyEntries(spool, names, tidy(aside), len(self) - len(aside))
+
+
+class TidyEntries:
+    """The entries of a long read, each once."""
+
+    def __init__(self, spool: Spool, names: set[int], aside: list[Transaction], alone: int) -> None:
+        self._spool, self._names, self._aside = spool, names, aside
+        self._alone = alone
+
+    def count(self, keep: Callable[[Transaction], bool]) -> int:
+        """Return how many there are of those that are kept, where every booked entry is."""
+        return self._alone + sum(map(keep, self._aside))
+
+    def __iter__(self) -> Iterator[Transaction]:
+        yield from self._aside
+        for entry in self._spool:
+            if not self._names or not _has_one_of(self._names, strong_keys(entry)):
+                yield entry
+
+    def counts(self) -> Iterator[tuple[Window, int]]:
+        """Yield about how many entries there are on which days."""
+        return self._spool.counts()
+
+    def read(self, days: Window) -> list[Transaction]:
+        """Return the entries of these days."""
+        found = self._spool.read(days)
+        if self._names:
+            found = [entry for entry in found if not _has_one_of(self._names, strong_keys(entry))]
+        found += [e for e in self._aside if days.since <= e.day and (days.until is None or e.day <= days.until)]
+        return found
+
+
+def _repeated(names: "array[int]") -> set[int]:
+    once: set[int] = set()
+    twice: set[int] = set()
+    for name in names:
+        (twice if name in once else once).add(name)
+    return twice
+
+
+def _has_one_of(names: set[int], keys: list[AliasKey]) -> bool:
+    return any(hash(key) in names for key in keys)

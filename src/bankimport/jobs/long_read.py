@@ -1,0 +1,123 @@
+"""Decide a read too large for memory: in portions against what is stored, then the few that are left together."""
+
+import asyncio
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from datetime import date
+from itertools import islice
+from typing import Final
+
+from bankimport.imports import Extent, Reading, window_to_load
+from bankimport.imports.portions import Portions, portions_of, wandering_ids, within
+from bankimport.jobs.entries import Entries, TidyEntries
+from bankimport.jobs.spool import Spool
+from bankimport.models import (
+    AccountState,
+    BankAccount,
+    BankId,
+    IdQuality,
+    StoredTransaction,
+    Transaction,
+    TransactionStatus,
+    Window,
+)
+from bankimport.ports import BankStore, ChangeSet, NewRow
+
+#: about so many entries are decided, or looked up, at once
+_PORTION: Final = 5000
+_NO_DAYS: Final = Window(date.max, date.max)
+
+NewId = Callable[[], str]
+
+
+class NewRows(Collection[NewRow]):
+    """New rows, made as they are read, as often as somebody reads them."""
+
+    def __init__(self, entries: Callable[[], Iterator[Transaction]], count: int, new_id: NewId) -> None:
+        self._entries, self._count, self._new_id = entries, count, new_id
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __contains__(self, row: object) -> bool:
+        return any(row == each for each in self)
+
+    def __iter__(self) -> Iterator[NewRow]:
+        return (NewRow(self._new_id(), entry) for entry in self._entries())
+
+
+class LongRead:
+    """One long read of an account, while it is decided. Its file on disk ends with its last reader."""
+
+    def __init__(self, reading: Reading, entries: Entries, account: BankAccount, store: BankStore) -> None:
+        self._reading, self._entries = reading, entries
+        self._account, self._store = account, store
+        self._left = Spool()
+
+    async def decide(self, state: AccountState, new_id: NewId) -> ChangeSet | None:
+        """Return what the read changes; None if somebody wrote the account meanwhile."""
+        entries = await asyncio.to_thread(self._entries.tidied)
+        if state.version == 0:  # nothing was ever written, so everything is new
+            return await asyncio.to_thread(self._all_new, entries, new_id)
+        portions = Portions(self._reading)
+        days = window_to_load(self._reading.window, self._entries.first, self._entries.last)
+        for part in portions_of(days, entries.counts(), _PORTION):
+            here = await asyncio.to_thread(entries.read, part)
+            stored, version = await self._store.load_rows(self._account, part, wandering_ids(here))
+            if version != state.version:
+                return None
+            for entry in await asyncio.to_thread(portions.take, here, stored, part):
+                self._left.add(entry)
+        outside = await self._outside(days, state.version)
+        return None if outside is None else await asyncio.to_thread(self._conclude, portions, outside, new_id)
+
+    def _all_new(self, entries: TidyEntries, new_id: NewId) -> ChangeSet:
+        extent = self._reading.extent
+
+        def is_new(entry: Transaction) -> bool:
+            return _is_insertable(entry, extent)
+
+        def new() -> Iterator[Transaction]:
+            return filter(is_new, entries)
+
+        count = sum(1 for _ in new()) if extent is Extent.INCOMPLETE else entries.count(is_new)
+        return ChangeSet(inserts=NewRows(new, count, new_id))
+
+    async def _outside(self, days: Window, version: int) -> list[StoredTransaction] | None:
+        """Return the rows that no portion had and that ids or links name; None if somebody wrote meanwhile."""
+        rows: dict[str, StoredTransaction] = {}
+        for part in _parted(self._left):
+            ids = [i for entry in part for i in _names(entry)]
+            if not ids:
+                continue
+            named, later = await self._store.load_rows(self._account, _NO_DAYS, ids)
+            if later != version:
+                return None
+            rows.update((row.id, row) for row in named if not within(days, row))
+        return list(rows.values())
+
+    def _conclude(self, portions: Portions, outside: Iterable[StoredTransaction], new_id: NewId) -> ChangeSet:
+        doubtful, is_new, updates, marks = portions.conclude(self._left, outside)
+
+        def new() -> Iterator[Transaction]:
+            yield from doubtful
+            yield from filter(is_new, self._left)
+
+        return ChangeSet(NewRows(new, sum(1 for _ in new()), new_id), updates, marks)
+
+
+def _is_insertable(entry: Transaction, extent: Extent) -> bool:
+    if entry.status is TransactionStatus.CANCELLED:
+        return False
+    return extent is not Extent.INCOMPLETE or any(i.quality is IdQuality.STRONG for i in entry.ids)
+
+
+def _names(entry: Transaction) -> Iterator[BankId]:
+    for bank_id in (*entry.ids, *(() if entry.link is None else (entry.link,))):
+        if bank_id.quality is IdQuality.STRONG:
+            yield bank_id
+
+
+def _parted(entries: Iterable[Transaction]) -> Iterator[Sequence[Transaction]]:
+    iterator = iter(entries)
+    while part := list(islice(iterator, _PORTION)):
+        yield part

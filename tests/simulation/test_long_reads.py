@@ -1,0 +1,112 @@
+"""A read too large for memory goes to disk and is decided in portions; here every read is one."""
+
+import shutil
+from datetime import timedelta
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from bankimport.jobs import entries, long_read, spool
+from bankimport.models import BankConnection
+from tests.simulation.runs import run_job
+from tests.simulation.simulated_bank import Ids
+from tests.simulation.sql_store import SqliteStore
+from tests.simulation.test_simulation import SOAK, booked
+from tests.simulation.world import World, cancelled, days_ago, pending, reported
+
+
+@pytest.fixture(autouse=True)
+def everything_is_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three entries are a long read, in portions of nine, written seven at a time."""
+    monkeypatch.setattr(entries, "LONG", 2)
+    monkeypatch.setattr(long_read, "_PORTION", 9)
+    monkeypatch.setattr(spool, "_HELD", 7)
+
+
+@pytest.mark.timeout(7200 if SOAK else 120)
+@pytest.mark.parametrize("ids", list(Ids))
+async def test_portions_are_never_wrong(ids: Ids, empty_database: Path, tmp_path: Path) -> None:
+    """In portions too the stored booked rows are the bank's after each complete sync, whatever its ids are like."""
+    complete = 0
+    for seed in range(100, 150 if SOAK else 102):
+        path = tmp_path / f"{seed}.db"
+        shutil.copy(empty_database, path)
+        store = SqliteStore(path)
+        connection = BankConnection("c", "o", "bank")
+        await store.add(connection)
+        try:
+            days = 120 if SOAK else 30
+            complete += await run_job(seed, ids, store, connection, lambda store=store: booked(store), days)
+        finally:
+            await store.aclose()
+    assert complete > 10
+
+
+async def test_the_same_long_answer_twice(world: World) -> None:
+    """A long answer that comes twice changes nothing, and one that grew adds what is new."""
+    rows = [reported(f"-{n}.00", days_ago(n % 40), ref=f"t{n}", text=f"Einkauf {n}") for n in range(60)]
+    world.shows(*rows)
+    assert (await world.sync()).new_transactions == 60
+    again = await world.sync(force_full_sync=True)
+    assert (again.new_transactions, again.updated_transactions, again.removed_transactions) == (0, 0, 0)
+    world.shows(*rows, reported("-3.50", ref="t100"), reported("-3.50", ref="t101"))
+    assert (await world.sync(force_full_sync=True)).new_transactions == 2
+    assert len(await world.rows()) == 62
+
+
+async def test_a_long_answer_with_overlap_and_shared_ids(world: World) -> None:
+    """Page overlap is one row, a shared id names nothing, a pending form beside its booked one is none."""
+    rows = [reported(f"-{n}.00", days_ago(n), ref=f"t{n}", text=f"Einkauf {n}") for n in range(30)]
+    shared = [reported("-5.50", days_ago(n), ref="shared", text=f"Miete {n}") for n in (1, 20)]
+    world.shows(*rows, *rows[10:14], *shared, pending("-3.00", days_ago(3), ref="t3", text="Einkauf 3"))
+    assert (await world.sync()).new_transactions == 32
+    assert (await world.sync(force_full_sync=True)).new_transactions == 0
+
+
+async def test_a_long_read_cut_short(world: World) -> None:
+    """A long read that is cut inserts what has ids, removes nothing, and the next one gets the rest."""
+    rows = [reported(f"-{n}.00", days_ago(n), ref=f"t{n}", text=f"Einkauf {n}") for n in range(40)]
+    nameless = [reported("-7.77", days_ago(n), text="Bar") for n in range(3)]
+    world.pages([*rows[:20], *nameless], TimeoutError("cut"))
+    with pytest.raises(TimeoutError):
+        await world.sync()
+    assert len(await world.rows()) == 20
+    world.shows(*rows, *nameless, cancelled("-9.99", ref="gone"))
+    world.clock.advance(timedelta(hours=1))
+    assert (await world.sync()).new_transactions == 23
+    assert len(await world.rows()) == 43
+
+
+async def test_another_writes_while_a_long_read_is_decided(world: World) -> None:
+    """A run that is overtaken in the middle of its portions decides anew, and doubles nothing."""
+    rows = [reported(f"-{n}.00", days_ago(n), ref=f"t{n}", text=f"Einkauf {n}") for n in range(30)]
+    world.shows(*rows)
+    await world.sync()
+    world.shows(*rows, reported("-99.00", ref="new"))
+    load, again = world.store.load_rows, True
+
+    async def overtaken(*args: object) -> object:
+        nonlocal again
+        answer = await load(*args)  # type: ignore[arg-type]  # handed through
+        if again:
+            again = False
+            await world.sync(force_full_sync=True)
+        return answer
+
+    world.store.load_rows = overtaken  # type: ignore[method-assign,assignment]  # somebody else, in between
+    world.runs += 1
+    await world.sync(force_full_sync=True)
+    assert len(await world.rows()) == 31
+
+
+async def test_a_long_read_finds_an_old_pending_row_by_its_id(world: World) -> None:
+    """A pending row from long before the window is found by its id, and becomes the booked one."""
+    rows = [reported(f"-{n}.00", days_ago(n % 5), ref=f"t{n}", text=f"Einkauf {n}") for n in range(1, 12)]
+    world.shows(pending("-50.00", days_ago(60), ref="hotel", text="Hotel"), *rows)
+    await world.sync()
+    world.shows(reported("-50.00", ref="hotel", text="Hotel"), *rows)
+    world.clock.advance(timedelta(hours=8))
+    result = await world.sync()
+    assert (result.new_transactions, result.updated_transactions) == (0, 1)
+    assert [amount for _, _, amount in await world.living()].count(Decimal("-50.00")) == 1
