@@ -121,10 +121,7 @@ class WorkerInfo(Model):
 
 
 class QueueHealth(Model):
-    """The health of the whole queue: `is_healthy` is false exactly while there is an alert.
-
-    `oldest_runnable_at`, which is not part of the JSON, is when the next job to start began to wait; None if none does.
-    """
+    """The health of the whole queue: `is_healthy` is false exactly while there is an alert."""
 
     is_healthy: bool
     is_paused: bool
@@ -132,4 +129,5 @@ class QueueHealth(Model):
     warnings: tuple[str, ...] = ()
     alerts: tuple[Alert, ...] = ()
     workers: tuple[WorkerInfo, ...] = ()
+    #: when the next job to start began to wait; None if none does. For the metrics, and no part of the JSON
     oldest_runnable_at: SkipJsonSchema[Annotated[datetime | None, Field(exclude=True)]] = None
