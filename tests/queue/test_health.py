@@ -11,6 +11,7 @@ from bankimport.queue.keys import Keys
 from bankimport.queue.queue import Queue
 from bankimport.queue.sweeper import Sweeper
 from bankimport.settings import Settings
+from bankimport.stream import groups_behind
 from tests.processes import free_port
 from tests.queue.driver import Driver
 from tests.waiting import wait_until
@@ -210,7 +211,7 @@ async def test_a_server_that_persists_nothing(driver: Driver, fresh: Driver) -> 
 
 async def test_an_alert_begins_and_ends_once(driver: Driver) -> None:
     """However many workers sweep, one turn is one worker's; an alert is told as it begins and as it is over."""
-    sweepers = [Sweeper(driver.queue) for _ in range(4)]
+    sweepers = [Sweeper(driver.queue, groups_behind) for _ in range(4)]
     now = datetime.now(UTC)
     driver.queue.settings = driver.queue.settings.model_copy(update={"alert_failed": 0})
     job_id = await driver.ask("c")
