@@ -69,6 +69,7 @@ def claim_exact(incoming: Sequence[Transaction], stored: Sequence[StoredTransact
     ]
     same: dict[tuple[object, ...], list[StoredTransaction]] = {}
     if left:
+        left.sort(key=_order)  # of two alike, the one without an id first: the other may have a row of its own
         for row in stored:
             if row.id not in taken and row.status is not RowStatus.REMOVED:
                 same.setdefault(_content(row.transaction, row.status is RowStatus.BOOKED), []).append(row)
