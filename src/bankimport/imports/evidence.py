@@ -4,7 +4,7 @@ Money before text: everything here is within one amount and currency, and text o
 """
 
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Container, Iterable, Sequence
 from datetime import date, timedelta
 from decimal import Decimal
 from typing import Final
@@ -15,6 +15,9 @@ from bankimport.models import RowStatus, StoredTransaction, Transaction, Transac
 MOVED: Final = 3
 BOOKED_BEFORE: Final = -1
 BOOKED_AFTER: Final = 14
+#: The same entry, as it stands or moved; and a pending one that was booked.
+SAME: Final = range(3, 7)
+BOOKED: Final = range(7, 8)
 #: so many comparisons within one amount are made in full; above, only the nearest days are compared
 _FULL: Final = 40_000
 _NEAREST: Final = 32
@@ -27,9 +30,9 @@ Pair = tuple[Transaction, StoredTransaction]
 
 
 def pair_by_money(
-    incoming: Sequence[Transaction], stored: Sequence[StoredTransaction]
+    incoming: Sequence[Transaction], stored: Iterable[StoredTransaction], tiers: Container[int]
 ) -> tuple[list[Pair], list[Transaction]]:
-    """Return the pairs of tiers 3 to 7, each entry and row in at most one, and the entries left over."""
+    """Return the pairs of these tiers, each entry and row in at most one, and the entries left over."""
     groups: dict[tuple[Decimal, str], list[StoredTransaction]] = {}
     for row in stored:
         groups.setdefault((row.transaction.amount, row.transaction.currency), []).append(row)
@@ -41,7 +44,7 @@ def pair_by_money(
     answered: set[int] = set()
     taken: set[str] = set()
     for money, indices in asking.items():
-        for index, row in _pairs(incoming, indices, groups[money]):
+        for index, row in _pairs(incoming, indices, groups[money], tiers):
             if index not in answered and row.id not in taken:
                 answered.add(index)
                 taken.add(row.id)
@@ -50,7 +53,7 @@ def pair_by_money(
 
 
 def _pairs(
-    incoming: Sequence[Transaction], indices: Sequence[int], rows: list[StoredTransaction]
+    incoming: Sequence[Transaction], indices: Sequence[int], rows: list[StoredTransaction], tiers: Container[int]
 ) -> list[tuple[int, StoredTransaction]]:
     """Return every pair for which there is evidence, the strongest first."""
     rows = sorted(rows, key=lambda row: (row.transaction.day, row.id))
@@ -61,7 +64,7 @@ def _pairs(
         entry, entry_words = incoming[index], wording(incoming[index])
         for at in _candidates(entry.day, days, in_full=len(indices) * len(rows) <= _FULL):
             strength = evidence(entry, entry_words, rows[at], words[at])
-            if strength is not None:
+            if strength is not None and strength[0] in tiers:
                 found.append(((*strength, index, at), index, at))
     found.sort()
     return [(index, rows[at]) for _, index, at in found]

@@ -8,8 +8,8 @@
     4  moved by at most 3 days, matching text
     5  same date, amount, currency
     6  moved by at most 3 days, weaker text
-    7  pending to booked: exact amount and currency, booked within -1 to +14 days, no conflicting counterparty
     -  neighbours that moved in step             (`chains`)
+    7  pending to booked: exact amount and currency, booked within -1 to +14 days, no conflicting counterparty
     -  nobody's: inserted
 
 Equal content goes before an id that only half agrees, because banks re-issue ids in blocks: the row that is reported
@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from bankimport.imports.chains import move_up
-from bankimport.imports.evidence import KIND_ORDER, pair_by_money
+from bankimport.imports.evidence import BOOKED, KIND_ORDER, SAME, pair_by_money
 from bankimport.imports.extent import Extent, Reading
 from bankimport.imports.identity import key_of, strong_keys
 from bankimport.imports.names import (
@@ -69,6 +69,7 @@ def claim_exact(incoming: Sequence[Transaction], stored: Sequence[StoredTransact
     ]
     same: dict[tuple[object, ...], list[StoredTransaction]] = {}
     if left:
+        left.sort(key=_order)  # of two alike, the one without an id first: the other may have a row of its own
         for row in stored:
             if row.id not in taken and row.status is not RowStatus.REMOVED:
                 same.setdefault(_content(row.transaction, row.status is RowStatus.BOOKED), []).append(row)
@@ -134,13 +135,16 @@ def claim_rest(left: Claims, reading: Reading) -> Claims:
     incoming = _claim_by_id(incoming, stored, reading, taken, claims)
     if reading.extent is Extent.COMPLETE:
         provable = [row for row in stored if row.id not in taken and reading.proves_absence(row)]
-        claims.by_content, incoming = pair_by_money(incoming, provable)
+        claims.by_content, incoming = pair_by_money(incoming, provable, SAME)
         taken.update(row.id for _, row in claims.by_content)
         moved, incoming = move_up(
             incoming, [row for row in provable if row.id not in taken], [left.by_content, claims.by_content]
         )
         claims.by_content += moved
         taken.update(row.id for row in _rows_of(left, claims))
+        became, incoming = pair_by_money(incoming, [row for row in provable if row.id not in taken], BOOKED)
+        claims.by_content += became
+        taken.update(row.id for _, row in became)
     claims.incoming = incoming
     claims.stored = [row for row in stored if row.id not in taken]
     return claims

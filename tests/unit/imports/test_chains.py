@@ -63,3 +63,11 @@ def test_an_id_that_two_rows_have_had_goes_to_the_one_reported_unchanged() -> No
     change = decide(entries, stored)
     assert (len(change.inserts), len(change.marks)) == (0, 0)
     assert [update.id for update in change.updates] == ["moved"]
+
+
+def test_of_two_alike_the_nameless_one_takes_the_equal_row() -> None:
+    """In whatever order they come: the one with an id has a row of its own to change."""
+    day = date(2026, 3, 10)
+    stored = [row("named", booked("-3.50", day, "a")), row("plain", booked("9.99", day))]
+    change = decide([booked("9.99", day), booked("9.99", day, "a")], stored)
+    assert ([update.id for update in change.updates], len(change.inserts)) == (["named"], 0)
