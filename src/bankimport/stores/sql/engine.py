@@ -1,6 +1,7 @@
 """Engines and transactions: limits, SQLite's pragmas, and what a failing database means for the job."""
 
 import asyncio
+import sqlite3
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeVar
 
@@ -9,6 +10,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, InterfaceError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.util import await_only
 
 from bankimport.errors import InvalidSettings, MalformedData, MissingExtra, StoreUnavailable
 
@@ -17,7 +19,9 @@ T = TypeVar("T")
 READING = "bankimport_reading"
 _TRIES = 5
 _FIRST_WAIT = 0.05
-_PRAGMAS = ("journal_mode=WAL", "synchronous=NORMAL", "busy_timeout=10000", "foreign_keys=ON", "cache_size=-16384")
+_PRAGMAS = ("busy_timeout=10000", "synchronous=NORMAL", "foreign_keys=ON", "cache_size=-16384")
+#: seconds between two tries to switch a file to WAL, which SQLite's own time limit doesn't cover; 10 s in all
+_WAL_WAITS = (0.05, *[0.2] * 50)
 #: serialization failure, deadlock, lock not available (PostgreSQL, appendix A)
 _CONTENTION = frozenset({"40001", "40P01", "55P03"})
 #: the connection failed, or the server shuts down, has crashed, or starts
@@ -66,15 +70,24 @@ def _prepare_sqlite(connection: Any, _: Any) -> None:
     """Readers beside one writer, waits instead of errors, foreign keys, 16 MiB of pages; the driver begins nothing."""
     connection.isolation_level = None
     cursor = connection.cursor()
-    for pragma in (
-        "journal_mode=WAL",
-        "synchronous=NORMAL",
-        "busy_timeout=10000",
-        "foreign_keys=ON",
-        "cache_size=-16384",
-    ):
+    for pragma in _PRAGMAS:
         cursor.execute(f"PRAGMA {pragma}")
+    _switch_to_wal(cursor)
     cursor.close()
+
+
+def _switch_to_wal(cursor: Any) -> None:
+    """Two that open a new file at once both switch it; one is told at once that the file is locked."""
+    for wait in _WAL_WAITS:
+        try:
+            cursor.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
+                raise
+            await_only(asyncio.sleep(wait))
+        else:
+            return
+    cursor.execute("PRAGMA journal_mode=WAL")
 
 
 def _begin_sqlite(connection: Any) -> None:
