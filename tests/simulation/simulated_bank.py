@@ -152,12 +152,12 @@ class SimulatedBank:
         ids = self.ids if self.ids is not Ids.MIXED else tuple(Ids)[p.number % 6]
         if ids is Ids.ABSENT:
             return () if p.number % 3 else (BankId("transactionId", ("", "NOTPROVIDED", "0")[p.number % 9 // 3]),)
-        block = (today - FIRST_DAY).days // 17
+        block, group = (today - FIRST_DAY).days // 17, p.number // 20  # each twenty swap their ids every 17 days
         value = {
             Ids.STABLE: f"t{p.number}",
             Ids.CHANGING: f"b{p.number}" if booked else f"p{p.number}",
             Ids.ROTATING: f"s{self.sessions}-{position}",
-            Ids.REISSUED: f"r{(p.number + 7 * block * (1 + p.number // 20 % 3))}-{booked}",
+            Ids.REISSUED: f"r{group * 20 + (p.number + 7 * block * (1 + group % 3)) % 20}-{booked}",
             Ids.REUSED: f"u{p.number % 61}",
         }[ids]
         # a namespace of its own for each kind, as in banks that were merged

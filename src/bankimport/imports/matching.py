@@ -1,8 +1,9 @@
 """Which reported entry is which stored row: each is claimed at most once, strongest evidence first (banking.md §4.3).
 
     1  strong id, amount and date agree         (who is reported unchanged first: ids that came back name several)
-    -  the very same content
+    -  the very same content                    (before it only ids whose texts don't conflict, after it the others)
     1  strong id, amount or date agrees         refused when neither does; a booked row never becomes pending again
+                                                (and while no row that stands where it stands would be missing)
     2  explicit link to the pending entry
     3  same date, amount, currency and matching text
     4  moved by at most 3 days, matching text
@@ -17,7 +18,7 @@ unchanged keeps its place, and only what is left over may have been changed. Tie
 read proves absent otherwise. Money before text: every tier from 3 on is within one amount and currency.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -25,6 +26,7 @@ from bankimport.imports.chains import move_up
 from bankimport.imports.evidence import BOOKED, KIND_ORDER, SAME, pair_by_money
 from bankimport.imports.extent import Extent, Reading
 from bankimport.imports.identity import key_of, strong_keys
+from bankimport.imports.likeness import Likeness, compare, wording
 from bankimport.imports.names import (
     Named,
     id_may_claim,
@@ -35,6 +37,7 @@ from bankimport.imports.names import (
     rows_linked,
     rows_named,
 )
+from bankimport.imports.swaps import swap_back
 from bankimport.models import RowStatus, StoredTransaction, Transaction, TransactionStatus
 
 _BOOKED: Final = TransactionStatus.BOOKED
@@ -65,7 +68,7 @@ def claim_exact(incoming: Sequence[Transaction], stored: Sequence[StoredTransact
     left = [
         entry
         for entry in changed
-        if not _is_stale(entry, named) and not _claim_by_name(entry, named, taken, claims, _agrees)
+        if not _is_stale(entry, named) and not _claim_by_name(entry, named, taken, claims, _reads_alike)
     ]
     same: dict[tuple[object, ...], list[StoredTransaction]] = {}
     if left:
@@ -83,6 +86,7 @@ def claim_exact(incoming: Sequence[Transaction], stored: Sequence[StoredTransact
             claims.by_content.append((entry, row))
         else:
             claims.incoming.append(entry)
+    claims.incoming = [e for e in claims.incoming if not _claim_by_name(e, named, taken, claims, _agrees)]
     claims.stored = [row for row in stored if row.id not in taken]
     return claims
 
@@ -112,6 +116,10 @@ def _agrees(entry: Transaction, row: StoredTransaction) -> bool:
     return entry.day == kept.day and entry.amount == kept.amount and entry.currency == kept.currency
 
 
+def _reads_alike(entry: Transaction, row: StoredTransaction) -> bool:
+    return _agrees(entry, row) and compare(wording(entry), wording(row.transaction))[0] is not Likeness.CONFLICTING
+
+
 def _says_the_same(entry: Transaction, row: StoredTransaction) -> bool:
     kept = row.transaction
     return (
@@ -131,7 +139,8 @@ def claim_rest(left: Claims, reading: Reading) -> Claims:
     incoming = sorted(left.incoming, key=_order)
     stored = sorted(left.stored, key=lambda row: row.id)
     taken: set[str] = set()
-    incoming = _claim_by_swap(incoming, left, reading, taken, claims)
+    claims.by_id, incoming = swap_back(incoming, left.stored, left.by_content, reading)
+    taken.update(row.id for _, row in claims.by_id)
     incoming = _claim_by_id(incoming, stored, reading, taken, claims)
     if reading.extent is Extent.COMPLETE:
         provable = [row for row in stored if row.id not in taken and reading.proves_absence(row)]
@@ -154,42 +163,6 @@ def _rows_of(*claims: Claims) -> Iterator[StoredTransaction]:
     return (row for each in claims for _, row in each.by_content)
 
 
-def _claim_by_swap(
-    incoming: Sequence[Transaction], left: Claims, reading: Reading, taken: set[str], claims: Claims
-) -> list[Transaction]:
-    """Undo a claim by content where ids tell better: a neighbour moved onto the day that an equal row has left.
-
-    The entry gets the row of its own id back if the one who took it has a free row of its own id to go to.
-    """
-    taker = {row.id: at for at, (_, row) in enumerate(left.by_content)}
-    named = rows_by_name(row for _, row in left.by_content) if incoming else {}
-    free = rows_by_name(left.stored) if named else {}
-    remaining: list[Transaction] = []
-    for entry in incoming:
-        swap = next((s for s in _swaps(entry, named, free, left, taker, reading) if s[1].id not in taken), None)
-        if swap is None:
-            remaining.append(entry)
-            continue
-        row, home = swap
-        other, _ = left.by_content[taker[row.id]]
-        left.by_content[taker[row.id]] = (entry, row)
-        claims.by_id.append((other, home))
-        taken.add(home.id)
-    return remaining
-
-
-def _swaps(
-    entry: Transaction, named: Named, free: Named, left: Claims, taker: Mapping[str, int], reading: Reading
-) -> Iterator[tuple[StoredTransaction, StoredTransaction]]:
-    """Yield each row of the entry's own id that is taken, with a row that its taker could have instead."""
-    for row in rows_named(entry, named):
-        other, _ = left.by_content[taker[row.id]]
-        if (entry.status is _BOOKED) == (other.status is _BOOKED) and id_may_claim(entry, row, reading):
-            for home in rows_named(other, free):
-                if id_may_claim(other, home, reading):
-                    yield row, home
-
-
 def _claim_by_id(
     incoming: Sequence[Transaction],
     stored: Sequence[StoredTransaction],
@@ -199,9 +172,22 @@ def _claim_by_id(
 ) -> list[Transaction]:
     """Tiers 1 and 2: by strong ids, the nearest row where several have had the id; then by links."""
     named = rows_by_name(stored)
-    unnamed = _claim_where(
-        incoming, taken, claims, lambda e: rows_named(e, named), lambda e, r: id_may_claim(e, r, reading)
-    )
+    homes: dict[tuple[object, ...], list[StoredTransaction]] = {}
+    for row in stored:
+        if reading.extent is Extent.COMPLETE and reading.proves_absence(row):
+            homes.setdefault(_place(row.transaction, row.status is RowStatus.BOOKED), []).append(row)
+
+    def allows(entry: Transaction, row: StoredTransaction) -> bool:
+        """An id that half agrees says less than a row that stands where the entry stands, and would be missing."""
+        if not id_may_claim(entry, row, reading):
+            return False
+        return not any(
+            home.id not in taken and _reads_alike(entry, home)
+            for home in homes.get(_place(entry, entry.status is _BOOKED), ())
+            if home is not row
+        )
+
+    unnamed = _claim_where(incoming, taken, claims, lambda e: rows_named(e, named), allows)
     return _claim_where(unnamed, taken, claims, lambda e: rows_linked(e, named), link_may_claim)
 
 
@@ -222,6 +208,10 @@ def _claim_where(
         else:
             left.append(entry)
     return left
+
+
+def _place(t: Transaction, booked: bool) -> tuple[object, ...]:  # noqa: FBT001 - as below
+    return booked, t.day, t.amount, t.currency
 
 
 def _content(t: Transaction, booked: bool) -> tuple[object, ...]:  # noqa: FBT001 - private, and built a million times

@@ -71,3 +71,61 @@ def test_of_two_alike_the_nameless_one_takes_the_equal_row() -> None:
     stored = [row("named", booked("-3.50", day, "a")), row("plain", booked("9.99", day))]
     change = decide([booked("9.99", day), booked("9.99", day, "a")], stored)
     assert ([update.id for update in change.updates], len(change.inserts)) == (["named"], 0)
+
+
+def test_ids_given_to_others_of_one_day_change_no_row() -> None:
+    """A bank swaps the ids of two purchases of one day and amount, and a third one's: each row keeps its purchase."""
+    day = date(2026, 2, 3)
+    stored = [
+        row("a", booked("-9.99", day, "r106", text="Bäckerei Krämer")),
+        row("b", booked("-9.99", day, "r107", text="REWE Markt")),
+        row("c", booked("-4.20", day, "r108", text="Café Sol")),
+    ]
+    entries = [
+        booked("-9.99", day, "r107", text="Bäckerei Krämer"),
+        booked("-9.99", day, "r108", text="REWE Markt"),
+        booked("-4.20", date(2026, 2, 5), "r109", text="Café Sol"),
+    ]
+    change = decide(entries, stored)
+    assert (len(change.inserts), len(change.marks)) == (0, 0)
+    assert {u.id: u.transaction.counterparty_name for u in change.updates} == {
+        "a": "Bäckerei Krämer",
+        "b": "REWE Markt",
+        "c": "Café Sol",
+    }
+
+
+def test_an_id_that_half_agrees_leaves_an_entry_to_the_row_that_stands_there() -> None:
+    """A text that changed under another's old id: the row of the same day and amount is meant, not the id's."""
+    day = date(2026, 3, 2)
+    stored = [
+        row("here", booked("-9.99", day, "r170", text="Card PayPal Europe")),
+        row("named", booked("-3.93", day, "r172", text="Stadtwerke")),
+    ]
+    entries = [
+        booked("-9.99", day, "r172", text="SEPA 168 PayPal Europe"),
+        booked("-3.93", date(2026, 3, 4), "r180", text="Stadtwerke"),
+    ]
+    change = decide(entries, stored)
+    assert (len(change.inserts), len(change.marks)) == (0, 0)
+    assert {u.id: u.transaction.day.day for u in change.updates} == {"here": 2, "named": 4}
+
+
+def test_an_id_of_the_same_day_alone_undoes_no_equal_content() -> None:
+    """An entry found by its content stays, though a row of another amount on its day has had its id."""
+    day = date(2026, 3, 2)
+    stored = [
+        row("same", booked("-3.93", day, "r172", text="Stadtwerke")),
+        row("other", booked("-50.00", day, "r173", text="Shell Station")),
+        row("here", booked("-9.99", day, "r170", text="Card PayPal Europe")),
+    ]
+    entries = [
+        booked("-3.93", day, "r173", text="Stadtwerke"),
+        booked("-50.00", date(2026, 3, 4), "r175", text="Shell Station"),
+        booked("-9.99", day, "r172", text="SEPA 168 PayPal Europe"),
+    ]
+    change = decide(entries, stored)
+    assert (len(change.inserts), len(change.marks)) == (0, 0)
+    assert {u.id: str(u.transaction.amount) for u in change.updates} == {
+        "same": "-3.93", "other": "-50.00", "here": "-9.99",
+    }  # fmt: skip
