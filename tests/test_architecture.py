@@ -25,7 +25,6 @@ LONGEST_MODULE = 250
 LONGER = {
     "src/bankimport/errors.py": (350, "the tree of errors is drawn and listed in one place"),
     "src/bankimport/app/bank_import.py": (420, "the one object of a host: short methods under long docstrings"),
-    "src/bankimport/queue/gate.py": (300, "arq's commands and our answers to them, side by side"),
     "src/bankimport/sandbox/server.py": (350, "every route of the sandbox bank, each a few lines"),
     "src/bankimport/stores/sql/store.py": (420, "one port, one class: a short method for each of its promises"),
 }

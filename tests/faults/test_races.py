@@ -12,7 +12,7 @@ NO_LIMIT = (3, 1_000_000, 1000)
 
 async def _claim(field: Field, number: int) -> dict[str, bytes]:
     """Claim what there is; return the fence of each job."""
-    rows, _, _ = await field.queue.scripts.run("claim_jobs", "worker", number, 10, 15_000, *NO_LIMIT)
+    rows, *_ = await field.queue.scripts.run("claim_jobs", "worker", number, 10, 15_000, *NO_LIMIT)
     return {row[0].decode(): row[6] for row in rows}
 
 

@@ -48,7 +48,7 @@ class Driver:
     async def claim(self, slots: int = 10, *, worker: str = "w", most: int = 10**6, window: int = 1000) -> list[Claim]:
         """Claim what may start."""
         self.calls += 1
-        rows, _, _ = await self.run("claim_jobs", worker, self.calls, slots, LEASE, PLACES, most, window)
+        rows, *_ = await self.run("claim_jobs", worker, self.calls, slots, LEASE, PLACES, most, window)
         return [Claim.parse(row) for row in rows]
 
     async def complete(self, claim: Claim) -> bytes:

@@ -23,8 +23,8 @@ from redis.asyncio.client import Pipeline
 from redis.exceptions import RedisError
 
 from bankimport.errors import LeaseLost, Unavailable
-from bankimport.queue.connection import BLOCK
-from bankimport.queue.keys import ARQ_IN_PROGRESS, ARQ_JOB
+from bankimport.queue.claim_pipeline import ClaimPipeline
+from bankimport.queue.connection import BLOCK, LOST
 from bankimport.queue.queue import Queue
 from bankimport.queue.run import Claim, Run
 
@@ -34,6 +34,10 @@ log = structlog.get_logger(__name__)
 _READ = 0.4
 #: How often an idle worker looks without being woken: for strangers' jobs, and as a second line.
 _LOOK = 1.0
+#: How long an idle worker trusts a claim that found nothing, while the length of arq's queue doesn't change; and how
+#: often it looks at that.
+_TRUST = 30.0
+_GLANCE = 3.0
 #: Wake-ups end by themselves if no worker takes them.
 _TOKENS_LIVE = timedelta(days=1)
 #: How long a stopping worker tries to say so.
@@ -64,6 +68,8 @@ class Gate(ArqRedis):
         self.runs: dict[str, Run] = {}
         self._calls = 0
         self._look_at = 0.0
+        self._quiet_until = 0.0
+        self._quiet_length = -1
         self._read_at = 0.0
         self._woken = asyncio.Event()
         self._roomy = asyncio.Event()
@@ -119,7 +125,7 @@ class Gate(ArqRedis):
 
     def wake(self) -> None:
         """Look at the queue now: a place is free, or something may start."""
-        self._look_at = 0.0
+        self._look_at = self._quiet_until = 0.0
         self._woken.set()
 
     def done(self, run: Run) -> None:
@@ -176,9 +182,11 @@ class Gate(ArqRedis):
             return
         self._roomy.set()
         try:
-            rows, wait, strangers = await self._claim(free)
+            if now < self._quiet_until and await self._length() == self._quiet_length:
+                self._look_at = min(self._look_at and now + _GLANCE, self._quiet_until)
+                return
+            rows, wait, strangers, length = await self._claim(free)
         except Unavailable:
-            self._calls -= 1  # its reply may be lost: the same question is given the same claims
             log.warning("queue.unavailable", worker=self.worker_id)
             return
         except RuntimeError as error:  # refused, not away: to end every worker would help nobody
@@ -188,8 +196,12 @@ class Gate(ArqRedis):
             self._hold(Run(Claim.parse(row), self.queue.scripts, self.queue.settings.lease, self.worker_id, now))
         if len(self.runs) >= self.slots:
             self._roomy.clear()
-        if int(wait) >= 0:
-            self._look_at = min(self._look_at, time.monotonic() + int(wait) / 1000)
+        due = time.monotonic() + int(wait) / 1000 if int(wait) >= 0 else now + _TRUST
+        self._look_at = min(self._look_at, due)
+        # what woke us while the claim was under way came too late for it
+        busy = rows or self.runs or strangers == b"1" or self._woken.is_set()
+        self._quiet_until = 0.0 if busy else min(due, now + _TRUST)
+        self._quiet_length = int(length)
         if strangers == b"1" and self.strangers_came is not None and now >= self._strangers_at:
             self._strangers_at = now + _LOOK
             self.strangers_came()
@@ -201,79 +213,28 @@ class Gate(ArqRedis):
             before.successor = run
             before.interrupt(LeaseLost(run.job_id))
 
-    async def _claim(self, free: int) -> tuple[list[list[bytes]], bytes, bytes]:
+    async def _length(self) -> int:
+        """Return the length of arq's queue: one command, which tells an idle worker whether to look closer."""
+        try:
+            return int(await super().zcard(self.queue.keys.queue))
+        except LOST as error:
+            raise Unavailable("Redis") from error
+
+    async def _claim(self, free: int) -> tuple[list[list[bytes]], bytes, bytes, bytes]:
         settings = self.queue.settings
         self._calls += 1
-        answer: tuple[list[list[bytes]], bytes, bytes] = await self.queue.scripts.run(
-            "claim_jobs",
-            self.worker_id,
-            self._calls,
-            free,
-            int(settings.lease.total_seconds() * 1000),
-            settings.org_concurrency,
-            settings.rate_limit_max,
-            int(settings.rate_limit_duration.total_seconds() * 1000),
-        )
+        try:
+            answer: tuple[list[list[bytes]], bytes, bytes, bytes] = await self.queue.scripts.run(
+                "claim_jobs",
+                self.worker_id,
+                self._calls,
+                free,
+                int(settings.lease.total_seconds() * 1000),
+                settings.org_concurrency,
+                settings.rate_limit_max,
+                int(settings.rate_limit_duration.total_seconds() * 1000),
+            )
+        except Unavailable:
+            self._calls -= 1  # its reply may be lost: the same question is given the same claims
+            raise
         return answer
-
-
-class ClaimPipeline(Pipeline):
-    """A pipeline in which arq's three questions about a claimed job are answered from the claim."""
-
-    def __init__(self, gate: Gate, transaction: bool, shard_hint: str | None) -> None:  # noqa: FBT001  # redis-py's
-        super().__init__(gate.connection_pool, gate.response_callbacks, transaction, shard_hint)
-        self._gate = gate
-        self._claimed: Run | None = None
-
-    async def watch(self, *names: Any) -> Any:  # type: ignore[override]  # redis-py's stub says None, it is awaited
-        """arq begins to claim a job: this worker has it already."""
-        run = self._gate.runs.get(str(names[0]).removeprefix(ARQ_IN_PROGRESS)) if len(names) == 1 else None
-        if run is None or not str(names[0]).startswith(ARQ_IN_PROGRESS):
-            return await super().watch(*names)
-        self._claimed = run
-        return True
-
-    def execute_command(self, *args: Any, **kwargs: Any) -> Any:
-        """Answer EXISTS and ZSCORE between WATCH and MULTI of a claim; all else is redis-py's."""
-        if self._claimed is not None and not self.explicit_transaction:
-            # never later than this host's clock, which may be behind the server's: arq would leave the job for later
-            return _answered(0 if args[0] == "EXISTS" else min(self._claimed.claim.queued_ms, time.time() * 1000))
-        return super().execute_command(*args, **kwargs)
-
-    async def execute(self, raise_on_error: bool = True) -> Any:  # noqa: FBT001  # redis-py's
-        """Answer the end of a claim, the loading of a claimed job, and the end of one; all else goes to Redis."""
-        if self._claimed is not None:
-            self._claimed.begun = True
-            await self.reset()
-            return [True]
-        commands = [command[0] for command in self.command_stack]
-        loaded = self._run_of(commands, "GET", ARQ_JOB)
-        if loaded is not None:
-            await self.reset()
-            return [loaded.claim.payload, 1, True]
-        ended = self._run_of(commands, "DEL", ARQ_IN_PROGRESS)
-        if ended is None:
-            return await super().execute(raise_on_error)
-        await self.reset()
-        if not ended.settled and self._gate.settle_unrun is not None:
-            await self._gate.settle_unrun(ended)
-        self._gate.done(ended)
-        return [True] * len(commands)
-
-    async def reset(self) -> None:
-        """Forget the claim with the rest."""
-        self._claimed = None
-        await super().reset()  # type: ignore[no-untyped-call]  # redis-py
-
-    def _run_of(self, commands: list[tuple[Any, ...]], verb: str, prefix: str) -> Run | None:
-        """Return the claimed run whose key under `prefix` one of the commands names."""
-        for command in commands:
-            if command[0] == verb:
-                for key in command[1:]:
-                    if str(key).startswith(prefix):
-                        return self._gate.runs.get(str(key).removeprefix(prefix))
-        return None
-
-
-async def _answered(value: float) -> float:
-    return value

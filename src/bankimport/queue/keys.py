@@ -19,7 +19,7 @@ Under the prefix `bankimport:<queue>:`
 | question:<digest> | string | the job that answers a question | removed as the job ends |
 | leases | zset | running jobs by the instant (ms) their lease ends | emptied as runs end |
 | starts | zset | starts within the limiter's window | TTL of the window |
-| worker:<id> | hash | a worker's heartbeat | TTL |
+| worker:<id> | string | a worker's heartbeat: host, pid, running, version, seen | TTL |
 | workers | zset | worker ids by the end of their heartbeat | TTL of a day |
 | claims:<worker> | hash | its last claim, for a reply that was lost | TTL of a minute |
 | sweeper, full-look | string | whose turn it is to sweep | TTL of the turn |

@@ -15,7 +15,7 @@ from bankimport.queue.queue import Queue
 from bankimport.queue.run import fields_of
 
 _TURN = timedelta(seconds=9)
-_FULL_LOOK = timedelta(seconds=60)
+_FULL_LOOK = timedelta(seconds=55)
 
 
 #: Returns an alert for each consumer group that has lost events; the stream's readers know (they are above us).

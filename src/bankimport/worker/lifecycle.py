@@ -28,7 +28,8 @@ from bankimport.stream import groups_behind
 
 log = structlog.get_logger(__name__)
 
-_SWEEP = timedelta(seconds=10)
+_FIRST_SWEEP = timedelta(seconds=10)
+_SWEEP = timedelta(seconds=60)
 #: How long a stopping worker tries to say so; without Redis its leases lapse all the same (arq.md 25).
 _LAST_WORD = 3.0
 _CANCEL_AGAIN = 0.5
@@ -87,6 +88,7 @@ class Lifecycle:
         self._strangers = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self._sweeper = Sweeper(queue, groups_behind)
+        self._until_sweep = _FIRST_SWEEP
 
     async def start(self, ctx: dict[Any, Any]) -> None:
         """arq's `on_startup`: check what we stand on, then begin.
@@ -163,6 +165,7 @@ class Lifecycle:
             runs[job_id.decode()].interrupt(JobCancelled(job_id.decode()))
 
     async def _next_sweep(self) -> None:
-        await asyncio.sleep(_SWEEP.total_seconds())
+        await asyncio.sleep(self._until_sweep.total_seconds())
+        self._until_sweep = _SWEEP
         if await self._sweeper.run(datetime.now(UTC)):
             self._strangers.set()

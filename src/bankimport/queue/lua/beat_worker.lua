@@ -14,11 +14,10 @@ for index = 7, #ARGV, 2 do
     if job.cancel == '1' then cancelled[#cancelled + 1] = job.id end
   end
 end
-call('HSET', P .. 'worker:' .. worker, 'host', ARGV[4], 'pid', ARGV[5], 'version', ARGV[6], 'running',
-  (#ARGV - 6) / 2 - #lost, 'seen', int(NOW))
-call('PEXPIRE', P .. 'worker:' .. worker, ARGV[3])
-call('ZADD', P .. 'workers', NOW + tonumber(ARGV[3]), worker)
-call('ZREMRANGEBYSCORE', P .. 'workers', '-inf', NOW)
-call('PEXPIRE', P .. 'workers', DAY)
+local beat = {ARGV[4], ARGV[5], int((#ARGV - 6) / 2 - #lost), ARGV[6], int(NOW)}
+call('SET', P .. 'worker:' .. worker, cjson.encode(beat), 'PX', ARGV[3])
+if call('ZADD', P .. 'workers', NOW + tonumber(ARGV[3]), worker) == 1 then call('PEXPIRE', P .. 'workers', 30 * DAY) end
+-- a beat a minute clears away those that have died; an idle worker asks little of Redis
+if NOW % 60000 < lease / 3 then call('ZREMRANGEBYSCORE', P .. 'workers', '-inf', NOW) end
 sweep_stalled()
 return reply({lost, cancelled})

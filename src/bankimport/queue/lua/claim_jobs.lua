@@ -2,7 +2,7 @@
 -- KEYS: prelude. ARGV: worker id, number of the call, free slots, lease (ms), an organisation's places, limiter's
 --   maximum, its window (ms).
 -- Returns {claims, wait (ms until something may be startable, -1 unknown), foreign ('1' if arq's queue holds members
---   that are not ours)}; a claim is {id, type, org, data, payload, attempts, fence, queued, psu}. Emits
+--   that are not ours), length of arq's queue}; a claim is {id, type, org, data, payload, attempts, fence, queued, psu}. Emits
 --   bank.job.started, and what sweeping and promoting emit.
 -- The same number of a call again (its reply was lost) is given the same claims again, with new leases.
 local worker, number, slots, lease = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
@@ -17,8 +17,8 @@ local function describe(job)
     job.queued, job.psu ~= '' and call('GET', P .. 'psu:' .. job.id) or ''}
 end
 
-local function foreign()
-  return call('ZCARD', QUEUE) == tonumber(call('HGET', P .. 'meta', 'in-arq') or 0) + in_arq and '0' or '1'
+local function foreign(length)
+  return length == tonumber(call('HGET', P .. 'meta', 'in-arq') or 0) + in_arq and '0' or '1'
 end
 
 local last = call('HMGET', P .. 'claims:' .. worker, 'number', 'ids')
@@ -30,20 +30,18 @@ if last[1] == number then
       claims[#claims + 1] = describe(job)
     end
   end
-  return reply({claims, 0, '0'})
+  return reply({claims, 0, '0', -1})
 end
 
 sweep_stalled()
 promote_due()
 local stopped = paused()
+local function any_ready() return call('EXISTS', P .. 'ready:manual', P .. 'ready:orgs') > 0 end
+local ready = any_ready() -- with nothing in line, the rest costs an idle worker nothing
 
-call('ZREMRANGEBYSCORE', P .. 'starts', '-inf', NOW - window - 1)
-call('ZREMRANGEBYSCORE', P .. 'starts', '(' .. int(NOW), '+inf') -- the clock was set back
-local room = most - call('ZCARD', P .. 'starts')
-local free = stopped and 0 or math.min(slots, room)
-
-local fence = math.max(tonumber(call('HGET', P .. 'meta', 'fence') or 0), NOW * 1000)
-local ids = {}
+local room, quarter = 0, math.ceil(window / 4)
+local paced = '(' .. int(NOW - quarter)
+local ids, fence = {}, 0
 
 local function start(id)
   local job = load_job(id)
@@ -76,36 +74,41 @@ local function is_full(org)
   return call('SCARD', key) >= places
 end
 
-while #claims < free do
-  local manual = call('ZPOPMIN', P .. 'ready:manual')
-  if not manual[1] then break end
-  start(manual[1])
-end
--- Scheduled jobs take at most three tenths of the limit in a quarter of its window: a crowd of them never uses up a
--- whole window at its beginning, so a person waits for a part of one only.
-local quarter = math.ceil(window / 4)
-local paced = '(' .. int(NOW - quarter)
-local evenly = #claims + math.ceil(most * 0.3) - call('ZCOUNT', P .. 'starts', paced, '+inf')
-while #claims < math.min(free, evenly) do
-  local org = call('ZPOPMIN', P .. 'ready:orgs')[1]
-  if not org then break end
-  -- an organisation with all its places taken comes back when one of its runs ends
-  if not is_full(org) then
-    local id = call('ZPOPMIN', P .. 'ready:org:' .. org)[1]
-    if id then
-      start(id)
-      if call('EXISTS', P .. 'ready:org:' .. org) == 1 then
-        call('ZADD', P .. 'ready:orgs', call('HINCRBY', P .. 'meta', 'turn', 1), org)
+if ready and not stopped then
+  call('ZREMRANGEBYSCORE', P .. 'starts', '-inf', NOW - window - 1)
+  call('ZREMRANGEBYSCORE', P .. 'starts', '(' .. int(NOW), '+inf') -- the clock was set back
+  room = most - call('ZCARD', P .. 'starts')
+  local free = math.min(slots, room)
+  fence = math.max(tonumber(call('HGET', P .. 'meta', 'fence') or 0), NOW * 1000)
+  while #claims < free do
+    local manual = call('ZPOPMIN', P .. 'ready:manual')
+    if not manual[1] then break end
+    start(manual[1])
+  end
+  -- Scheduled jobs take at most three tenths of the limit in a quarter of its window: a crowd of them never uses up a
+  -- whole window at its beginning, so a person waits for a part of one only.
+  local evenly = #claims + math.ceil(most * 0.3) - call('ZCOUNT', P .. 'starts', paced, '+inf')
+  while #claims < math.min(free, evenly) do
+    local org = call('ZPOPMIN', P .. 'ready:orgs')[1]
+    if not org then break end
+    -- an organisation with all its places taken comes back when one of its runs ends
+    if not is_full(org) then
+      local id = call('ZPOPMIN', P .. 'ready:org:' .. org)[1]
+      if id then
+        start(id)
+        if call('EXISTS', P .. 'ready:org:' .. org) == 1 then
+          call('ZADD', P .. 'ready:orgs', call('HINCRBY', P .. 'meta', 'turn', 1), org)
+        end
       end
     end
   end
-end
 
-if #claims > 0 then
-  call('HSET', P .. 'meta', 'fence', int(fence), 'last-start', int(NOW))
-  call('PEXPIRE', P .. 'starts', window + 1000)
-  call('HSET', P .. 'claims:' .. worker, 'number', number, 'ids', table.concat(ids, ','))
-  call('PEXPIRE', P .. 'claims:' .. worker, 60000)
+  if #claims > 0 then
+    call('HSET', P .. 'meta', 'fence', int(fence), 'last-start', int(NOW))
+    call('PEXPIRE', P .. 'starts', window + 1000)
+    call('HSET', P .. 'claims:' .. worker, 'number', number, 'ids', table.concat(ids, ','))
+    call('PEXPIRE', P .. 'claims:' .. worker, 60000)
+  end
 end
 
 local waits = -1
@@ -117,8 +120,10 @@ local due = call('ZRANGE', P .. 'state:delayed', 0, 0, 'WITHSCORES')
 if due[2] then sooner(tonumber(due[2])) end
 local stall = call('ZRANGE', P .. 'leases', 0, 0, 'WITHSCORES')
 if stall[2] then sooner(tonumber(stall[2])) end
-local ready = call('EXISTS', P .. 'ready:manual', P .. 'ready:orgs') > 0
-if ready and not stopped then
+if stopped then
+  local over = call('HGET', P .. 'pause', 'until')
+  if over then sooner(tonumber(over)) end
+elseif ready and any_ready() then
   if #claims == slots then
     wake() -- this worker is full: another one's turn
   elseif room - #claims <= 0 then
@@ -129,4 +134,5 @@ if ready and not stopped then
     if first[2] then sooner(tonumber(first[2]) + quarter) end
   end
 end
-return reply({claims, int(waits), foreign()})
+local length = call('ZCARD', QUEUE)
+return reply({claims, int(waits), foreign(length), length})

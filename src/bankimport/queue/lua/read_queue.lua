@@ -30,10 +30,10 @@ end
 
 local workers = {}
 for _, id in ipairs(call('ZRANGE', P .. 'workers', 0, 999)) do
-  local beat = call('HMGET', P .. 'worker:' .. id, 'host', 'pid', 'running', 'version', 'seen')
-  if beat[1] then
+  local beat = call('GET', P .. 'worker:' .. id)
+  if beat then
     workers[#workers + 1] = id
-    for _, value in ipairs(beat) do workers[#workers + 1] = value end
+    for _, value in ipairs(cjson.decode(beat)) do workers[#workers + 1] = value end
   end
 end
 local pause = call('HMGET', P .. 'pause', 'since', 'until', 'reason')
