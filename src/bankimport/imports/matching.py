@@ -20,16 +20,19 @@ read proves absent otherwise. Money before text: every tier from 3 on is within 
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Final
 
 from bankimport.imports.chains import move_up
-from bankimport.imports.evidence import BOOKED, KIND_ORDER, SAME, pair_by_money
+from bankimport.imports.evidence import BOOKED, KIND_ORDER, MOVED, SAME, pair_by_money
 from bankimport.imports.extent import Extent, Reading
 from bankimport.imports.identity import key_of, strong_keys
 from bankimport.imports.likeness import Likeness, compare, wording
 from bankimport.imports.names import (
     Named,
     id_may_claim,
+    is_other_kind,
+    is_same_money,
     is_stale_form,
     link_may_claim,
     may_become,
@@ -41,6 +44,7 @@ from bankimport.imports.swaps import swap_back
 from bankimport.models import RowStatus, StoredTransaction, Transaction, TransactionStatus
 
 _BOOKED: Final = TransactionStatus.BOOKED
+_MOVES: Final = range(-MOVED, MOVED + 1)
 
 
 @dataclass(slots=True)
@@ -100,11 +104,16 @@ def _claim_by_name(
 ) -> bool:
     for key in strong_keys(entry):
         for row in named.get(key, ()):
-            if row.id not in taken and agree(entry, row) and may_become(entry, row):
+            if row.id not in taken and agree(entry, row) and may_become(entry, row) and not _was_booked(entry, row):
                 taken.add(row.id)
                 claims.by_id.append((entry, row))
                 return True
     return False
+
+
+def _was_booked(entry: Transaction, row: StoredTransaction) -> bool:
+    """Whether it waits for `claim_rest`: a booked row of another day may have the id too, and has moved rather."""
+    return entry.status is _BOOKED and is_other_kind(entry, row)
 
 
 def _is_stale(entry: Transaction, named: Named) -> bool:
@@ -146,6 +155,7 @@ def claim_rest(left: Claims, reading: Reading) -> Claims:
         provable = [row for row in stored if row.id not in taken and reading.proves_absence(row)]
         claims.by_content, incoming = pair_by_money(incoming, provable, SAME)
         taken.update(row.id for _, row in claims.by_content)
+        incoming = _claim_by_id(incoming, stored, reading, taken, claims)  # those who gave way, to a row now taken
         moved, incoming = move_up(
             incoming, [row for row in provable if row.id not in taken], [left.by_content, claims.by_content]
         )
@@ -174,17 +184,21 @@ def _claim_by_id(
     named = rows_by_name(stored)
     homes: dict[tuple[object, ...], list[StoredTransaction]] = {}
     for row in stored:
-        if reading.extent is Extent.COMPLETE and reading.proves_absence(row):
+        if reading.extent is Extent.INCOMPLETE or reading.proves_absence(row):
             homes.setdefault(_place(row.transaction, row.status is RowStatus.BOOKED), []).append(row)
 
     def allows(entry: Transaction, row: StoredTransaction) -> bool:
-        """An id that half agrees says less than a row that stands where the entry stands, and would be missing."""
+        """An id that half agrees says less than a row that stands where the entry stands, and would be missing.
+
+        Where it agrees by the day alone, it says less than one of the entry's money that may have moved there, too.
+        """
         if not id_may_claim(entry, row, reading):
             return False
+        booked, standing = entry.status is _BOOKED, [0] if is_same_money(entry, row) else _MOVES
         return not any(
-            home.id not in taken and _reads_alike(entry, home)
-            for home in homes.get(_place(entry, entry.status is _BOOKED), ())
-            if home is not row
+            home.id not in taken and home is not row and _may_stand(entry, home)
+            for days in standing
+            for home in homes.get((booked, entry.day + timedelta(days=days), entry.amount, entry.currency), ())
         )
 
     unnamed = _claim_where(incoming, taken, claims, lambda e: rows_named(e, named), allows)
@@ -202,12 +216,18 @@ def _claim_where(
     for entry in incoming:
         rows = [row for row in rows_of(entry) if row.id not in taken and allows(entry, row)]
         if rows:
-            row = min(rows, key=lambda r: (abs((r.transaction.day - entry.day).days), r.id))
+            row = min(rows, key=lambda r: (is_other_kind(entry, r), abs((r.transaction.day - entry.day).days), r.id))
             taken.add(row.id)
             claims.by_id.append((entry, row))
         else:
             left.append(entry)
     return left
+
+
+def _may_stand(entry: Transaction, home: StoredTransaction) -> bool:
+    """Where it stands, any text that doesn't conflict will do; a row that moved has to match."""
+    like = compare(wording(entry), wording(home.transaction))[0]
+    return like is Likeness.MATCHING or (like is Likeness.WEAK and entry.day == home.transaction.day)
 
 
 def _place(t: Transaction, booked: bool) -> tuple[object, ...]:  # noqa: FBT001 - as below

@@ -37,6 +37,14 @@ def rows_linked(entry: Transaction, named: Named) -> Iterable[StoredTransaction]
     return () if entry.link is None else named.get(key_of(entry.link), ())
 
 
+def is_same_money(entry: Transaction, row: StoredTransaction) -> bool:
+    return (entry.amount, entry.currency) == (row.transaction.amount, row.transaction.currency)
+
+
+def is_other_kind(entry: Transaction, row: StoredTransaction) -> bool:
+    return (entry.status is _BOOKED) != (row.status is RowStatus.BOOKED)
+
+
 def id_may_claim(entry: Transaction, row: StoredTransaction, reading: Reading) -> bool:
     """Tier 1. A strong id is refused when neither amount nor date agrees: it came back used."""
     if not may_become(entry, row):

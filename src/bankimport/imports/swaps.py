@@ -9,6 +9,7 @@ from typing import Final
 
 from bankimport.imports.evidence import Pair
 from bankimport.imports.extent import Reading
+from bankimport.imports.likeness import Likeness, compare, wording
 from bankimport.imports.names import Named, id_may_claim, rows_by_name, rows_named
 from bankimport.models import StoredTransaction, Transaction, TransactionStatus
 
@@ -60,6 +61,13 @@ def _swaps(
 
 
 def _may_have_moved(entry: Transaction, row: StoredTransaction, reading: Reading) -> bool:
-    """Whether an id of one money says so: one that half agrees by its day alone was given to another (re-issued)."""
-    money = entry.amount, entry.currency
-    return money == (row.transaction.amount, row.transaction.currency) and id_may_claim(entry, row, reading)
+    """Whether an id of one money says so: one that half agrees by its day alone was given to another (re-issued).
+
+    So was one whose texts conflict.
+    """
+    kept = row.transaction
+    return (
+        (entry.amount, entry.currency) == (kept.amount, kept.currency)
+        and compare(wording(entry), wording(kept))[0] is not Likeness.CONFLICTING
+        and id_may_claim(entry, row, reading)
+    )

@@ -1,10 +1,11 @@
 """Rules that a soak of the simulation has found wanting, each in the smallest case that shows it."""
 
+import dataclasses
 import itertools
 from datetime import date
 from decimal import Decimal
 
-from bankimport.imports import Reading, reconcile
+from bankimport.imports import Extent, Reading, reconcile
 from bankimport.models import BankId, RowStatus, StoredTransaction, Transaction, TransactionStatus, Window
 from bankimport.ports import ChangeSet
 
@@ -19,11 +20,11 @@ def booked(amount: str, day: date, *refs: str, text: str = "Card REWE Markt 0815
     )
 
 
-def decide(entries: list[Transaction], stored: list[StoredTransaction]) -> ChangeSet:
-    """Reconcile a complete read, whatever the order of its entries: the answer has to be the same."""
+def decide(entries: list[Transaction], stored: list[StoredTransaction], reading: Reading = READING) -> ChangeSet:
+    """Reconcile a read, whatever the order of its entries: the answer has to be the same."""
     numbers = itertools.count()
     answers = [
-        reconcile(READING, list(order), stored, new_id=lambda: f"new-{next(numbers)}")
+        reconcile(reading, list(order), stored, new_id=lambda: f"new-{next(numbers)}")
         for order in itertools.permutations(entries)
     ]
     assert len({len(answer.inserts) for answer in answers}) == 1
@@ -129,3 +130,62 @@ def test_an_id_of_the_same_day_alone_undoes_no_equal_content() -> None:
     assert {u.id: str(u.transaction.amount) for u in change.updates} == {
         "same": "-3.93", "other": "-50.00", "here": "-9.99",
     }  # fmt: skip
+
+
+def test_an_id_of_a_conflicting_text_undoes_no_equal_content() -> None:
+    """A purchase reported unchanged under another's id stays, though a new one has its old id."""
+    stored = [
+        row("stays", booked("-3.50", date(2026, 3, 17), "r191", text="Shell Station")),
+        row("other", booked("-3.50", date(2026, 3, 14), "r198", text="Krämer")),
+    ]
+    entries = [
+        booked("-3.50", date(2026, 3, 17), "r198", text="Shell Station"),
+        booked("-3.50", date(2026, 4, 1), "r191", text="Shell Station"),
+    ]
+    reading = Reading(Window(date(2026, 3, 16)))
+    change = decide(entries, stored, reading)
+    assert ([u.id for u in change.updates], len(change.inserts), len(change.marks)) == (["stays"], 1, 0)
+
+
+def test_an_id_that_half_agrees_takes_no_other_row_in_a_cut_read() -> None:
+    """A row of the same day and amount may be the one that is meant: the row of the id stays as it is."""
+    day = date(2026, 3, 9)
+    stored = [
+        row("here", booked("-3.50", day, "r164", text="SEPA 161 PayPal")),
+        row("named", booked("-3.50", date(2026, 3, 7), "r167", text="REWE Markt")),
+    ]
+    reading = Reading(READING.window, Extent.INCOMPLETE)
+    change = decide([booked("-3.50", day, "r167", text="PayPal REWE")], stored, reading)
+    assert "named" not in [update.id for update in change.updates]
+    assert change.inserts == []
+
+
+def test_an_id_of_the_same_day_alone_leaves_an_entry_to_the_equal_one_that_moved() -> None:
+    """The id's row is another's of that day: the row of the entry's own amount, three days off, is meant."""
+    day = date(2026, 2, 1)
+    stored = [
+        row("moved", booked("-19.99", date(2026, 2, 4), "r88")),
+        row("named", booked("-4.20", day, "r82", text="Shell Station")),
+    ]
+    entries = [booked("-19.99", day, "r82"), booked("-19.99", date(2026, 2, 9), "r86", text="Shell Station")]
+    change = decide(entries, stored)
+    assert {u.id: str(u.transaction.amount) for u in change.updates} == {"moved": "-19.99"}
+
+
+def test_a_changed_amount_keeps_its_id_when_the_moved_one_is_claimed_by_its_own() -> None:
+    """A tip under a stable id, to the amount of a neighbour that moves under its own: both are updates."""
+    day = date(2026, 2, 1)
+    stored = [row("tipped", booked("-9.00", day, "a")), row("moved", booked("-9.99", date(2026, 2, 3), "b"))]
+    change = decide([booked("-9.99", day, "a"), booked("-9.99", date(2026, 2, 4), "b")], stored)
+    assert ([u.id for u in change.updates if u.id == "tipped"], change.inserts, change.marks) == (["tipped"], [], [])
+
+
+def test_an_id_of_a_booked_row_and_a_pending_one_moves_the_booked_one() -> None:
+    """A twin once had the id while pending: when the booked one moves onto the twin's day, the twin isn't it."""
+    stored = [row("booked", booked("-9.99", date(2026, 2, 13), "t84"))]
+    twin = dataclasses.replace(booked("-9.99", date(2026, 2, 12), "t84"), status=TransactionStatus.PENDING)
+    stored.append(StoredTransaction("twin", RowStatus.PENDING, twin))
+    entries = [booked("-9.99", date(2026, 2, 12), "t84"), dataclasses.replace(twin, ids=())]
+    change = decide(entries, stored)
+    assert ([u.id for u in change.updates if u.status is RowStatus.BOOKED], change.marks) == (["booked"], [])
+    assert change.inserts == []
