@@ -190,11 +190,13 @@ def _claim_by_id(
     def allows(entry: Transaction, row: StoredTransaction) -> bool:
         """An id that half agrees says less than a row that stands where the entry stands, and would be missing.
 
-        Where it agrees by the day alone, it says less than one of the entry's money that may have moved there, too.
+        Where it agrees by the day alone, or is further off than rows move, it says less than one of the entry's money
+        that may have moved there, too.
         """
         if not id_may_claim(entry, row, reading):
             return False
-        booked, standing = entry.status is _BOOKED, [0] if is_same_money(entry, row) else _MOVES
+        near = abs((entry.day - row.transaction.day).days) <= MOVED
+        booked, standing = entry.status is _BOOKED, [0] if near and is_same_money(entry, row) else _MOVES
         return not any(
             home.id not in taken and home is not row and _may_stand(entry, home)
             for days in standing

@@ -189,3 +189,12 @@ def test_an_id_of_a_booked_row_and_a_pending_one_moves_the_booked_one() -> None:
     change = decide(entries, stored)
     assert ([u.id for u in change.updates if u.status is RowStatus.BOOKED], change.marks) == (["booked"], [])
     assert change.inserts == []
+
+
+def test_an_id_further_off_than_rows_move_gives_way_to_one_that_may_have_moved() -> None:
+    """Equal purchases of the 5th and the 9th move by three days; the 5th's old id is the other one's now."""
+    stored = [row("a", booked("-50.00", date(2026, 2, 5), "r1")), row("b", booked("-50.00", date(2026, 2, 9), "r2"))]
+    entries = [booked("-50.00", date(2026, 2, 12), "r1"), booked("-50.00", date(2026, 2, 2), "r9")]
+    change = decide(entries, stored)
+    assert (len(change.inserts), len(change.marks)) == (0, 0)
+    assert {update.id: update.transaction.day.day for update in change.updates} == {"a": 2, "b": 12}
