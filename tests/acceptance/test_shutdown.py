@@ -1,13 +1,17 @@
 """A deploy in the middle of a sync: SIGTERM to the stock `arq` worker."""
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 
 from tests.acceptance.bank import read_bank
 from tests.acceptance.conftest import Deploy
 from tests.acceptance.deployment import Deployment, Organisation
+from tests.conftest import SOAK
 from tests.processes import Running
 from tests.waiting import wait_until
 
+LEASE = timedelta(seconds=2)
 #: a host's subclass; arq's own wait for running jobs is 30 s, here it is a moment
 IMPATIENT = """
 import bankimport
@@ -31,9 +35,12 @@ async def in_the_middle(deployment: Deployment) -> None:
     await wait_until(lambda: deployment.transactions("giro"), 30, what="the first account's rows")
 
 
-async def started(deployment: Deployment, settings: str = "bankimport.WorkerSettings") -> Running:
+async def started(
+    deployment: Deployment, settings: str = "bankimport.WorkerSettings", lease: timedelta = timedelta(seconds=15)
+) -> Running:
     """Start a worker and wait until it serves."""
-    worker = deployment.processes.worker(deployment.environment, settings)
+    milliseconds = str(int(lease / timedelta(milliseconds=1)))
+    worker = deployment.processes.worker({**deployment.environment, "BANK_SYNC_LEASE_MS": milliseconds}, settings)
     await worker.line("worker.started")
     return worker
 
@@ -74,3 +81,27 @@ async def test_a_sync_that_takes_too_long_is_given_back(deployment: Deployment, 
     assert names.count("bank.job.started") == 2
     assert names[-1] == "bank.job.completed"
     assert "bank.sync.failed" not in names
+
+
+@pytest.mark.parametrize("turn", range(20 if SOAK else 1))
+async def test_a_killed_worker_costs_no_row(deployment: Deployment, member: Organisation, turn: int) -> None:
+    """SIGKILL in the middle of a sync: another worker runs it within the lease and five seconds, with no row twice."""
+    await member.misbehave("consent-giro", kind="slow", seconds=0.1 + turn / 100)
+    victim = await started(deployment, lease=LEASE)
+    job_id = await member.sync("giro")
+    await in_the_middle(deployment)
+    died = datetime.now(UTC)
+    victim.kill()
+    await started(deployment, lease=LEASE)
+    job = await member.ended(job_id)
+    assert (job["state"], job["attemptsMade"], job["result"]["partial"]) == ("completed", 0, False)
+    await member.behave("consent-giro")
+    since = died.date() - timedelta(days=90)  # the first run's; the second reads on where the first came to
+    served = await read_bank(deployment.bank_url, "consent-giro", since.isoformat())
+    assert sorted(deployment.transactions("giro"), key=str) == served.rows
+
+    events = await member.events(job_id)
+    began = [datetime.fromisoformat(e["timestamp"]) for e in events if e["name"] == "bank.job.started"]
+    assert [event["name"] for event in events].count("bank.job.stalled") == 1, "it died in the middle"
+    assert len(began) == 2
+    assert began[1] - died < LEASE + timedelta(seconds=5)
