@@ -121,7 +121,7 @@ async def test_a_paused_queue_starts_nothing_over_a_restart_of_everything(restar
     await asyncio.to_thread(worker.stop)
     await _restart(server, "SIGTERM", 0.2)
     await field.workers(2)
-    await asyncio.sleep(1.5)  # longer than an idle worker waits between two looks
+    await asyncio.sleep(1.5)  # asking woke the workers; this is time enough to start it
     assert len(await field.marks("start")) == 2
     stats, health = await field.queue.stats(), await field.queue.health()
     assert (stats.paused, stats.waiting, stats.completed, health.is_paused) == (2, 0, 1, True)
