@@ -41,10 +41,6 @@ class Command(StrictModel):
         without defaults. Short, since there may be a million of them."""
         return self.model_dump(mode="json", exclude={"org_id"}, exclude_defaults=True)
 
-    def kwargs(self) -> dict[str, Any]:
-        """Return the command as the job function's keyword arguments: snake_case."""
-        return self.model_dump(mode="json", exclude_none=True, by_alias=False)
-
     def question(self) -> str:
         """Return a short digest that is equal for equal questions."""
         asked = self.model_dump(mode="json", exclude=set(self.unasked), exclude_defaults=True, by_alias=False)

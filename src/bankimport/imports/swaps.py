@@ -10,7 +10,7 @@ from typing import Final
 from bankimport.imports.evidence import Pair
 from bankimport.imports.extent import Reading
 from bankimport.imports.likeness import Likeness, compare, wording
-from bankimport.imports.names import Named, id_may_claim, rows_by_name, rows_named
+from bankimport.imports.names import Named, id_may_claim, is_same_money, rows_by_name, rows_named
 from bankimport.models import StoredTransaction, Transaction, TransactionStatus
 
 _BOOKED: Final = TransactionStatus.BOOKED
@@ -65,9 +65,8 @@ def _may_have_moved(entry: Transaction, row: StoredTransaction, reading: Reading
 
     So was one whose texts conflict.
     """
-    kept = row.transaction
     return (
-        (entry.amount, entry.currency) == (kept.amount, kept.currency)
-        and compare(wording(entry), wording(kept))[0] is not Likeness.CONFLICTING
+        is_same_money(entry, row)
+        and compare(wording(entry), wording(row.transaction))[0] is not Likeness.CONFLICTING
         and id_may_claim(entry, row, reading)
     )
