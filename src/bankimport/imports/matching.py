@@ -18,15 +18,16 @@ unchanged keeps its place, and only what is left over may have been changed. Tie
 read proves absent otherwise. Money before text: every tier from 3 on is within one amount and currency.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Final
 
 from bankimport.imports.chains import move_up
-from bankimport.imports.evidence import BOOKED, KIND_ORDER, MOVED, SAME, pair_by_money
+from bankimport.imports.evidence import BOOKED, MOVED, SAME, pair_by_money
 from bankimport.imports.extent import Extent, Reading
-from bankimport.imports.identity import key_of, strong_keys
+from bankimport.imports.identity import strong_keys
+from bankimport.imports.keys import content, order, place
 from bankimport.imports.likeness import Likeness, compare, wording
 from bankimport.imports.names import (
     Named,
@@ -76,21 +77,22 @@ def claim_exact(incoming: Sequence[Transaction], stored: Sequence[StoredTransact
     ]
     same: dict[tuple[object, ...], list[StoredTransaction]] = {}
     if left:
-        left.sort(key=_order)  # of two alike, the one without an id first: the other may have a row of its own
+        left.sort(key=order)  # of two alike, the one without an id first: the other may have a row of its own
         for row in stored:
             if row.id not in taken and row.status is not RowStatus.REMOVED:
-                same.setdefault(_content(row.transaction, row.status is RowStatus.BOOKED), []).append(row)
+                same.setdefault(content(row.transaction, row.status is RowStatus.BOOKED), []).append(row)
     for entry in left:
         rows = None
         if entry.status is not TransactionStatus.CANCELLED and not (extent is Extent.DELTA and strong_keys(entry)):
-            rows = same.get(_content(entry, entry.status is _BOOKED))
+            rows = same.get(content(entry, entry.status is _BOOKED))
         if rows:
             row = rows.pop()
             taken.add(row.id)
             claims.by_content.append((entry, row))
         else:
             claims.incoming.append(entry)
-    claims.incoming = [e for e in claims.incoming if not _claim_by_name(e, named, taken, claims, _agrees)]
+    if extent is not Extent.INCOMPLETE:  # another's name under an id: the id was given to another, or both changed
+        claims.incoming = [e for e in claims.incoming if not _claim_by_name(e, named, taken, claims, _agrees)]
     claims.stored = [row for row in stored if row.id not in taken]
     return claims
 
@@ -145,7 +147,7 @@ def claim_rest(left: Claims, reading: Reading) -> Claims:
     if not left.stored and not left.by_content:  # a first import: nobody is there to be claimed
         return Claims(incoming=left.incoming)
     claims = Claims()
-    incoming = sorted(left.incoming, key=_order)
+    incoming = sorted(left.incoming, key=order)
     stored = sorted(left.stored, key=lambda row: row.id)
     taken: set[str] = set()
     claims.by_id, incoming = swap_back(incoming, left.stored, left.by_content, reading)
@@ -185,13 +187,17 @@ def _claim_by_id(
     homes: dict[tuple[object, ...], list[StoredTransaction]] = {}
     for row in stored:
         if reading.extent is Extent.INCOMPLETE or reading.proves_absence(row):
-            homes.setdefault(_place(row.transaction, row.status is RowStatus.BOOKED), []).append(row)
+            homes.setdefault(place(row.transaction, row.status is RowStatus.BOOKED), []).append(row)
+
+    def by_id(entry: Transaction) -> list[StoredTransaction]:
+        rows = {r.id: r for r in rows_named(entry, named) if r.id not in taken and allows(entry, r)}
+        return [*rows.values()] if len(rows) == 1 or reading.extent is not Extent.INCOMPLETE else []
 
     def allows(entry: Transaction, row: StoredTransaction) -> bool:
         """An id that half agrees says less than a row that stands where the entry stands, and would be missing.
 
         Where it agrees by the day alone, or is further off than rows move, it says less than one of the entry's money
-        that may have moved there, too.
+        that may have moved there, too. In a cut read an id that would do for two rows says nothing.
         """
         if not id_may_claim(entry, row, reading):
             return False
@@ -203,20 +209,21 @@ def _claim_by_id(
             for home in homes.get((booked, entry.day + timedelta(days=days), entry.amount, entry.currency), ())
         )
 
-    unnamed = _claim_where(incoming, taken, claims, lambda e: rows_named(e, named), allows)
-    return _claim_where(unnamed, taken, claims, lambda e: rows_linked(e, named), link_may_claim)
+    def by_link(entry: Transaction) -> list[StoredTransaction]:
+        return [row for row in rows_linked(entry, named) if row.id not in taken and link_may_claim(entry, row)]
+
+    return _claim_nearest(_claim_nearest(incoming, taken, claims, by_id), taken, claims, by_link)
 
 
-def _claim_where(
+def _claim_nearest(
     incoming: Sequence[Transaction],
     taken: set[str],
     claims: Claims,
-    rows_of: Callable[[Transaction], Iterable[StoredTransaction]],
-    allows: Callable[[Transaction, StoredTransaction], bool],
+    rows_of: Callable[[Transaction], Sequence[StoredTransaction]],
 ) -> list[Transaction]:
     left: list[Transaction] = []
     for entry in incoming:
-        rows = [row for row in rows_of(entry) if row.id not in taken and allows(entry, row)]
+        rows = rows_of(entry)
         if rows:
             row = min(rows, key=lambda r: (is_other_kind(entry, r), abs((r.transaction.day - entry.day).days), r.id))
             taken.add(row.id)
@@ -230,17 +237,3 @@ def _may_stand(entry: Transaction, home: StoredTransaction) -> bool:
     """Where it stands, any text that doesn't conflict will do; a row that moved has to match."""
     like = compare(wording(entry), wording(home.transaction))[0]
     return like is Likeness.MATCHING or (like is Likeness.WEAK and entry.day == home.transaction.day)
-
-
-def _place(t: Transaction, booked: bool) -> tuple[object, ...]:  # noqa: FBT001 - as below
-    return booked, t.day, t.amount, t.currency
-
-
-def _content(t: Transaction, booked: bool) -> tuple[object, ...]:  # noqa: FBT001 - private, and built a million times
-    return booked, t.day, t.amount, t.currency, t.counterparty_name, t.counterparty_iban, t.remittance
-
-
-def _order(t: Transaction) -> tuple[object, ...]:
-    """An order of entries that is the same whatever the order of the pages."""
-    texts = t.counterparty_name or "", t.counterparty_iban or "", t.remittance or ""
-    return KIND_ORDER[t.status], t.day, t.currency, t.amount, texts, sorted(map(key_of, t.ids))

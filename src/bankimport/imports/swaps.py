@@ -1,19 +1,39 @@
 """Claims by content undone where ids tell better: a neighbour moved onto the day that an equal row has left.
 
 Of two equal purchases on the 8th and the 10th, the first moves to the 6th and the second to the 8th. By its content the
-second gets the row of the first; by their ids each has a row of its own.
+second gets the row of the first; by their ids each has a row of its own. Or the second stays and has no id: then either
+row of two equal ones would do for it, and the one whose id moved is not the one.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 from bankimport.imports.evidence import Pair
 from bankimport.imports.extent import Reading
+from bankimport.imports.keys import content
 from bankimport.imports.likeness import Likeness, compare, wording
 from bankimport.imports.names import Named, id_may_claim, is_same_money, rows_by_name, rows_named
-from bankimport.models import StoredTransaction, Transaction, TransactionStatus
+from bankimport.models import RowStatus, StoredTransaction, Transaction, TransactionStatus
 
 _BOOKED: Final = TransactionStatus.BOOKED
+
+
+class _Free:
+    """The rows that nobody claimed so far."""
+
+    def __init__(self, rows: Iterable[StoredTransaction]) -> None:
+        rows = [*rows]
+        self._named = rows_by_name(rows)
+        self._equal: dict[tuple[object, ...], list[StoredTransaction]] = {}
+        for row in rows:
+            if row.status is not RowStatus.REMOVED:
+                booked = row.status is RowStatus.BOOKED
+                self._equal.setdefault(content(row.transaction, booked), []).append(row)
+
+    def homes(self, entry: Transaction, reading: Reading) -> Iterator[StoredTransaction]:
+        """Yield those that the entry could be as well as the one it took."""
+        yield from (row for row in rows_named(entry, self._named) if _may_have_moved(entry, row, reading))
+        yield from self._equal.get(content(entry, entry.status is _BOOKED), ())
 
 
 def swap_back(
@@ -21,11 +41,12 @@ def swap_back(
 ) -> tuple[list[Pair], list[Transaction]]:
     """Return the pairs found, and the entries left over; `claimed` (by content) is changed in place.
 
-    An entry gets the row of its own id back if the one who took it has a free row (of `stored`) of its own id to go to.
+    An entry gets the row of its own id back if the one who took it has a free row (of `stored`) to go to: of its own
+    id, or an equal one.
     """
     taker = {row.id: at for at, (_, row) in enumerate(claimed)}
     named = rows_by_name(row for _, row in claimed) if incoming else {}
-    free = rows_by_name(stored) if named else {}
+    free = _Free(stored if named else ())
     found: list[Pair] = []
     taken: set[str] = set()
     remaining: list[Transaction] = []
@@ -46,7 +67,7 @@ def swap_back(
 def _swaps(
     entry: Transaction,
     named: Named,
-    free: Named,
+    free: _Free,
     claimed: Sequence[Pair],
     taker: Mapping[str, int],
     reading: Reading,
@@ -55,9 +76,7 @@ def _swaps(
     for row in rows_named(entry, named):
         other, _ = claimed[taker[row.id]]
         if (entry.status is _BOOKED) == (other.status is _BOOKED) and _may_have_moved(entry, row, reading):
-            for home in rows_named(other, free):
-                if _may_have_moved(other, home, reading):
-                    yield row, home
+            yield from ((row, home) for home in free.homes(other, reading))
 
 
 def _may_have_moved(entry: Transaction, row: StoredTransaction, reading: Reading) -> bool:

@@ -198,3 +198,49 @@ def test_an_id_further_off_than_rows_move_gives_way_to_one_that_may_have_moved()
     change = decide(entries, stored)
     assert (len(change.inserts), len(change.marks)) == (0, 0)
     assert {update.id: update.transaction.day.day for update in change.updates} == {"a": 2, "b": 12}
+
+
+def test_a_cut_read_gives_no_row_the_text_of_another_by_its_id() -> None:
+    """An id whose day and amount agree and whose counterparty conflicts may be another's now: a whole read tells."""
+    day = date(2026, 2, 20)
+    stored = [
+        row("shell", booked("-9.99", day, "r156", text="Shell Station")),
+        row("rewe", booked("-9.99", date(2026, 2, 23), "r142", text="REWE Markt")),
+    ]
+    moved = booked("-9.99", day, "r156", text="REWE Markt")
+    change = decide([moved], stored, Reading(READING.window, Extent.INCOMPLETE))
+    assert (change.inserts, change.updates, change.marks) == ([], [], [])
+
+
+def test_a_cut_read_says_nothing_by_an_id_that_two_rows_have_had() -> None:
+    """Equal purchases of the 8th and the 12th have both had the id under which one now stands on the 10th."""
+    stored = [
+        row("a", booked("-9.99", date(2026, 3, 8), "r174", "r175")),
+        row("b", booked("-9.99", date(2026, 3, 12), "r173", "r174")),
+    ]
+    moved = booked("-9.99", date(2026, 3, 10), "r174")
+    change = decide([moved], stored, Reading(READING.window, Extent.INCOMPLETE))
+    assert (change.inserts, change.updates, change.marks) == ([], [], [])
+    change = decide([moved, booked("-9.99", date(2026, 3, 8), "r175")], stored)
+    assert {u.id: u.transaction.day.day for u in change.updates} == {"b": 10}
+    assert (change.inserts, change.marks) == ([], [])
+
+
+def test_of_two_equal_rows_the_one_whose_id_moved_is_left_to_it() -> None:
+    """The twin without an id may be either row; the pending one that had the id once is neither."""
+    day = date(2026, 3, 11)
+    stored = [
+        row("plain", booked("-9.99", day)),
+        row("named", booked("-9.99", day, "t180")),
+        StoredTransaction(
+            "once",
+            RowStatus.PENDING,
+            dataclasses.replace(booked("-9.99", day, "t180"), status=TransactionStatus.PENDING),
+        ),
+    ]
+    for ids in (["plain", "named", "once"], ["named", "plain", "once"]):
+        rows = [dataclasses.replace(r, id=i) for r, i in zip(stored, ids, strict=True)]
+        named = rows[1].id
+        change = decide([booked("-9.99", day), booked("-9.99", date(2026, 3, 8), "t180")], rows)
+        assert ([u.id for u in change.updates], change.inserts) == ([named], [])
+        assert [mark.id for mark in change.marks if mark.status is RowStatus.BOOKED] == []
