@@ -1,7 +1,8 @@
 """Which reported entry is which stored row: each is claimed at most once, strongest evidence first (banking.md §4.3).
 
     1  strong id, amount and date agree         (who is reported unchanged first: ids that came back name several)
-    -  the very same content                    (before it only ids whose texts don't conflict, after it the others)
+    -  the very same content                    (before it only ids whose texts don't conflict, after it the others,
+                                                which a cut read doesn't believe)
     1  strong id, amount or date agrees         refused when neither does; a booked row never becomes pending again
                                                 (and while no row that stands where it stands would be missing)
     2  explicit link to the pending entry
@@ -13,9 +14,10 @@
     7  pending to booked: exact amount and currency, booked within -1 to +14 days, no conflicting counterparty
     -  nobody's: inserted
 
-Equal content goes before an id that only half agrees, because banks re-issue ids in blocks: the row that is reported
-unchanged keeps its place, and only what is left over may have been changed. Tiers 3 to 7 claim only rows that the
-read proves absent otherwise. Money before text: every tier from 3 on is within one amount and currency.
+Equal content goes before an id that only half agrees, because banks re-issue ids in blocks (docs/decisions/0011): the
+row that is reported unchanged keeps its place, and only what is left over may have been changed. Tiers 3 to 7 claim
+only rows that the read proves absent otherwise. Money before text: every tier from 3 on is within one amount and
+currency.
 """
 
 from collections.abc import Callable, Iterator, Sequence
