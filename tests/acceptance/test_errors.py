@@ -8,6 +8,7 @@ import asyncio
 from datetime import datetime
 from typing import Any
 
+import aiohttp
 import pytest
 
 from tests.acceptance.bank import read_bank
@@ -16,7 +17,7 @@ from tests.acceptance.deployment import Deployment, Organisation
 
 SCALE = 0.02
 WAITS = [wait * SCALE for wait in (5, 10, 20)]
-#: the longest run of a job, so that a slow bank is a time-out; a healthy sync takes a tenth of it on an idle machine
+#: the longest run of a job where a slow bank is to be a time-out
 LIMIT = 2.0
 
 #: what the sandbox does on every request, the error code of the job
@@ -26,7 +27,6 @@ RETRYABLE = {
     "bad-gateway": "transient",
     "unavailable": "transient",
     "gateway-timeout": "transient",
-    "slow": "timeout",
 }
 #: what the sandbox does, the error code of the job, the connection's status and the reason of it
 PERMANENT = {
@@ -47,14 +47,19 @@ PERMANENT = {
 
 @pytest.fixture(scope="module")
 def deployment(deploy: Deploy) -> Deployment:
-    """A deployment with scaled waits and a short limit, and a connection for each way to fail."""
-    deployment = deploy(
-        BANK_SYNC_RETRY_DELAY_SCALE=str(SCALE),
-        BANK_SYNC_JOB_TIMEOUT_MS=str(int(LIMIT * 1000)),
-        BANK_SYNC_RATE_LIMIT_MAX="1000",
-    )
+    """A deployment with scaled waits, and a connection for each way to fail."""
+    deployment = deploy(BANK_SYNC_RETRY_DELAY_SCALE=str(SCALE), BANK_SYNC_RATE_LIMIT_MAX="1000")
     for kind in [*RETRYABLE, *PERMANENT, "healed", "later", "patient", "partial", "suspect", "cut-off", "renewed"]:
         deployment.insert_connection(kind)
+    return deployment
+
+
+@pytest.fixture(scope="module")
+def impatient(deploy: Deploy) -> Deployment:
+    """A deployment whose jobs may not run for long."""
+    limit = str(int(LIMIT * 1000))
+    deployment = deploy(BANK_SYNC_RETRY_DELAY_SCALE=str(SCALE), BANK_SYNC_JOB_TIMEOUT_MS=limit)
+    deployment.insert_connection("slow")
     return deployment
 
 
@@ -75,8 +80,22 @@ async def test_a_retryable_error_is_retried_three_times(
 ) -> None:
     """A bank that keeps failing in a way that may pass is asked four times, with the three waits between; then the job
     fails, once, and the connection stays as it was."""
-    extra = {"seconds": 30} if kind == "slow" else {}
-    await member.misbehave(f"consent-{kind}", kind=kind, endpoint="accounts", **extra)
+    await member.misbehave(f"consent-{kind}", kind=kind, endpoint="accounts")
+    await fails_four_times(deployment, member, kind, RETRYABLE[kind])
+
+
+async def test_a_bank_that_keeps_a_job_waiting_is_timed_out(
+    impatient: Deployment, session: aiohttp.ClientSession
+) -> None:
+    """A run over its limit is ended, and retried like any passing error."""
+    session.headers["Authorization"] = "Bearer acme-token"
+    member = Organisation(session, impatient)
+    await member.misbehave("consent-slow", kind="slow", endpoint="accounts", seconds=30)
+    await fails_four_times(impatient, member, "slow", "timeout")
+
+
+async def fails_four_times(deployment: Deployment, member: Organisation, kind: str, code: str) -> None:
+    """Sync, and see four runs fail with three waits between, and the job with the last."""
     job = await member.synced(kind)
     assert (job["state"], job["attemptsMade"]) == ("failed", 4)
     events = await member.events(job["id"])
@@ -84,7 +103,7 @@ async def test_a_retryable_error_is_retried_three_times(
     assert len(waits) == len(WAITS)
     assert all(wait <= seen < 1.1 * wait + 1 for wait, seen in zip(WAITS, waits, strict=True)), waits
     failures = [event["data"] for event in events if event["name"] == "bank.sync.failed"]
-    assert [failure["errorCode"] for failure in failures] == [RETRYABLE[kind]] * 4
+    assert [failure["errorCode"] for failure in failures] == [code] * 4
     assert [(failure["attempt"], failure["willRetry"]) for failure in failures] == [
         (1, True),
         (2, True),
