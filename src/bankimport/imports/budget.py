@@ -20,6 +20,8 @@ CIRCUIT: Final = 3
 CIRCUIT_GAP: Final = timedelta(hours=24)
 #: A bank's "not before" up to here is waited for by a retry; a later one is a quota, and defers.
 PATIENCE: Final = timedelta(minutes=5)
+#: No quota is longer: a bank that says so has written an instant wrongly, and is asked again.
+LONGEST: Final = timedelta(days=7)
 
 
 def counted(reads: Sequence[datetime], now: datetime) -> list[datetime]:

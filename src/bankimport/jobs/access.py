@@ -42,11 +42,14 @@ class Access:
         return self.clock() + budget.PLANNED_GAP if counted else None
 
     async def reserve(self, stable_key: str, scope: Scope) -> datetime | None:
-        """Count a read that is about to be made; None if it is allowed, else when it will be."""
-        if not self._counts(scope):
+        """Count a read that is about to be made; None if it is allowed, else when it will be.
+
+        What the bank doesn't count has no limit, but may have been closed by a 429.
+        """
+        if self.psu is not None:
             return None
-        key = self._key(stable_key, scope)
-        return await self.ledger.reserve(key, limit=self.capabilities.unattended_limit, now=self.clock())
+        limit = self.capabilities.unattended_limit if self._counts(scope) else None
+        return await self.ledger.reserve(self._key(stable_key, scope), limit=limit, now=self.clock())
 
     async def ended(self, stable_key: str, scope: Scope, *, success: bool) -> None:
         """Note how a read ended; it counts as failed until this says otherwise."""
@@ -61,6 +64,7 @@ class Access:
             until = now + error.retry_after
         if until is None or not budget.is_quota(until, now):
             return None
+        until = min(until, now + budget.LONGEST)
         if self.psu is None:
             await self.ledger.close(self._key(stable_key, scope), until)
         return until

@@ -11,7 +11,7 @@ from datetime import date, timedelta
 from bankimport.commands import RefreshConsents
 from bankimport.errors import JobError, ReauthRequired, RunInterrupted
 from bankimport.events import ConsentsExpiring, ReauthRequiredEvent
-from bankimport.imports.consents import EXPIRED, REVOKED, Standing, standing
+from bankimport.imports.consents import EXPIRED, REVOKED, Standing, standing, was_refused
 from bankimport.jobs.results import ConsentsResult
 from bankimport.models import BankConnection, Consent, ConsentStatus, Stage
 from bankimport.ports import Banks, BankStore, Clock
@@ -28,7 +28,8 @@ async def refresh_consents(
 ) -> ConsentsResult:
     """Look at every consent whose last day is at most `warning` away, however many they are, as a stream.
 
-    A bank that can't be asked now is no reason to keep quiet: what the store knows then decides.
+    A bank that can't be asked now is no reason to keep quiet: what the store knows then decides. An error that nobody
+    has classified is raised when all have been looked at and told, so that it is logged and retried.
     """
     await run.advance(Stage.STARTING, "Looking for consents that end soon", 0)
     today = clock().date()
@@ -36,6 +37,8 @@ async def refresh_consents(
     async for connection in _ending(store, today, warning):
         await refresh.look_at(connection)
     await refresh.tell()
+    if refresh.unexpected is not None:
+        raise refresh.unexpected
     result = ConsentsResult(**refresh.counts)
     await run.advance(Stage.COMPLETED, f"{result.checked} consents looked at", 100)
     return result
@@ -58,6 +61,7 @@ class _Refresh:
         self._clock, self._today, self._warning = clock, today, warning
         self._org_id = ""
         self._to_tell: list[tuple[BankConnection, Standing]] = []
+        self.unexpected: Exception | None = None
         self.counts = dict.fromkeys(ConsentsResult.model_fields, 0)
 
     async def look_at(self, connection: BankConnection) -> None:
@@ -68,6 +72,10 @@ class _Refresh:
         self.counts["checked"] += 1
         await self._run.advance(Stage.SYNCING_ACCOUNTS, f"{self.counts['checked']} consents looked at", 10)
         consent = await self._ask(connection)
+        if consent is None:
+            if was_refused(connection):
+                return  # by the bank itself, and it has not taken that back
+            consent = Consent(ConsentStatus.VALID, connection.consent_valid_until)
         if consent.valid_until != connection.consent_valid_until and consent.status is ConsentStatus.VALID:
             self._run.ensure_owned()
             await self._store.set_consent(connection.id, consent)
@@ -78,12 +86,11 @@ class _Refresh:
         elif (new.status, new.reason) != (connection.status, connection.status_reason):
             await self._mark(connection, new)
 
-    async def _ask(self, connection: BankConnection) -> Consent:
-        """Return the consent as the bank tells it, or as we know it where the bank can't be asked."""
-        known = Consent(ConsentStatus.VALID, connection.consent_valid_until)
+    async def _ask(self, connection: BankConnection) -> Consent | None:
+        """Return the consent as the bank tells it; None where the bank can't be asked."""
         provider = self._banks.get(connection.bank)
         if provider is None:
-            return known
+            return None
         try:
             return await provider.consent(connection, None)
         except RunInterrupted:
@@ -91,11 +98,13 @@ class _Refresh:
         except ReauthRequired as error:
             if error.suspicious:
                 self.counts["unreadable"] += 1
-                return known
+                return None
             return Consent(ConsentStatus.REVOKED if error.reason == REVOKED else ConsentStatus.EXPIRED)
-        except JobError:
+        except Exception as error:  # one bank's trouble keeps nobody else from being told
+            if not isinstance(error, JobError):
+                self.unexpected = error
             self.counts["unreadable"] += 1
-            return known
+            return None
 
     async def _mark(self, connection: BankConnection, new: Standing) -> None:
         self._run.ensure_owned()

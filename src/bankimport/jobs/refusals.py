@@ -1,12 +1,13 @@
 """When a bank refuses: is it the person's consent, our own key, or a blip? (banking.md §3)"""
 
+from dataclasses import replace
 from typing import Final
 
 from bankimport.errors import ConsentExpired, CredentialError, JobError, ReauthRequired, Retryable, Transient
 from bankimport.events import ReauthRequiredEvent
 from bankimport.imports.consents import has_ended
 from bankimport.jobs.sync_account import Ground
-from bankimport.models import BankConnection, ConsentStatus
+from bankimport.models import BankConnection, Consent, ConsentStatus
 from bankimport.ports import BankStore, Clock
 from bankimport.progress import JobRun
 from bankimport.status import ConnectionStatus
@@ -14,16 +15,17 @@ from bankimport.status import ConnectionStatus
 _ALL_BUT_CUT: Final = (ConnectionStatus.ACTIVE, ConnectionStatus.ERROR, ConnectionStatus.REQUIRES_REAUTH)
 
 
-async def ensure_consent(ground: Ground) -> None:
-    """Refuse an ended consent, unless the bank says that it was renewed."""
+async def with_valid_consent(ground: Ground) -> BankConnection:
+    """Return the connection as it is now. Refuse an ended consent, unless the bank says that it was renewed."""
     connection, today = ground.connection, ground.clock().date()
     if not has_ended(connection.consent_valid_until, today):
-        return
+        return connection
     consent = await ground.provider.consent(connection, ground.psu)
     if consent.status is not ConsentStatus.VALID or has_ended(consent.valid_until, today):
         raise ConsentExpired(connection.id, connection.consent_valid_until)
     ground.run.ensure_owned()
     await ground.store.set_consent(connection.id, consent)
+    return replace(connection, consent_valid_until=consent.valid_until)
 
 
 async def confirmed(error: ReauthRequired, ground: Ground) -> JobError:
@@ -31,7 +33,7 @@ async def confirmed(error: ReauthRequired, ground: Ground) -> JobError:
     if not error.suspicious:
         return error
     try:
-        consent = await ground.provider.consent(ground.connection, ground.psu)
+        consent = await _consent(ground)
     except ReauthRequired as told:
         return ReauthRequired(told.reason, scope=error.scope)
     except JobError as unsure:
@@ -42,6 +44,19 @@ async def confirmed(error: ReauthRequired, ground: Ground) -> JobError:
         return Transient("the bank refused an access that its consent allows", scope=error.scope)
     reason = "expired" if consent.status is ConsentStatus.VALID else consent.status.value
     return ReauthRequired(reason, scope=error.scope)
+
+
+async def _consent(ground: Ground) -> Consent:
+    """Return what the bank says of the consent; asked once in a run, however many accounts are refused."""
+    if not ground.consent_answers:
+        try:
+            ground.consent_answers.append(await ground.provider.consent(ground.connection, ground.psu))
+        except JobError as error:
+            ground.consent_answers.append(error)
+    answer = ground.consent_answers[0]
+    if isinstance(answer, Exception):
+        raise answer
+    return answer
 
 
 async def mark_reauth(

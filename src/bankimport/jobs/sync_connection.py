@@ -1,6 +1,7 @@
 """The `sync-connection` job: import every account of one connection."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
 from bankimport.commands import SyncConnection
@@ -20,7 +21,7 @@ from bankimport.errors import (
 from bankimport.imports import attended
 from bankimport.imports.consents import after_success
 from bankimport.jobs.access import Access
-from bankimport.jobs.refusals import confirmed, ensure_consent, mark_reauth
+from bankimport.jobs.refusals import confirmed, mark_reauth, with_valid_consent
 from bankimport.jobs.results import AccountOutcome, AccountResult, DeferredRead, SyncResult, summed
 from bankimport.jobs.sync_account import AccountSync, Ground, failure, sync_account
 from bankimport.models import BankAccount, BankConnection, Scope, Stage
@@ -49,7 +50,7 @@ async def sync_connection(
         Permanent: nothing could be imported, and a retry can't help; the connection is in `ERROR`.
     """
     connection = await _connection(command, store)
-    planned = command.scheduled and command.triggered_by != DEFERRED
+    planned = _is_planned(command, run, clock)
     if planned and connection.next_sync_at is not None and clock() < connection.next_sync_at:
         await run.advance(Stage.COMPLETED, "Nothing is due yet", 100)
         return summed(connection.id, (), ())
@@ -72,6 +73,11 @@ async def sync_connection(
         run.ensure_owned()
         await store.set_connection_status(connection.id, (_S.ACTIVE, _S.ERROR), _S.ERROR, "sync-failed")
         raise
+
+
+def _is_planned(command: SyncConnection, run: JobRun, clock: Clock) -> bool:
+    """Return whether only the schedule asks; a person who comes to a job that the schedule has made asks as well."""
+    return command.scheduled and command.triggered_by != DEFERRED and attended(run.psu, clock()) is None
 
 
 async def _connection(command: SyncConnection, store: BankStore) -> BankConnection:
@@ -98,8 +104,10 @@ async def _sync(
     await run.advance(Stage.STARTING, "Preparing the access to the bank", 1)
     capabilities = await provider.capabilities(connection)
     access = Access(ledger, connection.bank, capabilities, psu, planned, clock)
+    if planned and not capabilities.unattended_allowed:
+        raise UnattendedRefused
     ground = Ground(command, run, connection, provider, store, access, psu, clock)
-    await ensure_consent(ground)
+    ground = replace(ground, connection=await with_valid_consent(ground))
     await run.advance(Stage.SYNCING_ACCOUNTS, "Reading the list of accounts", 3)
     try:
         until = await access.reserve(connection.id, Scope.ACCOUNTS)
@@ -196,12 +204,14 @@ async def _conclude(ground: Ground, syncs: Sequence[AccountSync], rows: int) -> 
 
 
 async def _note_success(ground: Ground, syncs: Sequence[AccountSync], result: SyncResult) -> None:
-    if syncs and result.accounts_synced == 0:
+    chosen = ground.command.account_ids is not None
+    if (syncs or chosen) and result.accounts_synced == 0:
         return  # deferred, not due, or refused: neither success nor failure
     connection, ground_run = ground.connection, ground.run
     ground_run.ensure_owned()
     waits = [sync.next_at for sync in syncs]
-    next_at = None if result.partial or None in waits else min((at for at in waits if at is not None), default=None)
+    unsure = chosen or result.partial or None in waits  # the schedule comes to see: others may be due before
+    next_at = None if unsure else min((at for at in waits if at is not None), default=None)
     await ground.store.note_sync(connection.id, ground.clock(), next_at)
     standing = after_success(connection)
     if standing is not None:

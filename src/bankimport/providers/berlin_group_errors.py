@@ -83,7 +83,7 @@ def _codes(body: Any) -> frozenset[str]:
     """Return all codes of an error: of its `tppMessages`, or of the problem details that may come instead."""
     if not isinstance(body, dict):
         return frozenset()
-    messages = [body]
+    messages: list[Any] = [body]
     for name in ("tppMessages", "additionalErrors"):
         listed = body.get(name)
         messages += listed[:50] if isinstance(listed, list) else [listed]

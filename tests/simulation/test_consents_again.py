@@ -1,0 +1,69 @@
+"""Consents renewed between two looks, refused by the bank, or looked at through a provider with a fault."""
+
+import dataclasses
+from datetime import timedelta
+
+import pytest
+
+from bankimport.errors import CredentialError, ReauthRequired, Transient
+from bankimport.events import ConsentsExpiring
+from bankimport.imports.consents import is_syncable
+from bankimport.models import Consent, ConsentStatus, Scope
+from bankimport.status import ConnectionStatus
+from bankimport.testing.fakes import FakeRun
+from tests.simulation.test_access_and_consents import consents, reads, refresh
+from tests.simulation.world import CARD, CONNECTION, GIRO, World, days_ago
+
+S = ConnectionStatus
+
+
+async def test_a_sync_that_learns_of_the_renewal_restores_the_connection(world: World) -> None:
+    """A warned connection whose consent turns out to be renewed is active after that sync, not only after the next."""
+    await world.add(dataclasses.replace(CONNECTION, consent_valid_until=days_ago(-1)))
+    world.bank.consent_answer = Consent(ConsentStatus.VALID, days_ago(-1))
+    await refresh(world)
+    assert (await world.status())[0] is S.REQUIRES_REAUTH
+    world.clock.advance(timedelta(days=3))
+    world.bank.consent_answer = Consent(ConsentStatus.VALID, days_ago(-150))
+    await world.sync()
+    assert await world.status() == (S.ACTIVE, None)
+
+
+async def test_a_provider_with_a_fault_keeps_nobody_from_being_told(world: World) -> None:
+    """An exception that nobody classified is raised only when every organisation has been told."""
+    await consents(world, days_ago(-3), days_ago(-3))
+    await consents(world, days_ago(-3), org="org-2")
+    world.bank.consent_answer = KeyError("a fault of the provider's")
+    run = FakeRun()
+    with pytest.raises(KeyError):
+        await refresh(world, run)
+    assert [event.count for event in run.events if isinstance(event, ConsentsExpiring)] == [2, 1]
+
+
+@pytest.mark.parametrize("reason", ["revoked", "expired", "refused", "action"])
+@pytest.mark.parametrize("answer", [Transient("down"), CredentialError(), ReauthRequired("refused", suspicious=True)])
+async def test_what_the_bank_refused_stays_refused_until_it_says_otherwise(
+    world: World, reason: str, answer: Exception
+) -> None:
+    """A bank that can't be asked tonight doesn't turn a revoked consent into one that only ends soon."""
+    refused = dataclasses.replace(
+        CONNECTION, consent_valid_until=days_ago(-5), status=S.REQUIRES_REAUTH, status_reason=reason
+    )
+    await world.add(refused)
+    world.bank.consent_answer = answer
+    assert (await refresh(world)).events == []
+    assert await world.status() == (S.REQUIRES_REAUTH, reason)
+    connection = await world.store.connection(CONNECTION.id)
+    assert connection is not None
+    assert not is_syncable(connection, world.today)
+
+
+async def test_a_401_of_every_account_is_confirmed_once(world: World) -> None:
+    """However many accounts a bank refuses in one run, it is asked for the consent once."""
+    world.bank.accounts_answer = [GIRO, CARD]
+    for account in (GIRO, CARD):
+        world.pages(ReauthRequired("refused", suspicious=True), account=account)
+    with pytest.raises(Transient):
+        await world.sync()
+    assert reads(world, Scope.CONSENT) == 1
+    assert await world.status() == (S.ACTIVE, None)
