@@ -1,11 +1,11 @@
 """May the bank be asked now? Between the job and each read that a bank counts (banking.md §5)."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 
 from bankimport.errors import RateLimited
 from bankimport.imports import budget
-from bankimport.models import Capabilities, PsuContext, Scope
+from bankimport.models import AccountState, Capabilities, PsuContext, Scope
 from bankimport.ports import AccessKey, AccessLedger, Clock
 
 
@@ -27,14 +27,17 @@ class Access:
     def _counts(self, scope: Scope) -> bool:
         return self.psu is None and scope in self.capabilities.quota_scopes
 
-    async def not_due(self, stable_key: str, scope: Scope) -> datetime | None:
+    async def not_due(self, stable_key: str, scope: Scope, state: AccountState) -> datetime | None:
         """Return when the schedule reads this next; None if it may now. Counts nothing."""
         if not self.planned or not self._counts(scope):
             return None
         now = self.clock()
         key, limit = self._key(stable_key, scope), self.capabilities.unattended_limit
         reads, failures = await self.ledger.reads(key, now), await self.ledger.failures(key)
-        return budget.planned(reads, failures=failures, limit=limit, now=now)
+        covered_until = max((interval.until for interval in state.coverage), default=date.min)
+        if self.capabilities.delta:  # it tells no days
+            covered_until = date.max
+        return budget.planned(reads, failures=failures, limit=limit, now=now, covered_until=covered_until)
 
     def next_planned(self) -> datetime | None:
         """Return when the schedule has a reason to come again after a read just now; None for its next tick."""

@@ -57,7 +57,7 @@ async def sync_account(ground: Ground, account: BankAccount) -> AccountSync:
     state = await store.account_state(account)
     if ground.psu is None and (state.attended_only or not access.capabilities.unattended_allowed):
         return AccountSync(AccountResult(account_id=account.id, outcome=AccountOutcome.ATTENDED_ONLY))
-    next_at = await access.not_due(account.stable_key, Scope.TRANSACTIONS)
+    next_at = await access.not_due(account.stable_key, Scope.TRANSACTIONS, state)
     if next_at is not None:
         return AccountSync(AccountResult(account_id=account.id, outcome=AccountOutcome.NOT_DUE), next_at=next_at)
     until = await access.reserve(account.stable_key, Scope.TRANSACTIONS)

@@ -204,13 +204,15 @@ async def _conclude(ground: Ground, syncs: Sequence[AccountSync], rows: int) -> 
 
 
 async def _note_success(ground: Ground, syncs: Sequence[AccountSync], result: SyncResult) -> None:
-    chosen = ground.command.account_ids is not None
+    command = ground.command
+    chosen = command.account_ids is not None
     if (syncs or chosen) and result.accounts_synced == 0:
         return  # deferred, not due, or refused: neither success nor failure
     connection, ground_run = ground.connection, ground.run
     ground_run.ensure_owned()
     waits = [sync.next_at for sync in syncs]
-    unsure = chosen or result.partial or None in waits  # the schedule comes to see: others may be due before
+    chosen = chosen or command.start_date is not None or command.end_date is not None
+    unsure = chosen or result.partial or None in waits  # the schedule comes to see: something may be due before
     next_at = None if unsure else min((at for at in waits if at is not None), default=None)
     await ground.store.note_sync(connection.id, ground.clock(), next_at)
     standing = after_success(connection)
