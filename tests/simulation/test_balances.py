@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import pytest
 
-from bankimport.errors import RateLimited, ReauthRequired
+from bankimport.errors import MalformedData, RateLimited, ReauthRequired
 from bankimport.imports import BalanceVerdict
 from bankimport.jobs.results import AccountOutcome
 from bankimport.models import Balance, Capabilities, Delta, Scope
@@ -55,3 +55,17 @@ async def test_a_delta_is_not_checked(world: World) -> None:
     world.bank.pages[GIRO.provider_id] = [Delta(cursor="c1")]
     world.bank.balances_answer = DAY
     assert (await world.sync()).balance_check is BalanceVerdict.UNKNOWN
+
+
+async def test_balances_without_end_are_not_believed(world: World) -> None:
+    """Each is compared with each, so a hostile bank could hold up the worker for hours."""
+    world.bank.balances_answer = DAY * 10_000
+    assert (await world.sync()).accounts[0].error_code == "malformed-data"
+
+
+async def test_accounts_without_end_are_not_believed(world: World) -> None:
+    """A list of more accounts than anybody has is refused before anything is stored or read of them."""
+    world.bank.accounts_answer = [GIRO] * 1001
+    with pytest.raises(MalformedData):
+        await world.sync()
+    assert reads(world) == 0

@@ -5,7 +5,15 @@ from datetime import datetime
 from typing import Final
 
 from bankimport.commands import SyncConnection
-from bankimport.errors import CredentialError, JobError, RateLimited, ReauthRequired, RunInterrupted, UnattendedRefused
+from bankimport.errors import (
+    CredentialError,
+    JobError,
+    MalformedData,
+    RateLimited,
+    ReauthRequired,
+    RunInterrupted,
+    UnattendedRefused,
+)
 from bankimport.events import ReauthRequiredEvent
 from bankimport.imports import plan_window
 from bankimport.jobs.access import Access
@@ -18,6 +26,8 @@ from bankimport.progress import JobRun
 
 #: the code of an error that nobody has classified
 UNEXPECTED: Final = "unexpected"
+#: An account has a handful, and each is compared with each.
+MAX_BALANCES: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +173,8 @@ async def _with_balances(
         return _without_balances(account, result, until)
     try:
         balances = await ground.provider.balances(ground.connection, account, ground.psu)
+        if len(balances) > MAX_BALANCES:
+            raise MalformedData("the bank sent more balances than we accept", scope=Scope.BALANCES)
         ground.run.ensure_owned()
         await ground.store.put_balances(account, balances)
     except RunInterrupted:

@@ -9,6 +9,7 @@ from bankimport.errors import (
     ConnectionDisconnected,
     CredentialError,
     JobError,
+    MalformedData,
     Permanent,
     RateLimited,
     ReauthRequired,
@@ -31,6 +32,8 @@ from bankimport.status import ConnectionStatus
 
 #: Who triggers the sync that comes back for a deferred read: it was asked for, so no planned distance is kept.
 DEFERRED: Final = "deferred"
+#: A bank that lists more for one connection is not believed: each is an outcome in the job's record.
+MAX_ACCOUNTS: Final = 1000
 _S: Final = ConnectionStatus
 
 
@@ -127,6 +130,8 @@ async def _sync(
 async def _accounts(ground: Ground) -> Sequence[BankAccount]:
     """Return the connection's accounts, stored and with our ids, in the bank's order, each once."""
     reported = await ground.provider.accounts(ground.connection, ground.psu)
+    if len(reported) > MAX_ACCOUNTS:
+        raise MalformedData("the bank lists more accounts than we accept", scope=Scope.ACCOUNTS)
     unique = list({account.stable_key: account for account in reported}.values())
     ground.run.ensure_owned()
     return await ground.store.upsert_accounts(ground.connection, unique, fence=ground.run.fence)
