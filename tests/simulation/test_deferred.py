@@ -46,6 +46,15 @@ async def test_each_deferred_account_comes_back_in_its_time(world: World) -> Non
     assert read == [GIRO.provider_id, CARD.provider_id, GIRO.provider_id, CARD.provider_id]
 
 
+async def test_a_bank_that_refuses_again_is_left_to_the_schedule(world: World) -> None:
+    """One wish is followed by one other try, not by one every few hours for ever."""
+    world.pages(RateLimited(scope=Scope.TRANSACTIONS, retry_after=timedelta(hours=6)))
+    asked = SyncConnection(connection_id=CONNECTION.id, org_id=CONNECTION.org_id)
+    [job] = await follow_ups(world, asked)
+    world.clock.now = cast(Any, job.due)
+    assert await follow_ups(world, cast(SyncConnection, job.command)) == []
+
+
 async def test_a_tick_needs_no_other_job(world: World) -> None:
     """What the schedule could not read is read by its next tick."""
     world.pages(RateLimited(scope=Scope.TRANSACTIONS, retry_after=timedelta(hours=6)))

@@ -104,9 +104,15 @@ _MILLISECOND = timedelta(milliseconds=1)
 
 def _follow_ups(command: SyncConnection, run: Run, result: SyncResult, now: datetime) -> list[Enqueue]:
     """Return the sync that comes back when a deferred read is allowed, for the accounts that wait; the schedule's own
-    ticks come anyway. What was deferred once may be again: another account's turn came first."""
+    ticks come anyway. What comes back goes on waiting only for accounts whose time had not come: one that the bank
+    refused once more is left to the ticks, or a single wish would ask for ever."""
     waiting = [deferred for deferred in result.deferred if deferred.until > now]
-    if not waiting or (command.scheduled and command.triggered_by != DEFERRED):
+    if command.triggered_by == DEFERRED:
+        untried = {account.account_id for account in result.accounts if account.window is None}
+        waiting = [deferred for deferred in waiting if deferred.account_id in untried]
+    elif command.scheduled:
+        return []
+    if not waiting:
         return []
     ids = {deferred.account_id for deferred in waiting if deferred.account_id is not None}
     all_wait = len(ids) in (0, len(result.accounts))
