@@ -1,12 +1,13 @@
 """Consents renewed between two looks, refused by the bank, or looked at through a provider with a fault."""
 
+import contextlib
 import dataclasses
 from datetime import timedelta
 
 import pytest
 
 from bankimport.errors import CredentialError, ReauthRequired, Transient
-from bankimport.events import ConsentsExpiring
+from bankimport.events import ConsentsExpiring, ReauthRequiredEvent
 from bankimport.imports.consents import is_syncable
 from bankimport.models import Consent, ConsentStatus, Scope
 from bankimport.status import ConnectionStatus
@@ -15,6 +16,10 @@ from tests.simulation.test_access_and_consents import consents, reads, refresh
 from tests.simulation.world import CARD, CONNECTION, GIRO, World, days_ago
 
 S = ConnectionStatus
+
+
+class Killed(BaseException):
+    """The worker's process is gone."""
 
 
 async def test_a_sync_that_learns_of_the_renewal_restores_the_connection(world: World) -> None:
@@ -56,6 +61,27 @@ async def test_what_the_bank_refused_stays_refused_until_it_says_otherwise(
     connection = await world.store.connection(CONNECTION.id)
     assert connection is not None
     assert not is_syncable(connection, world.today)
+
+
+@pytest.mark.parametrize("by", ["sync", "refresh"])
+async def test_a_crash_between_the_event_and_the_mark_loses_neither(world: World, by: str) -> None:
+    """Who has to authorise again is told, though the worker dies before the connection is marked."""
+    await world.add(dataclasses.replace(CONNECTION, consent_valid_until=days_ago(-5)))
+    world.pages(ReauthRequired("revoked"))
+    world.bank.consent_answer = Consent(ConsentStatus.REVOKED)
+    runs = [FakeRun(), FakeRun()]
+
+    def die(name: str) -> None:
+        if name == "set_connection_status":
+            raise Killed
+
+    for run, before in zip(runs, (die, lambda name: None), strict=True):
+        world.store.before = before
+        with contextlib.suppress(Killed, ReauthRequired):
+            await (world.sync(run) if by == "sync" else refresh(world, run))
+    told = [event for run in runs for event in run.events if isinstance(event, ReauthRequiredEvent)]
+    assert told
+    assert await world.status() == (S.REQUIRES_REAUTH, "revoked")
 
 
 async def test_a_401_of_every_account_is_confirmed_once(world: World) -> None:

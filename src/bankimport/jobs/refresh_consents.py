@@ -108,15 +108,13 @@ class _Refresh:
 
     async def _mark(self, connection: BankConnection, new: Standing) -> None:
         self._run.ensure_owned()
-        changed = await self._store.set_connection_status(connection.id, _LIVING, new.status, new.reason)
-        if not changed:
-            return
-        if new.status is ConnectionStatus.ACTIVE:
-            self.counts["renewed"] += 1
-        elif new.reason in (EXPIRED, REVOKED):
+        if new.reason in (EXPIRED, REVOKED):
             self.counts["ended"] += 1
             event = ReauthRequiredEvent(connection_id=connection.id, reason=new.reason, timestamp=self._clock())
             await self._run.emit(event, org_id=connection.org_id)
+        elif new.status is ConnectionStatus.ACTIVE:
+            self.counts["renewed"] += 1
+        await self._store.set_connection_status(connection.id, _LIVING, new.status, new.reason)
 
     async def tell(self) -> None:
         """Tell the organisation of its consents that have come under a threshold, in one event, and mark them."""

@@ -62,6 +62,8 @@ async def _consent(ground: Ground) -> Consent:
 async def mark_reauth(
     connection: BankConnection, error: ReauthRequired, run: JobRun, store: BankStore, clock: Clock
 ) -> None:
+    """Mark the connection and tell its organisation; it is told first: a crash between repeats the event."""
     run.ensure_owned()
-    if await store.set_connection_status(connection.id, _ALL_BUT_CUT, ConnectionStatus.REQUIRES_REAUTH, error.reason):
+    if (connection.status, connection.status_reason) != (ConnectionStatus.REQUIRES_REAUTH, error.reason):
         await run.emit(ReauthRequiredEvent(connection_id=connection.id, reason=error.reason, timestamp=clock()))
+    await store.set_connection_status(connection.id, _ALL_BUT_CUT, ConnectionStatus.REQUIRES_REAUTH, error.reason)

@@ -120,19 +120,22 @@ async def _settle(ground: Ground, account: BankAccount, state: AccountState, rea
         waiting = _deferred(account, until)
         result = result.model_copy(update={"outcome": AccountOutcome.DEFERRED})
         return AccountSync(result, deferred=waiting.deferred, next_at=until, rows=read.rows)
-    return await _failed(ground, account, result, read)
+    return await _failed(ground, account, state, result, read)
 
 
-async def _failed(ground: Ground, account: BankAccount, result: AccountResult, read: AccountRead) -> AccountSync:
+async def _failed(
+    ground: Ground, account: BankAccount, state: AccountState, result: AccountResult, read: AccountRead
+) -> AccountSync:
     error = read.failure
     if isinstance(error, ReauthRequired | CredentialError):
         raise error
     if isinstance(error, UnattendedRefused):
-        if await ground.store.set_attended_only(account):
-            event = ReauthRequiredEvent(
-                connection_id=ground.connection.id, reason=UnattendedRefused.code, timestamp=ground.clock()
-            )
+        event = ReauthRequiredEvent(
+            connection_id=ground.connection.id, reason=UnattendedRefused.code, timestamp=ground.clock()
+        )
+        if not state.attended_only:  # told first: a crash between repeats the event and loses none
             await ground.run.emit(event)
+        await ground.store.set_attended_only(account)
         return AccountSync(result.model_copy(update={"outcome": AccountOutcome.ATTENDED_ONLY}), rows=read.rows)
     return failure(result, error or RuntimeError("a read ended without an outcome"), rows=read.rows)
 
