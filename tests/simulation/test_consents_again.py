@@ -12,6 +12,7 @@ from bankimport.imports.consents import is_syncable
 from bankimport.models import Consent, ConsentStatus, Scope
 from bankimport.status import ConnectionStatus
 from bankimport.testing.fakes import FakeRun
+from bankimport.testing.memory_store import MemoryStore
 from tests.simulation.test_access_and_consents import consents, reads, refresh
 from tests.simulation.world import CARD, CONNECTION, GIRO, World, days_ago
 
@@ -82,6 +83,29 @@ async def test_a_crash_between_the_event_and_the_mark_loses_neither(world: World
     told = [event for run in runs for event in run.events if isinstance(event, ReauthRequiredEvent)]
     assert told
     assert await world.status() == (S.REQUIRES_REAUTH, "revoked")
+
+
+@pytest.mark.parametrize("by", ["sync", "refresh"])
+async def test_a_renewal_in_the_middle_is_not_undone(by: str) -> None:
+    """The person renews while the old consent is being used or looked at: what the bank says of that marks nobody."""
+    store = MemoryStore()
+    world = World(store)
+    old = dataclasses.replace(CONNECTION, consent_id="old", consent_valid_until=days_ago(-1))
+    new = dataclasses.replace(CONNECTION, consent_id="new", consent_valid_until=days_ago(-180))
+    store.add(old)
+
+    def renew(*_: object) -> Consent:
+        store.add(new)
+        raise ReauthRequired("expired")
+
+    world.bank.consent_answer = renew
+    world.bank.pages[GIRO.provider_id] = renew  # type: ignore[assignment]  # scripted
+    if by == "sync":
+        with pytest.raises(Transient):
+            await world.sync()
+    else:
+        assert (await refresh(world)).events == []
+    assert await store.connection(CONNECTION.id) == new
 
 
 async def test_a_401_of_every_account_is_confirmed_once(world: World) -> None:

@@ -12,6 +12,7 @@ from bankimport.commands import RefreshConsents
 from bankimport.errors import JobError, ReauthRequired, RunInterrupted
 from bankimport.events import ConsentsExpiring, ReauthRequiredEvent
 from bankimport.imports.consents import EXPIRED, REVOKED, Standing, standing, was_refused
+from bankimport.jobs.refusals import is_renewed
 from bankimport.jobs.results import ConsentsResult
 from bankimport.models import BankConnection, Consent, ConsentStatus, Stage
 from bankimport.ports import Banks, BankStore, Clock
@@ -72,6 +73,8 @@ class _Refresh:
         self.counts["checked"] += 1
         await self._run.advance(Stage.SYNCING_ACCOUNTS, f"{self.counts['checked']} consents looked at", 10)
         consent = await self._ask(connection)
+        if await is_renewed(connection, self._store):
+            return
         if consent is None:
             if was_refused(connection):
                 return  # by the bank itself, and it has not taken that back

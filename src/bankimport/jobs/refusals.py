@@ -59,6 +59,13 @@ async def _consent(ground: Ground) -> Consent:
     return answer
 
 
+async def is_renewed(connection: BankConnection, store: BankStore) -> bool:
+    """Return whether the connection has been given another consent since it was read, or is gone: what the bank says of
+    the old one is no news then."""
+    now = await store.connection(connection.id)
+    return now is None or now.consent_id != connection.consent_id
+
+
 async def mark_reauth(
     connection: BankConnection, error: ReauthRequired, run: JobRun, store: BankStore, clock: Clock
 ) -> None:

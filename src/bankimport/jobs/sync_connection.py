@@ -15,6 +15,7 @@ from bankimport.errors import (
     ReauthRequired,
     Retryable,
     RunInterrupted,
+    Transient,
     UnattendedRefused,
     UnknownConnection,
     Unsupported,
@@ -22,7 +23,7 @@ from bankimport.errors import (
 from bankimport.imports import attended
 from bankimport.imports.consents import after_success
 from bankimport.jobs.access import Access
-from bankimport.jobs.refusals import confirmed, mark_reauth, with_valid_consent
+from bankimport.jobs.refusals import confirmed, is_renewed, mark_reauth, with_valid_consent
 from bankimport.jobs.results import AccountOutcome, AccountResult, DeferredRead, SyncResult, summed
 from bankimport.jobs.sync_account import AccountSync, Ground, failure, sync_account
 from bankimport.models import BankAccount, BankConnection, Scope, Stage
@@ -70,6 +71,8 @@ async def sync_connection(
     except CredentialError:
         raise
     except ReauthRequired as error:
+        if await is_renewed(connection, store):
+            raise Transient("the consent was renewed while the old one was used") from None
         await mark_reauth(connection, error, run, store, clock)
         raise
     except Permanent:
