@@ -1,7 +1,9 @@
 """Consents renewed between two looks, refused by the bank, or looked at through a provider with a fault."""
 
+import asyncio
 import contextlib
 import dataclasses
+import sys
 from datetime import timedelta
 
 import pytest
@@ -9,7 +11,7 @@ import pytest
 from bankimport.errors import CredentialError, ReauthRequired, Transient
 from bankimport.events import ConsentsExpiring, ReauthRequiredEvent
 from bankimport.imports.consents import is_syncable
-from bankimport.models import Consent, ConsentStatus, Scope
+from bankimport.models import BankConnection, Consent, ConsentStatus, Scope
 from bankimport.status import ConnectionStatus
 from bankimport.testing.fakes import FakeRun
 from bankimport.testing.memory_store import MemoryStore
@@ -17,6 +19,7 @@ from tests.simulation.test_access_and_consents import consents, reads, refresh
 from tests.simulation.world import CARD, CONNECTION, GIRO, World, days_ago
 
 S = ConnectionStatus
+refreshing = sys.modules["bankimport.jobs.refresh_consents"]  # the function of that name hides the module
 
 
 class Killed(BaseException):
@@ -83,6 +86,43 @@ async def test_a_crash_between_the_event_and_the_mark_loses_neither(world: World
     told = [event for run in runs for event in run.events if isinstance(event, ReauthRequiredEvent)]
     assert told
     assert await world.status() == (S.REQUIRES_REAUTH, "revoked")
+
+
+async def test_a_bank_that_never_answers_keeps_nobody_from_being_told(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is given up after a while, and soon not asked any more; all are told by what the store knows."""
+    monkeypatch.setattr(refreshing, "PATIENCE", timedelta(milliseconds=1))
+    await consents(world, *[days_ago(-3)] * 45)
+    asked = 0
+
+    async def silent(*_: object) -> Consent:
+        nonlocal asked
+        asked += 1
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    monkeypatch.setattr(world.bank, "consent", silent)
+    run = await refresh(world)
+    assert [event.count for event in run.events if isinstance(event, ConsentsExpiring)] == [45]
+    assert asked == refreshing.AT_ONCE
+
+
+async def test_consents_are_asked_about_some_at_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ten thousand that end in one week have to be looked at in the time of one job."""
+    await consents(world, *[days_ago(-3)] * 45)
+    busy: list[int] = [0]
+
+    async def slow(connection: BankConnection, psu: object) -> Consent:
+        busy.append(busy[-1] + 1)
+        for _ in range(3):
+            await asyncio.sleep(0)
+        busy.append(busy[-1] - 1)
+        return Consent(ConsentStatus.VALID, connection.consent_valid_until)
+
+    monkeypatch.setattr(world.bank, "consent", slow)
+    await refresh(world)
+    assert max(busy) == refreshing.AT_ONCE
 
 
 @pytest.mark.parametrize("by", ["sync", "refresh"])

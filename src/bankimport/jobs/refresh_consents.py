@@ -5,11 +5,14 @@ the last one told. The event goes out before the connections are marked, so a cr
 rather than losing it.
 """
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Sequence
 from datetime import date, timedelta
+from typing import Final
 
 from bankimport.commands import RefreshConsents
-from bankimport.errors import JobError, ReauthRequired, RunInterrupted
+from bankimport.errors import JobError, ReauthRequired, Retryable, RunInterrupted
 from bankimport.events import ConsentsExpiring, ReauthRequiredEvent
 from bankimport.imports.consents import EXPIRED, REVOKED, Standing, standing, was_refused
 from bankimport.jobs.refusals import is_renewed
@@ -21,6 +24,11 @@ from bankimport.status import ConnectionStatus
 
 #: An ended consent is asked about so long; after that, only an attended sync or the host can tell of a renewal.
 _ASK_AFTER_END = timedelta(days=14)
+#: So many consents are asked about at once, each so long; a bank that doesn't answer so often in a row isn't asked any
+#: more in this run. Else one slow bank would use up the time of the job, and nobody after it would ever be told.
+AT_ONCE: Final = 20
+PATIENCE: Final = timedelta(seconds=10)
+SILENT: Final = 3
 _LIVING = (ConnectionStatus.ACTIVE, ConnectionStatus.ERROR, ConnectionStatus.REQUIRES_REAUTH)
 
 
@@ -35,8 +43,13 @@ async def refresh_consents(
     await run.advance(Stage.STARTING, "Looking for consents that end soon", 0)
     today = clock().date()
     refresh = _Refresh(run, banks, store, clock, today, warning)
+    part: list[BankConnection] = []
     async for connection in _ending(store, today, warning):
-        await refresh.look_at(connection)
+        part.append(connection)
+        if len(part) == AT_ONCE:
+            await refresh.look_at(part)
+            part = []
+    await refresh.look_at(part)
     await refresh.tell()
     if refresh.unexpected is not None:
         raise refresh.unexpected
@@ -62,17 +75,23 @@ class _Refresh:
         self._clock, self._today, self._warning = clock, today, warning
         self._org_id = ""
         self._to_tell: list[tuple[BankConnection, Standing]] = []
+        self._silent: Counter[str] = Counter()
         self.unexpected: Exception | None = None
         self.counts = dict.fromkeys(ConsentsResult.model_fields, 0)
 
-    async def look_at(self, connection: BankConnection) -> None:
-        """Re-read one consent and act on it; the organisation before is told first."""
+    async def look_at(self, connections: Sequence[BankConnection]) -> None:
+        """Re-read some consents at once, and act on one after the other."""
+        consents = await asyncio.gather(*(self._ask(connection) for connection in connections))
+        for connection, consent in zip(connections, consents, strict=True):
+            await self._act(connection, consent)
+
+    async def _act(self, connection: BankConnection, consent: Consent | None) -> None:
+        """Act on one consent, None if the bank didn't tell; the organisation before is told first."""
         if connection.org_id != self._org_id:
             await self.tell()
             self._org_id = connection.org_id
         self.counts["checked"] += 1
         await self._run.advance(Stage.SYNCING_ACCOUNTS, f"{self.counts['checked']} consents looked at", 10)
-        consent = await self._ask(connection)
         if await is_renewed(connection, self._store):
             return
         if consent is None:
@@ -92,10 +111,13 @@ class _Refresh:
     async def _ask(self, connection: BankConnection) -> Consent | None:
         """Return the consent as the bank tells it; None where the bank can't be asked."""
         provider = self._banks.get(connection.bank)
-        if provider is None:
+        if provider is None or self._silent[connection.bank] >= SILENT:
             return None
         try:
-            return await provider.consent(connection, None)
+            async with asyncio.timeout(PATIENCE.total_seconds()):
+                consent = await provider.consent(connection, None)
+            self._silent[connection.bank] = 0
+            return consent
         except RunInterrupted:
             raise
         except ReauthRequired as error:
@@ -104,7 +126,9 @@ class _Refresh:
                 return None
             return Consent(ConsentStatus.REVOKED if error.reason == REVOKED else ConsentStatus.EXPIRED)
         except Exception as error:  # one bank's trouble keeps nobody else from being told
-            if not isinstance(error, JobError):
+            if isinstance(error, Retryable | TimeoutError):
+                self._silent[connection.bank] += 1
+            elif not isinstance(error, JobError):
                 self.unexpected = error
             self.counts["unreadable"] += 1
             return None
