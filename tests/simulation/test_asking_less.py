@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from bankimport.errors import PeriodRejected, RateLimited
+from bankimport.errors import PeriodRejected, RateLimited, UnattendedRefused
 from bankimport.jobs.results import AccountOutcome
 from bankimport.models import Capabilities, Delta, Page, PsuContext, Scope, Window
 from bankimport.status import ConnectionStatus
@@ -62,6 +62,17 @@ async def test_a_bank_without_unattended_reads_is_asked_nothing_by_a_schedule(wo
     world.bank.offers = Capabilities(unattended_allowed=False)
     assert (await world.sync(scheduled=True)).accounts_synced == 0
     assert world.bank.calls == []
+    assert (await world.sync(FakeRun(psu=PERSON))).accounts_synced == 1
+
+
+async def test_a_list_of_accounts_that_only_a_person_may_read_is_asked_for_once_a_day(world: World) -> None:
+    """The schedule doesn't ask six times a day to be refused six times; the person is answered at once."""
+    world.bank.accounts_answer = UnattendedRefused()
+    for _ in range(6):
+        await world.sync(scheduled=True)
+        world.clock.advance(timedelta(hours=4) - timedelta(seconds=1))
+    assert reads(world, Scope.ACCOUNTS) == 1
+    world.bank.accounts_answer = [GIRO]
     assert (await world.sync(FakeRun(psu=PERSON))).accounts_synced == 1
 
 

@@ -59,6 +59,11 @@ class Access:
         if self._counts(scope):
             await self.ledger.note_outcome(self._key(stable_key, scope), success=success, now=self.clock())
 
+    async def close(self, stable_key: str, scope: Scope) -> None:
+        """Ask no more than once a day without the person: the bank has refused what no account remembers."""
+        if self.psu is None:
+            await self.ledger.close(self._key(stable_key, scope), self.clock() + budget.CIRCUIT_GAP)
+
     async def quota(self, stable_key: str, scope: Scope, error: RateLimited) -> datetime | None:
         """Return until when a 429 closes the scope; None for a brake of seconds, which a retry waits for."""
         now = self.clock()

@@ -125,6 +125,9 @@ async def _sync(
         accounts = ()
     except ReauthRequired as error:
         raise await confirmed(error, ground) from None
+    except UnattendedRefused:
+        await access.close(connection.id, Scope.ACCOUNTS)
+        raise
     if until is not None:
         return summed(connection.id, (), (DeferredRead(account_id=None, scope=Scope.ACCOUNTS, until=until),))
     return await _sync_accounts(ground, accounts)
