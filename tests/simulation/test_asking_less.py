@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from bankimport.errors import PeriodRejected, RateLimited, UnattendedRefused
+from bankimport.errors import PeriodRejected, RateLimited, StoreUnavailable, UnattendedRefused
 from bankimport.jobs.results import AccountOutcome
 from bankimport.models import Capabilities, Delta, Page, PsuContext, Scope, Window
 from bankimport.status import ConnectionStatus
@@ -35,6 +35,25 @@ async def test_a_person_who_comes_to_a_planned_sync_is_heard(world: World) -> No
     world.clock.advance(timedelta(hours=4))
     assert (await world.sync(FakeRun(psu=PERSON), scheduled=True)).accounts_synced == 1
     assert world.bank.calls[-1][3] == PERSON
+
+
+async def test_a_read_that_could_not_be_stored_is_no_success(world: World) -> None:
+    """When the database is away after the bank has answered, the retry of a planned sync reads again, and stores."""
+    await world.sync(scheduled=True)
+    world.clock.advance(timedelta(hours=8))
+    world.shows(reported("-3.50"))
+
+    def away(name: str) -> None:
+        if name == "apply":
+            raise StoreUnavailable
+
+    world.store.before = away
+    with pytest.raises(StoreUnavailable):
+        await world.sync(scheduled=True)
+    world.store.before = lambda name: None
+    world.clock.advance(timedelta(seconds=5))
+    assert (await world.sync(scheduled=True)).accounts_synced == 1
+    assert len(await world.living()) == 1
 
 
 async def test_a_sync_of_one_account_puts_off_no_other(world: World) -> None:

@@ -98,9 +98,7 @@ async def _read(ground: Ground, account: BankAccount, state: AccountState) -> Ac
     )
     reader = AccountReader(ground.run, ground.provider, ground.connection, ground.access, ground.psu)
     cursor = None if command.force_full_sync or not ground.access.capabilities.delta else state.cursor
-    read = await reader.read(account, window, cursor=cursor, today=today)
-    await ground.access.ended(account.stable_key, Scope.TRANSACTIONS, success=read.is_complete)
-    return read
+    return await reader.read(account, window, cursor=cursor, today=today)
 
 
 async def _settle(ground: Ground, account: BankAccount, state: AccountState, read: AccountRead) -> AccountSync:
@@ -109,6 +107,8 @@ async def _settle(ground: Ground, account: BankAccount, state: AccountState, rea
     change_set = ChangeSet()
     if read.pages or read.proven is not None:
         change_set = await store_read(read, account, state, ground.run, ground.store)
+    # only now: what was read but not stored has to be read again
+    await ground.access.ended(account.stable_key, Scope.TRANSACTIONS, success=read.is_complete)
     result = _result(account, read, change_set, is_new=is_new)
     if read.is_complete:
         result, deferred = await _with_balances(ground, account, read, result)
