@@ -437,6 +437,24 @@ async def test_a_row_of_a_wrong_shape_costs_no_other(serve: Serve, wrong: str) -
     assert [isinstance(entry, Quarantined) for entry in entries] == [True, True, True, False]
 
 
+async def test_an_id_may_be_a_number(serve: Serve) -> None:
+    """A bank that sends its ids as JSON numbers means the same by them."""
+
+    async def handler(request: web.Request) -> web.Response:
+        row = {"transactionId": 4711, "transactionAmount": {"amount": 1.5, "currency": "EUR"}}
+        return web.json_response({"accounts": [{"resourceId": 12}], "transactions": {"booked": [row]}})
+
+    provider = await answering(serve, handler)
+    [account] = await provider.accounts(connection(), None)
+    rows = [
+        row
+        async for page in provider.transactions(connection(), account, Window(NOW.date()), cursor=None, psu=None)
+        for row in page.transactions
+    ]
+    await provider.aclose()
+    assert (account.provider_id, [bank_id.value for bank_id in rows[0].ids]) == ("12", ["4711"])
+
+
 async def test_half_a_character_in_an_account_is_no_part_of_it(serve: Serve) -> None:
     """JSON can spell characters that no file or header can hold; they cost neither the account nor the others."""
 

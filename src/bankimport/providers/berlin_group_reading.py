@@ -171,8 +171,11 @@ def _raw(row: Mapping[str, Any]) -> Mapping[str, Any] | None:
 
 
 def _text(row: Mapping[str, Any], name: str) -> str | None:
-    """Return a text of the row without what is not printable: it could be neither sent back nor stored."""
+    """Return a text of the row without what is not printable: it could be neither sent back nor stored. Banks that
+    send amounts as numbers do so with ids."""
     value = row.get(name)
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = str(value)
     if not isinstance(value, str):
         return None
     return (value if value.isprintable() else "".join(c for c in value if c.isprintable())).strip()
