@@ -1,5 +1,6 @@
 """The Berlin Group provider against the sandbox, against its OpenAPI file, and against banks that mean no good."""
 
+import dataclasses
 import gzip
 import json
 import os
@@ -27,6 +28,7 @@ from bankimport.errors import (
     RateLimited,
     ReauthRequired,
     Transient,
+    Unsupported,
 )
 from bankimport.imports import Quarantined, read_transaction
 from bankimport.models import BankAccount, BankConnection, ConsentStatus, PsuContext, Scope, Window
@@ -166,6 +168,19 @@ async def test_the_person_is_passed_on_only_if_there_is_one(bank: Bank, url: str
     assert "PSU-IP-Address" not in unattended
     assert (attended["PSU-IP-Address"], attended["PSU-User-Agent"]) == (PERSON.ip, PERSON.user_agent)
     assert attended["X-Request-ID"] != unattended["X-Request-ID"]
+
+
+async def test_a_line_break_in_a_header_is_never_sent(bank: Bank, url: str) -> None:
+    """A browser's name loses it; a consent or token with one is refused for good, and not quoted."""
+    await bank.provider.accounts(bank.connection, PsuContext(PERSON.ip, "Fire\r\nX-Evil: 1"))
+    assert (await requests_of(url))[-1]["headers"]["PSU-User-Agent"] == "FireX-Evil: 1"
+    for wrong in (
+        connection("secret\r\nX-Evil: 1"),
+        dataclasses.replace(connection(), credentials={"access_token": "secret\n"}),
+    ):
+        with pytest.raises(Unsupported) as told:
+            await bank.provider.accounts(wrong, None)
+        assert "secret" not in str(told.value)
 
 
 async def test_a_failing_second_page_fails_the_read(bank: Bank, url: str) -> None:

@@ -13,7 +13,7 @@ from typing import Any, Final
 import aiohttp
 from yarl import URL
 
-from bankimport.errors import MalformedData, Transient
+from bankimport.errors import MalformedData, Transient, Unsupported
 from bankimport.models import Scope
 
 #: no whole number of a bank's has more; reading one of many thousand digits takes quadratic time
@@ -76,6 +76,7 @@ class BoundedClient:
         Raises:
             Transient: the network, a time-out, a connection that was cut.
             MalformedData: a success that is no JSON, or larger or deeper than we accept.
+            Unsupported: a header that can't be sent.
         """
         limit = self._limits.request.total_seconds()
         try:
@@ -93,6 +94,8 @@ class BoundedClient:
             raise Transient("the bank's certificate could not be verified", scope=scope) from None
         except (aiohttp.ClientError, OSError) as error:
             raise Transient(f"the connection to the bank failed ({type(error).__name__})", scope=scope) from None
+        except ValueError:  # aiohttp's word on a line break in a header
+            raise Unsupported("the consent's id or token can't be sent in a header", scope=scope) from None
 
     def _opened(self) -> aiohttp.ClientSession:
         if self._session is None:
