@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from bankimport.errors import PeriodRejected, RateLimited, StoreUnavailable, UnattendedRefused
+from bankimport.errors import PeriodRejected, Permanent, RateLimited, StoreUnavailable, UnattendedRefused
 from bankimport.jobs.results import AccountOutcome
 from bankimport.models import Capabilities, Delta, Page, PsuContext, Scope, Window
 from bankimport.status import ConnectionStatus
@@ -74,6 +74,24 @@ async def test_a_sync_of_no_account_is_no_success(world: World) -> None:
     await world.add(dataclasses.replace(CONNECTION, status=ConnectionStatus.ERROR, status_reason="sync-failed"))
     assert (await world.sync(account_ids=())).accounts_synced == 0
     assert await world.status() == (ConnectionStatus.ERROR, "sync-failed")
+
+
+@pytest.mark.parametrize(
+    ("options", "answer"),
+    [
+        ({"account_ids": ("nobody",)}, []),
+        ({"start_date": date(2019, 1, 1), "end_date": date(2019, 1, 31)}, PeriodRejected()),
+    ],
+    ids=["accounts that aren't there", "days that the bank never serves"],
+)
+async def test_a_wrong_wish_says_nothing_about_the_connection(
+    world: World, options: dict[str, Any], answer: Any
+) -> None:
+    """The job fails for good, but a connection that works is not called broken for what somebody asked of it."""
+    world.pages(answer)
+    with pytest.raises(Permanent):
+        await world.sync(**options)
+    assert await world.status() == (ConnectionStatus.ACTIVE, None)
 
 
 async def test_a_bank_without_unattended_reads_is_asked_nothing_by_a_schedule(world: World) -> None:

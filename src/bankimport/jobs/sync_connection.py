@@ -10,6 +10,7 @@ from bankimport.errors import (
     CredentialError,
     JobError,
     MalformedData,
+    PeriodRejected,
     Permanent,
     RateLimited,
     ReauthRequired,
@@ -51,7 +52,8 @@ async def sync_connection(
         CredentialError: our own key or certificate is refused; no connection is marked.
         UnattendedRefused: the bank answers only while the person is present (a planned sync just does nothing).
         Retryable: nothing could be imported now, but a retry may.
-        Permanent: nothing could be imported, and a retry can't help; the connection is in `ERROR`.
+        Permanent: nothing could be imported, and a retry can't help; the connection is in `ERROR`, unless what was
+            asked for isn't there.
     """
     connection = await _connection(command, store)
     planned = _is_planned(command, run, clock)
@@ -75,7 +77,9 @@ async def sync_connection(
             raise Transient("the consent was renewed while the old one was used") from None
         await mark_reauth(connection, error, run, store, clock)
         raise
-    except Permanent:
+    except Permanent as error:
+        if _is_of_the_request(error, command):
+            raise
         run.ensure_owned()
         await store.set_connection_status(connection.id, (_S.ACTIVE, _S.ERROR), _S.ERROR, "sync-failed")
         raise
@@ -84,6 +88,13 @@ async def sync_connection(
 def _is_planned(command: SyncConnection, run: JobRun, clock: Clock) -> bool:
     """Return whether only the schedule asks; a person who comes to a job that the schedule has made asks as well."""
     return command.scheduled and command.triggered_by != DEFERRED and attended(run.psu, clock()) is None
+
+
+def _is_of_the_request(error: Permanent, command: SyncConnection) -> bool:
+    """Return whether accounts that aren't there, or days that the bank never serves, were asked for: that says nothing
+    about the connection."""
+    chosen = command.account_ids is not None and isinstance(error, Unsupported)
+    return chosen or (command.start_date is not None and isinstance(error, PeriodRejected))
 
 
 async def _connection(command: SyncConnection, store: BankStore) -> BankConnection:
