@@ -10,7 +10,7 @@ from decimal import Decimal
 from bankimport.errors import MalformedData, PeriodRejected, RunInterrupted
 from bankimport.imports import Extent, Quarantined, Reading, read_transaction, shrunk
 from bankimport.imports.balance import BalanceCheck, BalanceVerdict, check_balances
-from bankimport.imports.identity import tidy
+from bankimport.imports.identity import AliasKey, key_of, tidy, usable_ids
 from bankimport.jobs.access import Access
 from bankimport.jobs.entries import Entries
 from bankimport.models import (
@@ -33,6 +33,8 @@ from bankimport.progress import JobRun
 #: A bank that sends more than this in one read is not believed.
 MAX_PAGES = 50_000
 MAX_ROWS = 5_000_000
+#: So many ids of entries that can't be read are remembered.
+MAX_UNREADABLE = 10_000
 
 
 @dataclass(slots=True)
@@ -44,6 +46,7 @@ class AccountRead:
     entries: Entries = field(default_factory=Entries)
     removed: list[BankId] = field(default_factory=list)
     quarantined: Counter[str] = field(default_factory=Counter)
+    unreadable: set[AliasKey] = field(default_factory=set)
     booked: dict[tuple[date, str], Decimal] = field(default_factory=dict)
     rows: int = 0
     pages: int = 0
@@ -59,7 +62,8 @@ class AccountRead:
         """What the read proves."""
         if self.is_delta:
             return Reading(self.window, Extent.DELTA)
-        return Reading(self.window, Extent.COMPLETE if self.is_complete else Extent.INCOMPLETE)
+        extent = Extent.COMPLETE if self.is_complete else Extent.INCOMPLETE
+        return Reading(self.window, extent, frozenset(self.unreadable))
 
     @property
     def proven(self) -> Window | None:
@@ -81,6 +85,8 @@ class AccountRead:
             entry = read_transaction(row, account.currency)
             if isinstance(entry, Quarantined):
                 self.quarantined[entry.reason] += 1
+                if len(self.unreadable) < MAX_UNREADABLE:
+                    self.unreadable.update(key_of(bank_id) for bank_id in usable_ids(row.ids))
                 continue
             self.entries.append(entry)
             _count(entry, booked)
