@@ -73,7 +73,8 @@ class BankProvider(Protocol):
     ) -> AsyncIterator[Page | Delta]:
         """Yield the pages of `window`, pending entries included where the bank has them.
 
-        The iteration ends without an exception exactly when the window was read completely. Rows are handed on as
+        The iteration ends without an exception exactly when the window was read completely; where there is nothing it
+        may yield an empty page, or none. Rows are handed on as
         reported: one that can't be read is the caller's to quarantine.
 
         Raises:

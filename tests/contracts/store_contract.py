@@ -121,19 +121,26 @@ class StoreContract:
 
     async def test_syncable_organisations_come_once_in_a_stable_order(self, store: Any) -> None:
         """Each organisation with a syncable connection, once: ACTIVE, ERROR, and REQUIRES_REAUTH while it is valid."""
-        for org_id in ("b", "a", "a", "c", "d", "e", "f"):
+        for org_id in ("b", "a", "a", "c", "d", "e", "f", "g", "h"):
             await self.add(store, org_id)
         statuses = {"c": ConnectionStatus.DISCONNECTED, "d": ConnectionStatus.ERROR}
         for org_id, status in statuses.items():
             [connection] = await store.connections(org_id)
             await store.set_connection_status(connection.id, [ConnectionStatus.ACTIVE], status)
-        for org_id, until in (("e", NOW.date()), ("f", NOW.date() - timedelta(days=1))):
+        today, yesterday = NOW.date(), NOW.date() - timedelta(days=1)
+        ending = f"consent-ending:{today}:1"
+        for org_id, until, reason in (
+            ("e", today, None),
+            ("f", yesterday, ending),
+            ("g", today, "revoked"),
+            ("h", today, ending),
+        ):
             [connection] = await store.connections(org_id)
             await store.set_connection_status(
-                connection.id, [ConnectionStatus.ACTIVE], ConnectionStatus.REQUIRES_REAUTH
+                connection.id, [ConnectionStatus.ACTIVE], ConnectionStatus.REQUIRES_REAUTH, reason
             )
             await store.set_consent(connection.id, Consent(ConsentStatus.VALID, until))
-        assert [org_id async for org_id in store.syncable_organisations(NOW)] == ["a", "b", "d", "e"]
+        assert [org_id async for org_id in store.syncable_organisations(NOW)] == ["a", "b", "d", "e", "h"]
 
     async def test_consents_that_end_soon_are_found(self, store: Any) -> None:
         """All that end before the day, grouped by organisation; none that was disconnected or has no end."""

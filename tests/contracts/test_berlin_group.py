@@ -1,5 +1,6 @@
 """The Berlin Group provider against the sandbox, against its OpenAPI file, and against banks that mean no good."""
 
+import dataclasses
 import gzip
 import json
 import os
@@ -14,6 +15,7 @@ import jsonschema
 import pytest
 import yaml
 from aiohttp import web
+from yarl import URL
 
 from bankimport.errors import (
     AccountUnavailable,
@@ -26,9 +28,12 @@ from bankimport.errors import (
     RateLimited,
     ReauthRequired,
     Transient,
+    Unsupported,
 )
+from bankimport.imports import Quarantined, read_transaction
 from bankimport.models import BankAccount, BankConnection, ConsentStatus, PsuContext, Scope, Window
 from bankimport.providers import BerlinGroup, Limits, providers_from_settings
+from bankimport.providers.http import BoundedClient
 from bankimport.sandbox import BankClock, Kind, create_app
 from tests.contracts.conftest import Serve
 from tests.contracts.provider_contract import Bank, ProviderContract, all_pages
@@ -163,6 +168,19 @@ async def test_the_person_is_passed_on_only_if_there_is_one(bank: Bank, url: str
     assert "PSU-IP-Address" not in unattended
     assert (attended["PSU-IP-Address"], attended["PSU-User-Agent"]) == (PERSON.ip, PERSON.user_agent)
     assert attended["X-Request-ID"] != unattended["X-Request-ID"]
+
+
+async def test_a_line_break_in_a_header_is_never_sent(bank: Bank, url: str) -> None:
+    """A browser's name loses it; a consent or token with one is refused for good, and not quoted."""
+    await bank.provider.accounts(bank.connection, PsuContext(PERSON.ip, "Fire\r\nX-Evil: 1"))
+    assert (await requests_of(url))[-1]["headers"]["PSU-User-Agent"] == "FireX-Evil: 1"
+    for wrong in (
+        connection("secret\r\nX-Evil: 1"),
+        dataclasses.replace(connection(), credentials={"access_token": "secret\n"}),
+    ):
+        with pytest.raises(Unsupported) as told:
+            await bank.provider.accounts(wrong, None)
+        assert "secret" not in str(told.value)
 
 
 async def test_a_failing_second_page_fails_the_read(bank: Bank, url: str) -> None:
@@ -343,6 +361,28 @@ async def test_a_link_to_another_host_is_never_followed(serve: Serve, href: str)
         await read_all(await answering(serve, handler))
 
 
+@pytest.mark.parametrize(
+    "href", ["mailto:x@bank.example", "javascript:alert(1)", "data:,x", "http://x:99999/"], ids=str
+)
+async def test_a_link_that_leads_nowhere_is_malformed(serve: Serve, href: str) -> None:
+    """A link that is no address of a page ends the read as any other wrong answer does."""
+
+    async def handler(request: web.Request) -> web.Response:
+        return web.json_response({"transactions": {"booked": [], "_links": {"next": {"href": href}}}})
+
+    with pytest.raises(MalformedData, match="link"):
+        await read_all(await answering(serve, handler))
+
+
+def test_a_link_may_write_out_the_port_of_its_scheme() -> None:
+    """`https://bank:443/` is the same place as `https://bank/`; a name and password in a link are not used."""
+    client = BoundedClient("https://bank.example/psd2", Limits())
+    page = URL("https://bank.example/psd2/v1/accounts/1/transactions")
+    assert str(client.resolve("https://me:secret@bank.example:443/v1/x?p=2#z", page)) == "https://bank.example/v1/x?p=2"
+    with pytest.raises(MalformedData):
+        client.resolve("https://bank.example:8443/v1/x", page)
+
+
 async def test_pages_in_a_circle_end(serve: Serve) -> None:
     """A link that was followed before is the end of it."""
 
@@ -389,6 +429,78 @@ async def test_a_wrong_shape_is_malformed(serve: Serve, body: Any) -> None:
     with pytest.raises(MalformedData):
         await provider.accounts(connection(), None)
     await provider.aclose()
+
+
+@pytest.mark.parametrize(
+    "wrong", ["null", "7", '"x"', "[]", '{"transactionAmount": {"amount": 1e9999999999999999999}}']
+)
+async def test_a_row_of_a_wrong_shape_costs_no_other(serve: Serve, wrong: str) -> None:
+    """A row that is none, or whose number no computer holds, is handed on to be quarantined; a list may be null."""
+    good = '{"transactionAmount": {"amount": "1.50", "currency": "EUR"}, "bookingDate": "2026-06-17"}'
+    constants = '{"transactionAmount": {"amount": NaN}}, {"transactionAmount": {"amount": -Infinity}}'
+
+    async def handler(request: web.Request) -> web.Response:
+        body = f'{{"transactions": {{"booked": [{wrong}, {constants}, {good}], "pending": null}}}}'
+        return web.Response(text=body, content_type="application/json")
+
+    provider = await answering(serve, handler)
+    [page] = [
+        page async for page in provider.transactions(connection(), ACCOUNT, Window(NOW.date()), cursor=None, psu=None)
+    ]
+    await provider.aclose()
+    entries = [read_transaction(row, "EUR") for row in page.transactions]
+    assert [isinstance(entry, Quarantined) for entry in entries] == [True, True, True, False]
+
+
+async def test_an_id_may_be_a_number(serve: Serve) -> None:
+    """A bank that sends its ids as JSON numbers means the same by them."""
+
+    async def handler(request: web.Request) -> web.Response:
+        row = {"transactionId": 4711, "transactionAmount": {"amount": 1.5, "currency": "EUR"}}
+        return web.json_response({"accounts": [{"resourceId": 12}], "transactions": {"booked": [row]}})
+
+    provider = await answering(serve, handler)
+    [account] = await provider.accounts(connection(), None)
+    rows = [
+        row
+        async for page in provider.transactions(connection(), account, Window(NOW.date()), cursor=None, psu=None)
+        for row in page.transactions
+    ]
+    await provider.aclose()
+    assert (account.provider_id, [bank_id.value for bank_id in rows[0].ids]) == ("12", ["4711"])
+
+
+async def test_half_a_character_in_an_account_is_no_part_of_it(serve: Serve) -> None:
+    """JSON can spell characters that no file or header can hold; they cost neither the account nor the others."""
+
+    async def handler(request: web.Request) -> web.Response:
+        text = '{"accounts": [{"resourceId": "r", "iban": "DE1\\ud800", "name": "A\\u0000B", "currency": "EUR"}]}'
+        return web.Response(text=text, content_type="application/json")
+
+    provider = await answering(serve, handler)
+    [account] = await provider.accounts(connection(), None)
+    await provider.aclose()
+    assert (account.iban, account.name, account.provider_id) == ("DE1", "AB", "r")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"type": "about:blank", "code": "PERIOD_INVALID"},
+        {"type": "about:blank", "code": "FORMAT_ERROR", "additionalErrors": [{"code": "PERIOD_INVALID"}]},
+        {"tppMessages": {"category": "ERROR", "code": "PERIOD_INVALID"}},
+        {"tppMessages": [None, {"code": 7}, {"code": "PERIOD_INVALID"}]},
+    ],
+    ids=str,
+)
+async def test_an_error_as_problem_details_means_the_same(serve: Serve, body: Any) -> None:
+    """The OpenAPI file lets a bank send problem details (RFC 7807) with the same codes instead of `tppMessages`."""
+
+    async def handler(request: web.Request) -> web.Response:
+        return web.json_response(body, status=400)
+
+    with pytest.raises(PeriodRejected):
+        await read_all(await answering(serve, handler))
 
 
 async def test_an_id_of_the_bank_stays_one_segment(serve: Serve) -> None:

@@ -92,6 +92,15 @@ async def test_a_person_brings_the_schedules_job_to_the_front(driver: Driver, st
     assert (first.job_id, second.job_id) == (job_id, earlier)
     assert first.psu is not None
     assert first.psu.ip == "203.0.113.7"
+    assert "scheduled" not in first.data  # else the job would say that nothing is due to the schedule yet
+
+
+async def test_a_person_who_comes_later_is_there_too(driver: Driver) -> None:
+    """A host has asked, and before the job starts a person asks the same: it is read with them present."""
+    job_id = await driver.ask("c")
+    assert await driver.queue.enqueue(sync("c", psu=PsuContext("203.0.113.7"))) == job_id
+    [claim] = await driver.claim()
+    assert claim.psu is not None
 
 
 async def test_an_organisation_without_a_scheduled_job_has_no_turn(driver: Driver) -> None:

@@ -35,6 +35,16 @@ async def told(driver: Driver, name: str) -> list[dict[str, object]]:
 COUNTS = {"totalConnections": 3, "successfulSyncs": 2, "failedSyncs": 1}
 
 
+async def test_a_batch_by_hand_makes_waiting_ticks_its_own(driver: Driver) -> None:
+    """A child that a schedule has asked already is the person's now, and reads though nothing would be due."""
+    await driver.ask("c", scheduled=True)
+    await driver.ask_all("c")
+    [batch] = [claim for claim in await driver.claim(1, most=10**6) if claim.type == "sync-all-org"]
+    await driver.fan_out(batch, "c")
+    [child] = await driver.claim()
+    assert "scheduled" not in child.data
+
+
 async def test_a_batch_ends_with_its_last_child(driver: Driver) -> None:
     """However the children end; the result, the batch's event and its own say how many did well; progress follows."""
     batch = await batch_of(driver, "a", "b", "c")

@@ -333,3 +333,14 @@ async def test_a_read_gets_no_older_than_the_margin(world: World) -> None:
     await world.tomorrow(10)
     assert [status for status, _, _ in await world.living()] == ["booked"]
     assert timedelta(days=13) == days_ago(-5) - days_ago(8)
+
+
+async def test_a_row_whose_report_cannot_be_read_is_not_gone(world: World) -> None:
+    """A pending entry that the bank goes on reporting, in a form that can't be read, is not taken for one that never
+    came; one that it really stops reporting is."""
+    world.shows(pending("-5.00", ref="a"), pending("-6.00", ref="b"))
+    await world.sync()
+    world.shows(pending("-5,000", ref="a"))
+    for _ in range(3):
+        assert (await world.tomorrow()).quarantined == 1
+    assert [amount for _, _, amount in await world.living()] == [Decimal("-5.00")]

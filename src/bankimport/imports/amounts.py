@@ -66,7 +66,7 @@ def _amount_of_number(value: int | float | Decimal) -> Decimal:
     if not math.isfinite(value) if not isinstance(value, Decimal) else not value.is_finite():
         raise Unreadable("amount-not-finite")
     amount = Decimal(repr(value)) if isinstance(value, float) else Decimal(value)
-    if abs(amount) >= _LARGEST:
+    if amount.copy_abs() >= _LARGEST:  # `abs` rounds, and overflows on an exponent of millions
         raise Unreadable("amount-too-large")
     if amount == amount.to_integral_value():
         return amount.quantize(Decimal(1))

@@ -8,7 +8,7 @@ The Redis ledger's script is `slot` in Lua: keep it as simple as it is.
 """
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Final
 
 #: The rolling day, with a margin for the bank's clock.
@@ -20,6 +20,8 @@ CIRCUIT: Final = 3
 CIRCUIT_GAP: Final = timedelta(hours=24)
 #: A bank's "not before" up to here is waited for by a retry; a later one is a quota, and defers.
 PATIENCE: Final = timedelta(minutes=5)
+#: No quota is longer: a bank that says so has written an instant wrongly, and is asked again.
+LONGEST: Final = timedelta(days=7)
 
 
 def counted(reads: Sequence[datetime], now: datetime) -> list[datetime]:
@@ -43,14 +45,20 @@ def slot(
     return recent[len(recent) - limit] + ROLLING if limit > 0 else now + ROLLING
 
 
-def planned(reads: Sequence[datetime], *, failures: int, limit: int | None, now: datetime) -> datetime | None:
+def planned(
+    reads: Sequence[datetime], *, failures: int, limit: int | None, now: datetime, covered_until: date = date.max
+) -> datetime | None:
     """Return when a tick of the schedule reads this next; None for now. `slot` has to agree as well.
 
-    `failures` counts the reads in a row that did not end well, one cut off by a crash included. The first is retried
-    at once, out of the reserve; the second waits for the next planned read; from the third on it is once a day.
+    A read that went well, yet on a day after `covered_until`, was of another connection to the same account, or of
+    other days: what it brought isn't here, so it puts off nothing. `failures` counts the reads in a row
+    that did not end well, one cut off by a crash included. The first is retried at once, out of the reserve; the
+    second waits for the next planned read; from the third on it is once a day.
     """
     recent = counted(reads, now)
     if not recent or failures == 1 or (limit is None and failures < CIRCUIT):
+        return None
+    if failures == 0 and covered_until < recent[-1].date():
         return None
     due = recent[-1] + (CIRCUIT_GAP if failures >= CIRCUIT else PLANNED_GAP)
     return due if due > now else None

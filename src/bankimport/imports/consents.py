@@ -34,12 +34,18 @@ def has_ended(valid_until: date | None, today: date) -> bool:
     return valid_until is not None and valid_until < today
 
 
+def was_refused(connection: BankConnection) -> bool:
+    """Return whether the bank has called the consent expired, revoked or in need of the person: it isn't asked again
+    by a schedule, unlike one that only ends soon."""
+    reason = connection.status_reason or ENDING
+    return connection.status is ConnectionStatus.REQUIRES_REAUTH and not reason.startswith(ENDING)
+
+
 def is_syncable(connection: BankConnection, today: date) -> bool:
     """Return whether the schedule syncs this connection: `ACTIVE`, `ERROR`, and `REQUIRES_REAUTH` as long as its
     consent is valid (which one that the bank called expired or revoked is not)."""
     if connection.status is ConnectionStatus.REQUIRES_REAUTH:
-        reason = connection.status_reason or ENDING
-        return reason.startswith(ENDING) and not has_ended(connection.consent_valid_until, today)
+        return not was_refused(connection) and not has_ended(connection.consent_valid_until, today)
     return connection.status in (ConnectionStatus.ACTIVE, ConnectionStatus.ERROR)
 
 

@@ -1,11 +1,11 @@
 """May the bank be asked now? Between the job and each read that a bank counts (banking.md §5)."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 
 from bankimport.errors import RateLimited
 from bankimport.imports import budget
-from bankimport.models import Capabilities, PsuContext, Scope
+from bankimport.models import AccountState, Capabilities, PsuContext, Scope
 from bankimport.ports import AccessKey, AccessLedger, Clock
 
 
@@ -27,14 +27,17 @@ class Access:
     def _counts(self, scope: Scope) -> bool:
         return self.psu is None and scope in self.capabilities.quota_scopes
 
-    async def not_due(self, stable_key: str, scope: Scope) -> datetime | None:
+    async def not_due(self, stable_key: str, scope: Scope, state: AccountState) -> datetime | None:
         """Return when the schedule reads this next; None if it may now. Counts nothing."""
         if not self.planned or not self._counts(scope):
             return None
         now = self.clock()
         key, limit = self._key(stable_key, scope), self.capabilities.unattended_limit
         reads, failures = await self.ledger.reads(key, now), await self.ledger.failures(key)
-        return budget.planned(reads, failures=failures, limit=limit, now=now)
+        covered_until = max((interval.until for interval in state.coverage), default=date.min)
+        if self.capabilities.delta:  # it tells no days
+            covered_until = date.max
+        return budget.planned(reads, failures=failures, limit=limit, now=now, covered_until=covered_until)
 
     def next_planned(self) -> datetime | None:
         """Return when the schedule has a reason to come again after a read just now; None for its next tick."""
@@ -42,16 +45,24 @@ class Access:
         return self.clock() + budget.PLANNED_GAP if counted else None
 
     async def reserve(self, stable_key: str, scope: Scope) -> datetime | None:
-        """Count a read that is about to be made; None if it is allowed, else when it will be."""
-        if not self._counts(scope):
+        """Count a read that is about to be made; None if it is allowed, else when it will be.
+
+        What the bank doesn't count has no limit, but may have been closed by a 429.
+        """
+        if self.psu is not None:
             return None
-        key = self._key(stable_key, scope)
-        return await self.ledger.reserve(key, limit=self.capabilities.unattended_limit, now=self.clock())
+        limit = self.capabilities.unattended_limit if self._counts(scope) else None
+        return await self.ledger.reserve(self._key(stable_key, scope), limit=limit, now=self.clock())
 
     async def ended(self, stable_key: str, scope: Scope, *, success: bool) -> None:
         """Note how a read ended; it counts as failed until this says otherwise."""
         if self._counts(scope):
             await self.ledger.note_outcome(self._key(stable_key, scope), success=success, now=self.clock())
+
+    async def close(self, stable_key: str, scope: Scope) -> None:
+        """Ask no more than once a day without the person: the bank has refused what no account remembers."""
+        if self.psu is None:
+            await self.ledger.close(self._key(stable_key, scope), self.clock() + budget.CIRCUIT_GAP)
 
     async def quota(self, stable_key: str, scope: Scope, error: RateLimited) -> datetime | None:
         """Return until when a 429 closes the scope; None for a brake of seconds, which a retry waits for."""
@@ -61,6 +72,7 @@ class Access:
             until = now + error.retry_after
         if until is None or not budget.is_quota(until, now):
             return None
+        until = min(until, now + budget.LONGEST)
         if self.psu is None:
             await self.ledger.close(self._key(stable_key, scope), until)
         return until

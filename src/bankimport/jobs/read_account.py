@@ -4,14 +4,17 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 
 from bankimport.errors import MalformedData, PeriodRejected, RunInterrupted
 from bankimport.imports import Extent, Quarantined, Reading, read_transaction, shrunk
+from bankimport.imports.balance import BalanceCheck, BalanceVerdict, check_balances
+from bankimport.imports.identity import AliasKey, key_of, tidy, usable_ids
 from bankimport.jobs.access import Access
 from bankimport.jobs.entries import Entries
 from bankimport.models import (
+    Balance,
     BankAccount,
     BankConnection,
     BankId,
@@ -20,6 +23,7 @@ from bankimport.models import (
     PsuContext,
     ReportedTransaction,
     Scope,
+    Transaction,
     TransactionStatus,
     Window,
 )
@@ -29,6 +33,8 @@ from bankimport.progress import JobRun
 #: A bank that sends more than this in one read is not believed.
 MAX_PAGES = 50_000
 MAX_ROWS = 5_000_000
+#: So many ids of entries that can't be read are remembered.
+MAX_UNREADABLE = 10_000
 
 
 @dataclass(slots=True)
@@ -40,6 +46,7 @@ class AccountRead:
     entries: Entries = field(default_factory=Entries)
     removed: list[BankId] = field(default_factory=list)
     quarantined: Counter[str] = field(default_factory=Counter)
+    unreadable: set[AliasKey] = field(default_factory=set)
     booked: dict[tuple[date, str], Decimal] = field(default_factory=dict)
     rows: int = 0
     pages: int = 0
@@ -55,7 +62,18 @@ class AccountRead:
         """What the read proves."""
         if self.is_delta:
             return Reading(self.window, Extent.DELTA)
-        return Reading(self.window, Extent.COMPLETE if self.is_complete else Extent.INCOMPLETE)
+        extent = Extent.COMPLETE if self.is_complete else Extent.INCOMPLETE
+        return Reading(self.window, extent, frozenset(self.unreadable))
+
+    @property
+    def proven(self) -> Window | None:
+        """The days that need not be asked for again: those read completely, and those that the bank refuses to serve,
+        or else a bank that serves few days would be asked for too many again every day, until its quota is used up."""
+        if self.is_delta:
+            return None
+        if self.is_complete:
+            return self.asked
+        return None if self.window == self.asked else Window(self.asked.since, self.window.since - timedelta(days=1))
 
     def add(self, reported: Sequence[ReportedTransaction], account: BankAccount) -> None:
         """Check entries and keep the readable ones."""
@@ -67,11 +85,30 @@ class AccountRead:
             entry = read_transaction(row, account.currency)
             if isinstance(entry, Quarantined):
                 self.quarantined[entry.reason] += 1
+                if len(self.unreadable) < MAX_UNREADABLE:
+                    self.unreadable.update(key_of(bank_id) for bank_id in usable_ids(row.ids))
                 continue
             self.entries.append(entry)
-            if entry.status is TransactionStatus.BOOKED:
-                key = entry.day, entry.currency
-                booked[key] = booked.get(key, Decimal(0)) + entry.amount
+            _count(entry, booked)
+
+    def check(self, balances: Sequence[Balance]) -> BalanceCheck:
+        """Compare what was read with the balances; a delta is not all there is. Pages overlap, so a difference is
+        believed only without repeats."""
+        if self.is_delta:
+            return BalanceCheck(BalanceVerdict.UNKNOWN)
+        check = check_balances(balances, self.booked, self.window)
+        if check.verdict is not BalanceVerdict.DIFFERS:
+            return check
+        once: dict[tuple[date, str], Decimal] = {}
+        for entry in self.entries.tidied() if self.entries.is_long else tidy(list(self.entries)):
+            _count(entry, once)
+        return check_balances(balances, once, self.window)
+
+
+def _count(entry: Transaction, booked: dict[tuple[date, str], Decimal]) -> None:
+    if entry.status is TransactionStatus.BOOKED:
+        key = entry.day, entry.currency
+        booked[key] = booked.get(key, Decimal(0)) + entry.amount
 
 
 class AccountReader:
@@ -144,6 +181,8 @@ class AccountReader:
                 read.wait_until = await self._access.reserve(account.stable_key, Scope.TRANSACTIONS)
                 if read.wait_until is not None:
                     return
-        read.is_complete = not more and read.pages > 0
-        if not read.is_complete:
+        if not read.pages:  # nothing to say: of a bank that tells changes it proves no absence
+            read.is_delta = self._access.capabilities.delta
+        read.is_complete = not more
+        if more:
             raise MalformedData("the bank's pages ended before the last one", scope=Scope.TRANSACTIONS)

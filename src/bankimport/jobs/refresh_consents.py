@@ -5,13 +5,17 @@ the last one told. The event goes out before the connections are marked, so a cr
 rather than losing it.
 """
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Sequence
 from datetime import date, timedelta
+from typing import Final
 
 from bankimport.commands import RefreshConsents
-from bankimport.errors import JobError, ReauthRequired, RunInterrupted
+from bankimport.errors import JobError, ReauthRequired, Retryable, RunInterrupted
 from bankimport.events import ConsentsExpiring, ReauthRequiredEvent
-from bankimport.imports.consents import EXPIRED, REVOKED, Standing, standing
+from bankimport.imports.consents import EXPIRED, REVOKED, Standing, standing, was_refused
+from bankimport.jobs.refusals import is_renewed
 from bankimport.jobs.results import ConsentsResult
 from bankimport.models import BankConnection, Consent, ConsentStatus, Stage
 from bankimport.ports import Banks, BankStore, Clock
@@ -20,6 +24,11 @@ from bankimport.status import ConnectionStatus
 
 #: An ended consent is asked about so long; after that, only an attended sync or the host can tell of a renewal.
 _ASK_AFTER_END = timedelta(days=14)
+#: So many consents are asked about at once, each so long; a bank that doesn't answer so often in a row isn't asked any
+#: more in this run. Else one slow bank would use up the time of the job, and nobody after it would ever be told.
+AT_ONCE: Final = 20
+PATIENCE: Final = timedelta(seconds=10)
+SILENT: Final = 3
 _LIVING = (ConnectionStatus.ACTIVE, ConnectionStatus.ERROR, ConnectionStatus.REQUIRES_REAUTH)
 
 
@@ -28,14 +37,22 @@ async def refresh_consents(
 ) -> ConsentsResult:
     """Look at every consent whose last day is at most `warning` away, however many they are, as a stream.
 
-    A bank that can't be asked now is no reason to keep quiet: what the store knows then decides.
+    A bank that can't be asked now is no reason to keep quiet: what the store knows then decides. An error that nobody
+    has classified is raised when all have been looked at and told, so that it is logged and retried.
     """
     await run.advance(Stage.STARTING, "Looking for consents that end soon", 0)
     today = clock().date()
     refresh = _Refresh(run, banks, store, clock, today, warning)
+    part: list[BankConnection] = []
     async for connection in _ending(store, today, warning):
-        await refresh.look_at(connection)
+        part.append(connection)
+        if len(part) == AT_ONCE:
+            await refresh.look_at(part)
+            part = []
+    await refresh.look_at(part)
     await refresh.tell()
+    if refresh.unexpected is not None:
+        raise refresh.unexpected
     result = ConsentsResult(**refresh.counts)
     await run.advance(Stage.COMPLETED, f"{result.checked} consents looked at", 100)
     return result
@@ -58,16 +75,29 @@ class _Refresh:
         self._clock, self._today, self._warning = clock, today, warning
         self._org_id = ""
         self._to_tell: list[tuple[BankConnection, Standing]] = []
+        self._silent: Counter[str] = Counter()
+        self.unexpected: Exception | None = None
         self.counts = dict.fromkeys(ConsentsResult.model_fields, 0)
 
-    async def look_at(self, connection: BankConnection) -> None:
-        """Re-read one consent and act on it; the organisation before is told first."""
+    async def look_at(self, connections: Sequence[BankConnection]) -> None:
+        """Re-read some consents at once, and act on one after the other."""
+        consents = await asyncio.gather(*(self._ask(connection) for connection in connections))
+        for connection, consent in zip(connections, consents, strict=True):
+            await self._act(connection, consent)
+
+    async def _act(self, connection: BankConnection, consent: Consent | None) -> None:
+        """Act on one consent, None if the bank didn't tell; the organisation before is told first."""
         if connection.org_id != self._org_id:
             await self.tell()
             self._org_id = connection.org_id
         self.counts["checked"] += 1
         await self._run.advance(Stage.SYNCING_ACCOUNTS, f"{self.counts['checked']} consents looked at", 10)
-        consent = await self._ask(connection)
+        if await is_renewed(connection, self._store):
+            return
+        if consent is None:
+            if was_refused(connection):
+                return  # by the bank itself, and it has not taken that back
+            consent = Consent(ConsentStatus.VALID, connection.consent_valid_until)
         if consent.valid_until != connection.consent_valid_until and consent.status is ConsentStatus.VALID:
             self._run.ensure_owned()
             await self._store.set_consent(connection.id, consent)
@@ -78,36 +108,40 @@ class _Refresh:
         elif (new.status, new.reason) != (connection.status, connection.status_reason):
             await self._mark(connection, new)
 
-    async def _ask(self, connection: BankConnection) -> Consent:
-        """Return the consent as the bank tells it, or as we know it where the bank can't be asked."""
-        known = Consent(ConsentStatus.VALID, connection.consent_valid_until)
+    async def _ask(self, connection: BankConnection) -> Consent | None:
+        """Return the consent as the bank tells it; None where the bank can't be asked."""
         provider = self._banks.get(connection.bank)
-        if provider is None:
-            return known
+        if provider is None or self._silent[connection.bank] >= SILENT:
+            return None
         try:
-            return await provider.consent(connection, None)
+            async with asyncio.timeout(PATIENCE.total_seconds()):
+                consent = await provider.consent(connection, None)
+            self._silent[connection.bank] = 0
+            return consent
         except RunInterrupted:
             raise
         except ReauthRequired as error:
             if error.suspicious:
                 self.counts["unreadable"] += 1
-                return known
+                return None
             return Consent(ConsentStatus.REVOKED if error.reason == REVOKED else ConsentStatus.EXPIRED)
-        except JobError:
+        except Exception as error:  # one bank's trouble keeps nobody else from being told
+            if isinstance(error, Retryable | TimeoutError):
+                self._silent[connection.bank] += 1
+            elif not isinstance(error, JobError):
+                self.unexpected = error
             self.counts["unreadable"] += 1
-            return known
+            return None
 
     async def _mark(self, connection: BankConnection, new: Standing) -> None:
         self._run.ensure_owned()
-        changed = await self._store.set_connection_status(connection.id, _LIVING, new.status, new.reason)
-        if not changed:
-            return
-        if new.status is ConnectionStatus.ACTIVE:
-            self.counts["renewed"] += 1
-        elif new.reason in (EXPIRED, REVOKED):
+        if new.reason in (EXPIRED, REVOKED):
             self.counts["ended"] += 1
             event = ReauthRequiredEvent(connection_id=connection.id, reason=new.reason, timestamp=self._clock())
             await self._run.emit(event, org_id=connection.org_id)
+        elif new.status is ConnectionStatus.ACTIVE:
+            self.counts["renewed"] += 1
+        await self._store.set_connection_status(connection.id, _LIVING, new.status, new.reason)
 
     async def tell(self) -> None:
         """Tell the organisation of its consents that have come under a threshold, in one event, and mark them."""

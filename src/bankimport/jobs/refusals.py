@@ -1,12 +1,13 @@
 """When a bank refuses: is it the person's consent, our own key, or a blip? (banking.md §3)"""
 
+from dataclasses import replace
 from typing import Final
 
 from bankimport.errors import ConsentExpired, CredentialError, JobError, ReauthRequired, Retryable, Transient
 from bankimport.events import ReauthRequiredEvent
 from bankimport.imports.consents import has_ended
 from bankimport.jobs.sync_account import Ground
-from bankimport.models import BankConnection, ConsentStatus
+from bankimport.models import BankConnection, Consent, ConsentStatus
 from bankimport.ports import BankStore, Clock
 from bankimport.progress import JobRun
 from bankimport.status import ConnectionStatus
@@ -14,16 +15,17 @@ from bankimport.status import ConnectionStatus
 _ALL_BUT_CUT: Final = (ConnectionStatus.ACTIVE, ConnectionStatus.ERROR, ConnectionStatus.REQUIRES_REAUTH)
 
 
-async def ensure_consent(ground: Ground) -> None:
-    """Refuse an ended consent, unless the bank says that it was renewed."""
+async def with_valid_consent(ground: Ground) -> BankConnection:
+    """Return the connection as it is now. Refuse an ended consent, unless the bank says that it was renewed."""
     connection, today = ground.connection, ground.clock().date()
     if not has_ended(connection.consent_valid_until, today):
-        return
+        return connection
     consent = await ground.provider.consent(connection, ground.psu)
     if consent.status is not ConsentStatus.VALID or has_ended(consent.valid_until, today):
         raise ConsentExpired(connection.id, connection.consent_valid_until)
     ground.run.ensure_owned()
     await ground.store.set_consent(connection.id, consent)
+    return replace(connection, consent_valid_until=consent.valid_until)
 
 
 async def confirmed(error: ReauthRequired, ground: Ground) -> JobError:
@@ -31,7 +33,7 @@ async def confirmed(error: ReauthRequired, ground: Ground) -> JobError:
     if not error.suspicious:
         return error
     try:
-        consent = await ground.provider.consent(ground.connection, ground.psu)
+        consent = await _consent(ground)
     except ReauthRequired as told:
         return ReauthRequired(told.reason, scope=error.scope)
     except JobError as unsure:
@@ -44,9 +46,31 @@ async def confirmed(error: ReauthRequired, ground: Ground) -> JobError:
     return ReauthRequired(reason, scope=error.scope)
 
 
+async def _consent(ground: Ground) -> Consent:
+    """Return what the bank says of the consent; asked once in a run, however many accounts are refused."""
+    if not ground.consent_answers:
+        try:
+            ground.consent_answers.append(await ground.provider.consent(ground.connection, ground.psu))
+        except JobError as error:
+            ground.consent_answers.append(error)
+    answer = ground.consent_answers[0]
+    if isinstance(answer, Exception):
+        raise answer
+    return answer
+
+
+async def is_renewed(connection: BankConnection, store: BankStore) -> bool:
+    """Return whether the connection has been given another consent since it was read, or is gone: what the bank says of
+    the old one is no news then."""
+    now = await store.connection(connection.id)
+    return now is None or now.consent_id != connection.consent_id
+
+
 async def mark_reauth(
     connection: BankConnection, error: ReauthRequired, run: JobRun, store: BankStore, clock: Clock
 ) -> None:
+    """Mark the connection and tell its organisation; it is told first: a crash between repeats the event."""
     run.ensure_owned()
-    if await store.set_connection_status(connection.id, _ALL_BUT_CUT, ConnectionStatus.REQUIRES_REAUTH, error.reason):
+    if (connection.status, connection.status_reason) != (ConnectionStatus.REQUIRES_REAUTH, error.reason):
         await run.emit(ReauthRequiredEvent(connection_id=connection.id, reason=error.reason, timestamp=clock()))
+    await store.set_connection_status(connection.id, _ALL_BUT_CUT, ConnectionStatus.REQUIRES_REAUTH, error.reason)

@@ -44,7 +44,8 @@ async def store_read(
         if change_set is None:
             state = await store.account_state(account)
             continue
-        coverage = covered(state.coverage, read.asked, read.today) if read.is_complete and not read.is_delta else None
+        proven = read.proven
+        coverage = None if proven is None else covered(state.coverage, proven, read.today)
         cursor = read.cursor if read.is_delta and read.is_complete else state.cursor
         if not change_set and (coverage is None or coverage == tuple(state.coverage)) and cursor == state.cursor:
             return change_set

@@ -2,18 +2,32 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Final
 
 from bankimport.commands import SyncConnection
-from bankimport.errors import CredentialError, JobError, RateLimited, ReauthRequired, RunInterrupted, UnattendedRefused
+from bankimport.errors import (
+    CredentialError,
+    JobError,
+    MalformedData,
+    RateLimited,
+    ReauthRequired,
+    RunInterrupted,
+    UnattendedRefused,
+)
 from bankimport.events import ReauthRequiredEvent
-from bankimport.imports import check_balances, plan_window
+from bankimport.imports import plan_window
 from bankimport.jobs.access import Access
 from bankimport.jobs.read_account import AccountRead, AccountReader
 from bankimport.jobs.results import AccountOutcome, AccountResult, DeferredRead, ReadWindow
 from bankimport.jobs.store_read import store_read
-from bankimport.models import AccountState, BankAccount, BankConnection, PsuContext, RowStatus, Scope
+from bankimport.models import AccountState, BankAccount, BankConnection, Consent, PsuContext, RowStatus, Scope
 from bankimport.ports import BankProvider, BankStore, ChangeSet, Clock
 from bankimport.progress import JobRun
+
+#: the code of an error that nobody has classified
+UNEXPECTED: Final = "unexpected"
+#: An account has a handful, and each is compared with each.
+MAX_BALANCES: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +53,7 @@ class Ground:
     access: Access
     psu: PsuContext | None
     clock: Clock
-    accounts: list[BankAccount] = field(default_factory=list)
+    consent_answers: list[Consent | JobError] = field(default_factory=list)
 
 
 async def sync_account(ground: Ground, account: BankAccount) -> AccountSync:
@@ -53,7 +67,7 @@ async def sync_account(ground: Ground, account: BankAccount) -> AccountSync:
     state = await store.account_state(account)
     if ground.psu is None and (state.attended_only or not access.capabilities.unattended_allowed):
         return AccountSync(AccountResult(account_id=account.id, outcome=AccountOutcome.ATTENDED_ONLY))
-    next_at = await access.not_due(account.stable_key, Scope.TRANSACTIONS)
+    next_at = await access.not_due(account.stable_key, Scope.TRANSACTIONS, state)
     if next_at is not None:
         return AccountSync(AccountResult(account_id=account.id, outcome=AccountOutcome.NOT_DUE), next_at=next_at)
     until = await access.reserve(account.stable_key, Scope.TRANSACTIONS)
@@ -84,17 +98,17 @@ async def _read(ground: Ground, account: BankAccount, state: AccountState) -> Ac
     )
     reader = AccountReader(ground.run, ground.provider, ground.connection, ground.access, ground.psu)
     cursor = None if command.force_full_sync or not ground.access.capabilities.delta else state.cursor
-    read = await reader.read(account, window, cursor=cursor, today=today)
-    await ground.access.ended(account.stable_key, Scope.TRANSACTIONS, success=read.is_complete)
-    return read
+    return await reader.read(account, window, cursor=cursor, today=today)
 
 
 async def _settle(ground: Ground, account: BankAccount, state: AccountState, read: AccountRead) -> AccountSync:
     """Write what was read, complete or not, and say how it ended."""
     is_new = state == AccountState(attended_only=state.attended_only)
     change_set = ChangeSet()
-    if read.pages:
+    if read.pages or read.proven is not None:
         change_set = await store_read(read, account, state, ground.run, ground.store)
+    # only now: what was read but not stored has to be read again
+    await ground.access.ended(account.stable_key, Scope.TRANSACTIONS, success=read.is_complete)
     result = _result(account, read, change_set, is_new=is_new)
     if read.is_complete:
         result, deferred = await _with_balances(ground, account, read, result)
@@ -106,19 +120,22 @@ async def _settle(ground: Ground, account: BankAccount, state: AccountState, rea
         waiting = _deferred(account, until)
         result = result.model_copy(update={"outcome": AccountOutcome.DEFERRED})
         return AccountSync(result, deferred=waiting.deferred, next_at=until, rows=read.rows)
-    return await _failed(ground, account, result, read)
+    return await _failed(ground, account, state, result, read)
 
 
-async def _failed(ground: Ground, account: BankAccount, result: AccountResult, read: AccountRead) -> AccountSync:
+async def _failed(
+    ground: Ground, account: BankAccount, state: AccountState, result: AccountResult, read: AccountRead
+) -> AccountSync:
     error = read.failure
     if isinstance(error, ReauthRequired | CredentialError):
         raise error
     if isinstance(error, UnattendedRefused):
-        if await ground.store.set_attended_only(account):
-            event = ReauthRequiredEvent(
-                connection_id=ground.connection.id, reason=UnattendedRefused.code, timestamp=ground.clock()
-            )
+        event = ReauthRequiredEvent(
+            connection_id=ground.connection.id, reason=UnattendedRefused.code, timestamp=ground.clock()
+        )
+        if not state.attended_only:  # told first: a crash between repeats the event and loses none
             await ground.run.emit(event)
+        await ground.store.set_attended_only(account)
         return AccountSync(result.model_copy(update={"outcome": AccountOutcome.ATTENDED_ONLY}), rows=read.rows)
     return failure(result, error or RuntimeError("a read ended without an outcome"), rows=read.rows)
 
@@ -128,7 +145,7 @@ def failure(result: AccountResult, error: Exception, *, rows: int = 0) -> Accoun
     known = isinstance(error, JobError)
     update = {
         "outcome": AccountOutcome.FAILED,
-        "error_code": error.code if isinstance(error, JobError) else "unexpected",
+        "error_code": error.code if isinstance(error, JobError) else UNEXPECTED,
         "error": str(error) if known else f"an unexpected error ({type(error).__name__})",
     }
     return AccountSync(result.model_copy(update=update), error=error, rows=rows)
@@ -156,24 +173,35 @@ async def _with_balances(
     """Read the balances and check them against the rows. Whatever goes wrong here costs no transaction."""
     until = await ground.access.reserve(account.stable_key, Scope.BALANCES)
     if until is not None:
-        deferred = DeferredRead(account_id=account.id, scope=Scope.BALANCES, until=until)
-        return result.model_copy(update={"balances": AccountOutcome.DEFERRED}), (deferred,)
+        return _without_balances(account, result, until)
     try:
         balances = await ground.provider.balances(ground.connection, account, ground.psu)
+        if len(balances) > MAX_BALANCES:
+            raise MalformedData("the bank sent more balances than we accept", scope=Scope.BALANCES)
         ground.run.ensure_owned()
         await ground.store.put_balances(account, balances)
     except RunInterrupted:
         raise
-    except JobError as error:
+    except Exception as error:  # unexpected ones too: the next sync reads the balances anew
         await ground.access.ended(account.stable_key, Scope.BALANCES, success=False)
         if isinstance(error, RateLimited):
-            await ground.access.quota(account.stable_key, Scope.BALANCES, error)
-        return result.model_copy(update={"balances": AccountOutcome.FAILED, "error_code": error.code}), ()
+            until = await ground.access.quota(account.stable_key, Scope.BALANCES, error)
+            if until is not None:
+                return _without_balances(account, result, until)
+        code = error.code if isinstance(error, JobError) else UNEXPECTED
+        return result.model_copy(update={"balances": AccountOutcome.FAILED, "error_code": code}), ()
     await ground.access.ended(account.stable_key, Scope.BALANCES, success=True)
-    check = check_balances(balances, read.booked, read.window)
+    check = read.check(balances)
     update = {
         "balances": AccountOutcome.SYNCED,
         "balance_check": check.verdict,
         "balance_difference": check.difference,
     }
     return result.model_copy(update=update), ()
+
+
+def _without_balances(
+    account: BankAccount, result: AccountResult, until: datetime
+) -> tuple[AccountResult, tuple[DeferredRead, ...]]:
+    deferred = DeferredRead(account_id=account.id, scope=Scope.BALANCES, until=until)
+    return result.model_copy(update={"balances": AccountOutcome.DEFERRED}), (deferred,)

@@ -1,6 +1,7 @@
 """The `sync-connection` job: import every account of one connection."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
 from bankimport.commands import SyncConnection
@@ -8,11 +9,14 @@ from bankimport.errors import (
     ConnectionDisconnected,
     CredentialError,
     JobError,
+    MalformedData,
+    PeriodRejected,
     Permanent,
     RateLimited,
     ReauthRequired,
     Retryable,
     RunInterrupted,
+    Transient,
     UnattendedRefused,
     UnknownConnection,
     Unsupported,
@@ -20,7 +24,7 @@ from bankimport.errors import (
 from bankimport.imports import attended
 from bankimport.imports.consents import after_success
 from bankimport.jobs.access import Access
-from bankimport.jobs.refusals import confirmed, ensure_consent, mark_reauth
+from bankimport.jobs.refusals import confirmed, is_renewed, mark_reauth, with_valid_consent
 from bankimport.jobs.results import AccountOutcome, AccountResult, DeferredRead, SyncResult, summed
 from bankimport.jobs.sync_account import AccountSync, Ground, failure, sync_account
 from bankimport.models import BankAccount, BankConnection, Scope, Stage
@@ -30,6 +34,8 @@ from bankimport.status import ConnectionStatus
 
 #: Who triggers the sync that comes back for a deferred read: it was asked for, so no planned distance is kept.
 DEFERRED: Final = "deferred"
+#: A bank that lists more for one connection is not believed: each is an outcome in the job's record.
+MAX_ACCOUNTS: Final = 1000
 _S: Final = ConnectionStatus
 
 
@@ -46,10 +52,11 @@ async def sync_connection(
         CredentialError: our own key or certificate is refused; no connection is marked.
         UnattendedRefused: the bank answers only while the person is present (a planned sync just does nothing).
         Retryable: nothing could be imported now, but a retry may.
-        Permanent: nothing could be imported, and a retry can't help; the connection is in `ERROR`.
+        Permanent: nothing could be imported, and a retry can't help; the connection is in `ERROR`, unless what was
+            asked for isn't there.
     """
     connection = await _connection(command, store)
-    planned = command.scheduled and command.triggered_by != DEFERRED
+    planned = _is_planned(command, run, clock)
     if planned and connection.next_sync_at is not None and clock() < connection.next_sync_at:
         await run.advance(Stage.COMPLETED, "Nothing is due yet", 100)
         return summed(connection.id, (), ())
@@ -66,12 +73,28 @@ async def sync_connection(
     except CredentialError:
         raise
     except ReauthRequired as error:
+        if await is_renewed(connection, store):
+            raise Transient("the consent was renewed while the old one was used") from None
         await mark_reauth(connection, error, run, store, clock)
         raise
-    except Permanent:
+    except Permanent as error:
+        if _is_of_the_request(error, command):
+            raise
         run.ensure_owned()
         await store.set_connection_status(connection.id, (_S.ACTIVE, _S.ERROR), _S.ERROR, "sync-failed")
         raise
+
+
+def _is_planned(command: SyncConnection, run: JobRun, clock: Clock) -> bool:
+    """Return whether only the schedule asks; a person who comes to a job that the schedule has made asks as well."""
+    return command.scheduled and command.triggered_by != DEFERRED and attended(run.psu, clock()) is None
+
+
+def _is_of_the_request(error: Permanent, command: SyncConnection) -> bool:
+    """Return whether accounts that aren't there, or days that the bank never serves, were asked for: that says nothing
+    about the connection."""
+    chosen = command.account_ids is not None and isinstance(error, Unsupported)
+    return chosen or (command.start_date is not None and isinstance(error, PeriodRejected))
 
 
 async def _connection(command: SyncConnection, store: BankStore) -> BankConnection:
@@ -98,8 +121,10 @@ async def _sync(
     await run.advance(Stage.STARTING, "Preparing the access to the bank", 1)
     capabilities = await provider.capabilities(connection)
     access = Access(ledger, connection.bank, capabilities, psu, planned, clock)
+    if planned and not capabilities.unattended_allowed:
+        raise UnattendedRefused
     ground = Ground(command, run, connection, provider, store, access, psu, clock)
-    await ensure_consent(ground)
+    ground = replace(ground, connection=await with_valid_consent(ground))
     await run.advance(Stage.SYNCING_ACCOUNTS, "Reading the list of accounts", 3)
     try:
         until = await access.reserve(connection.id, Scope.ACCOUNTS)
@@ -111,6 +136,9 @@ async def _sync(
         accounts = ()
     except ReauthRequired as error:
         raise await confirmed(error, ground) from None
+    except UnattendedRefused:
+        await access.close(connection.id, Scope.ACCOUNTS)
+        raise
     if until is not None:
         return summed(connection.id, (), (DeferredRead(account_id=None, scope=Scope.ACCOUNTS, until=until),))
     return await _sync_accounts(ground, accounts)
@@ -119,6 +147,8 @@ async def _sync(
 async def _accounts(ground: Ground) -> Sequence[BankAccount]:
     """Return the connection's accounts, stored and with our ids, in the bank's order, each once."""
     reported = await ground.provider.accounts(ground.connection, ground.psu)
+    if len(reported) > MAX_ACCOUNTS:
+        raise MalformedData("the bank lists more accounts than we accept", scope=Scope.ACCOUNTS)
     unique = list({account.stable_key: account for account in reported}.values())
     ground.run.ensure_owned()
     return await ground.store.upsert_accounts(ground.connection, unique, fence=ground.run.fence)
@@ -196,12 +226,16 @@ async def _conclude(ground: Ground, syncs: Sequence[AccountSync], rows: int) -> 
 
 
 async def _note_success(ground: Ground, syncs: Sequence[AccountSync], result: SyncResult) -> None:
-    if syncs and result.accounts_synced == 0:
+    command = ground.command
+    chosen = command.account_ids is not None
+    if (syncs or chosen) and result.accounts_synced == 0:
         return  # deferred, not due, or refused: neither success nor failure
     connection, ground_run = ground.connection, ground.run
     ground_run.ensure_owned()
     waits = [sync.next_at for sync in syncs]
-    next_at = None if result.partial or None in waits else min((at for at in waits if at is not None), default=None)
+    chosen = chosen or command.start_date is not None or command.end_date is not None
+    unsure = chosen or result.partial or None in waits  # the schedule comes to see: something may be due before
+    next_at = None if unsure else min((at for at in waits if at is not None), default=None)
     await ground.store.note_sync(connection.id, ground.clock(), next_at)
     standing = after_success(connection)
     if standing is not None:

@@ -151,8 +151,9 @@ def _headers(connection: BankConnection, psu: PsuContext | None) -> dict[str, st
         headers["Authorization"] = f"Bearer {token}"
     if psu is not None:
         headers["PSU-IP-Address"] = psu.ip
-        if psu.user_agent:
-            headers["PSU-User-Agent"] = psu.user_agent
+        agent = "".join(c for c in psu.user_agent or "" if " " <= c <= "~")[:256]
+        if agent:
+            headers["PSU-User-Agent"] = agent
     return headers
 
 

@@ -80,10 +80,14 @@ def _gone(scope: Scope, status: int) -> JobError:
 
 
 def _codes(body: Any) -> frozenset[str]:
-    messages = body.get("tppMessages") if isinstance(body, dict) else None
-    if not isinstance(messages, list):
+    """Return all codes of an error: of its `tppMessages`, or of the problem details that may come instead."""
+    if not isinstance(body, dict):
         return frozenset()
-    codes = (message.get("code") for message in messages[:50] if isinstance(message, dict))
+    messages: list[Any] = [body]
+    for name in ("tppMessages", "additionalErrors"):
+        listed = body.get(name)
+        messages += listed[:50] if isinstance(listed, list) else [listed]
+    codes = (message.get("code") for message in messages if isinstance(message, dict))
     return frozenset(code for code in codes if isinstance(code, str))
 
 

@@ -113,7 +113,7 @@ def transactions_of(body: Any, quality: IdQuality) -> tuple[tuple[ReportedTransa
     rows: list[ReportedTransaction] = []
     for name, status in (("booked", TransactionStatus.BOOKED), ("pending", TransactionStatus.PENDING)):
         listed = _list(report, name, Scope.TRANSACTIONS, needed=False)
-        rows += [_transaction(_object(row, Scope.TRANSACTIONS), status, quality) for row in listed]
+        rows += [_transaction(row if isinstance(row, dict) else {}, status, quality) for row in listed]
     return tuple(rows), _next(report)
 
 
@@ -171,8 +171,14 @@ def _raw(row: Mapping[str, Any]) -> Mapping[str, Any] | None:
 
 
 def _text(row: Mapping[str, Any], name: str) -> str | None:
+    """Return a text of the row without what is not printable: it could be neither sent back nor stored. Banks that
+    send amounts as numbers do so with ids."""
     value = row.get(name)
-    return value.strip() if isinstance(value, str) else None
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = str(value)
+    if not isinstance(value, str):
+        return None
+    return (value if value.isprintable() else "".join(c for c in value if c.isprintable())).strip()
 
 
 def _object(value: Any, scope: Scope) -> Mapping[str, Any]:
@@ -182,7 +188,9 @@ def _object(value: Any, scope: Scope) -> Mapping[str, Any]:
 
 
 def _list(value: Mapping[str, Any], name: str, scope: Scope, *, needed: bool = True) -> list[Any]:
-    listed = value.get(name, None if needed else [])
+    listed = value.get(name)
+    if listed is None and not needed:  # left out, or null
+        return []
     if not isinstance(listed, list):
         raise MalformedData("the bank's answer is not of the shape that was agreed", scope=scope)
     return listed

@@ -7,14 +7,17 @@ import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from decimal import Decimal
-from typing import Any
+from decimal import Decimal, InvalidOperation
+from typing import Any, Final
 
 import aiohttp
 from yarl import URL
 
-from bankimport.errors import MalformedData, Transient
+from bankimport.errors import MalformedData, Transient, Unsupported
 from bankimport.models import Scope
+
+#: no whole number of a bank's has more; reading one of many thousand digits takes quadratic time
+_DIGITS: Final = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +63,12 @@ class BoundedClient:
         """
         try:
             target = current.join(URL(href))
+            place = (target.scheme, target.host, target.port)  # the scheme's own port may be written out
         except ValueError:
             raise MalformedData("a link of the bank can't be read", scope=Scope.TRANSACTIONS) from None
-        if target.origin() != self.base.origin():
+        if place != (self.base.scheme, self.base.host, self.base.port):
             raise MalformedData("a link of the bank leads to another host", scope=Scope.TRANSACTIONS)
-        return target
+        return target.with_user(None).with_fragment(None)
 
     async def get(self, url: URL, headers: Mapping[str, str], scope: Scope) -> Reply:
         """Return the reply of a GET.
@@ -72,6 +76,7 @@ class BoundedClient:
         Raises:
             Transient: the network, a time-out, a connection that was cut.
             MalformedData: a success that is no JSON, or larger or deeper than we accept.
+            Unsupported: a header that can't be sent.
         """
         limit = self._limits.request.total_seconds()
         try:
@@ -89,6 +94,8 @@ class BoundedClient:
             raise Transient("the bank's certificate could not be verified", scope=scope) from None
         except (aiohttp.ClientError, OSError) as error:
             raise Transient(f"the connection to the bank failed ({type(error).__name__})", scope=scope) from None
+        except ValueError:  # aiohttp's word on a line break in a header
+            raise Unsupported("the consent's id or token can't be sent in a header", scope=scope) from None
 
     def _opened(self) -> aiohttp.ClientSession:
         if self._session is None:
@@ -113,7 +120,7 @@ class BoundedClient:
 
     def _parsed(self, text: bytes, status: int, scope: Scope) -> Any:
         try:
-            value = json.loads(text, parse_float=Decimal, parse_constant=_no_number)
+            value = json.loads(text, parse_float=_decimal, parse_int=_integer, parse_constant=str)
         except (ValueError, RecursionError):
             if status >= 300 or not text:  # an error's body may be anything, and needn't be there
                 return None
@@ -123,8 +130,16 @@ class BoundedClient:
         return value
 
 
-def _no_number(name: str) -> None:
-    raise ValueError(name)
+def _decimal(text: str) -> Decimal | str:
+    """Return a number; one that no Decimal holds, like NaN, stays a text, which costs its row and no other."""
+    try:
+        return Decimal(text)
+    except InvalidOperation:
+        return text
+
+
+def _integer(text: str) -> int | str:
+    return int(text) if len(text) <= _DIGITS else text
 
 
 def _unpacker(packed: str, scope: Scope) -> Any:

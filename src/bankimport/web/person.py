@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 from aiohttp import web
 
+from bankimport.imports.attendance import is_public
 from bankimport.models import PsuContext
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -27,7 +28,7 @@ def networks(texts: Sequence[str]) -> tuple[Network, ...]:
 def person(request: web.Request, trusted: Sequence[Network]) -> PsuContext | None:
     """Return who asks; None where the address is not a public one, so none is passed on to a bank."""
     address = client_address(request.remote, request.headers.getall("X-Forwarded-For", []), trusted)
-    if address is None or not address.is_global or address.is_multicast:
+    if address is None or not is_public(address):
         return None
     agent = _UNPRINTABLE.sub("", request.headers.get("User-Agent", ""))[:256]
     return PsuContext(ip=str(address), user_agent=agent or None, at=datetime.now(UTC))

@@ -6,7 +6,7 @@ from typing import cast
 
 from bankimport.commands import Command, PlanSyncs, RefreshConsents, SyncAllOrg, SyncConnection
 from bankimport.events import SyncCompleted
-from bankimport.jobs import SyncResult, refresh_consents, sync_all_org, sync_connection
+from bankimport.jobs import DEFERRED, SyncResult, refresh_consents, sync_all_org, sync_connection
 from bankimport.models import JobType, Stage
 from bankimport.ports import AccessLedger, Banks, BankStore, Clock
 from bankimport.progress import JobRun
@@ -103,9 +103,25 @@ _MILLISECOND = timedelta(milliseconds=1)
 
 
 def _follow_ups(command: SyncConnection, run: Run, result: SyncResult, now: datetime) -> list[Enqueue]:
-    """Return the sync that comes back when a deferred read is allowed; the schedule's own ticks come anyway."""
-    until = [deferred.until for deferred in result.deferred if deferred.until > now]
-    if not until or command.scheduled:
+    """Return the sync that comes back when a deferred read is allowed, for the accounts that wait; the schedule's own
+    ticks come anyway. What comes back goes on waiting only for accounts whose time had not come: one that the bank
+    refused once more is left to the ticks, or a single wish would ask for ever."""
+    waiting = [deferred for deferred in result.deferred if deferred.until > now]
+    if command.triggered_by == DEFERRED:
+        untried = {account.account_id for account in result.accounts if account.window is None}
+        waiting = [deferred for deferred in waiting if deferred.account_id in untried]
+    elif command.scheduled:
         return []
-    again = command.model_copy(update={"scheduled": True, "triggered_by": "deferred", "org_id": run.org_id})
-    return [Enqueue(again, due=min(until))]
+    if not waiting:
+        return []
+    ids = {deferred.account_id for deferred in waiting if deferred.account_id is not None}
+    all_wait = len(ids) in (0, len(result.accounts))
+    again = command.model_copy(
+        update={
+            "scheduled": True,
+            "triggered_by": DEFERRED,
+            "org_id": run.org_id,
+            "account_ids": command.account_ids if all_wait else tuple(sorted(ids)),
+        }
+    )
+    return [Enqueue(again, due=min(deferred.until for deferred in waiting))]

@@ -37,6 +37,7 @@ def test_an_amount_is_read(sent: object, meant: str) -> None:
     [
         None, "", "  ", "abc", "NaN", "Infinity", "-inf", "1e3", "1,234", "1,23.45", "12.34.5", "--5", "5-5", "0x10", "1_000",
         "100000000000000", "1.123456789", "1.00001", "٣٤", True, [], {}, float("nan"), float("inf"), Decimal("sNaN"), 10**400,
+        Decimal("1E+1000000"),
         1e300, "9" * 10_000, b"12", "12 €",
     ],
 )  # fmt: skip

@@ -12,14 +12,14 @@ for index, job in ipairs(jobs) do
   if call('EXISTS', P .. 'job:' .. job.id) == 1 and is_whole(load_job(job.id)) then
     answers[index] = {'created', job.id}
   elseif twin then
-    -- a person asks what a schedule has asked: their wish brings that job to the front
+    -- a person asks what a schedule has asked: their wish brings that job to the front, and is what it does from now on
     local waits = twin.state == 'waiting' or twin.state == 'delayed'
+    if job.manual == '1' and waits then attend(twin, job.psu) end
     if job.manual == '1' and twin.manual ~= '1' and waits then
       write_added() -- it may have come with this very call
       unoffer(twin)
-      twin.manual, twin.let = '1', '1'
-      call('HSET', twin.key, 'manual', '1', 'let', '1')
-      attend(twin, job.psu)
+      twin.manual, twin.let, twin.data = '1', '1', job.data
+      call('HSET', twin.key, 'manual', '1', 'let', '1', 'data', job.data)
       set_order(twin, next_order() - FRONT)
       move(twin, 'promote')
       to_arq(twin, NOW)

@@ -22,6 +22,9 @@ call('HDEL', batch.key, 'worker')
 for _, job in ipairs(children) do
   local twin = answering(job.question)
   if twin then
+    if batch.manual == '1' and twin.manual ~= '1' and twin.state ~= 'active' then
+      call('HSET', twin.key, 'data', job.data) -- asked by a person now, in its place in line
+    end
     if call('SADD', P .. 'children:' .. batch.id, twin.id) == 1 then -- 0: this batch asks it twice
       call('HSET', twin.key, 'watchers', twin.watchers == '' and batch.id or twin.watchers .. ',' .. batch.id)
     end

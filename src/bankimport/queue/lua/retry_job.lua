@@ -9,7 +9,9 @@ local twin = answering(job.question)
 if twin then return reply('duplicate:' .. twin.id) end
 move(job, 'retry')
 call('HDEL', job.key, 'error', 'code', 'finished', 'result', 'started', 'fence', 'parent', 'total', 'ok', 'bad', 'let')
-call('HSET', job.key, 'attempts', '0', 'manual', '1', 'order', int(next_order()))
+-- who retries asks for it now, and not for what would be due to the schedule
+local data = string.gsub(job.data, '"scheduled":true', '"scheduled":false')
+call('HSET', job.key, 'attempts', '0', 'manual', '1', 'order', int(next_order()), 'data', data)
 call('PERSIST', job.key)
 job = load_job(job.id)
 if job.question ~= '' then call('SET', P .. 'question:' .. job.question, job.id) end

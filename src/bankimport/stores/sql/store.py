@@ -6,10 +6,11 @@ from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequen
 from datetime import UTC, date, datetime
 from typing import Any, Literal
 
-from sqlalchemy import Row, Select, and_, delete, insert, or_, select, tuple_, update
+from sqlalchemy import Row, Select, and_, delete, func, insert, or_, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from bankimport.errors import Conflict, InvalidRequest, LeaseLost, NotFound
+from bankimport.imports.consents import ENDING
 from bankimport.models import (
     ID_PATTERN,
     AccountState,
@@ -153,6 +154,7 @@ class SqlStore:
             connections.c.status.in_(_SYNCABLE),
             and_(
                 connections.c.status == ConnectionStatus.REQUIRES_REAUTH.value,
+                func.coalesce(connections.c.status_reason, ENDING).startswith(ENDING),  # as `is_syncable` has it
                 or_(connections.c.consent_valid_until.is_(None), connections.c.consent_valid_until >= now.date()),
             ),
         )
