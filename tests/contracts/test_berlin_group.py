@@ -141,6 +141,48 @@ async def test_a_retry_after_is_understood(bank: Bank, url: str) -> None:
     assert told.value.retry_at is not None
 
 
+async def test_what_is_left_of_a_quota_comes_with_the_page(serve: Serve) -> None:
+    """Headers of a good answer tell it, whatever their case."""
+
+    async def handler(request: web.Request) -> web.Response:
+        headers = {"X-RATELIMIT-Remaining": "0", "X-RATELIMIT-Reset": "3600"}
+        return web.json_response({"transactions": {"booked": []}}, headers=headers)
+
+    provider = await answering(serve, handler)
+    account, window = BankAccount("r", "k", "EUR"), Window(NOW.date())
+    [page] = [page async for page in provider.transactions(connection(), account, window, cursor=None, psu=None)]
+    await provider.aclose()
+    assert page.quota is not None
+    assert page.quota.remaining == 0
+    assert timedelta(minutes=59) < page.quota.resets_at - datetime.now(UTC) <= timedelta(hours=1)
+
+
+async def test_accounts_of_one_number_are_told_apart(serve: Serve) -> None:
+    """Two cards of one account, or its pots, each have a key of their own, in whatever order and under whatever ids they
+    are listed later; the key of an account that stands alone says nothing of them."""
+    iban = "DE02120300000000202051"
+    giro = {"iban": iban, "currency": "EUR", "cashAccountType": "CACC"}
+    pots = [{**giro, "cashAccountType": "SVGS", "name": name} for name in ("Urlaub", "Auto", "Auto")]
+    lists = [[giro], [giro, *pots], [*reversed(pots), giro]]
+    shown = iter(lists)
+
+    async def handler(request: web.Request) -> web.Response:
+        listed = next(shown)
+        return web.json_response(
+            {"accounts": [{**row, "resourceId": f"{len(listed)}-{n}"} for n, row in enumerate(listed)]}
+        )
+
+    provider = await answering(serve, handler)
+    alone, first, renewed = [await provider.accounts(connection(), None) for _ in lists]
+    await provider.aclose()
+    assert len({account.stable_key for account in first}) == 4
+    assert {a.stable_key for a in first} == {a.stable_key for a in renewed}
+    assert {a.name: a.stable_key for a in first if a.name == "Urlaub"} == {
+        a.name: a.stable_key for a in renewed if a.name == "Urlaub"
+    }
+    assert first[0].stable_key == alone[0].stable_key == renewed[-1].stable_key
+
+
 async def test_a_slow_bank_is_given_up(url: str) -> None:
     """After the limit of time the read is transient."""
     await misbehave(url, Kind.SLOW, seconds=30)

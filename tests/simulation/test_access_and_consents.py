@@ -32,7 +32,9 @@ from bankimport.models import (
     Capabilities,
     Consent,
     ConsentStatus,
+    Page,
     PsuContext,
+    Quota,
     Scope,
     Stage,
 )
@@ -90,6 +92,28 @@ async def test_a_quota_defers(world: World) -> None:
     assert reads(world) == 1
     world.clock.now = until
     assert (await world.sync(scheduled=True, triggered_by=DEFERRED)).accounts_synced == 1
+
+
+async def test_what_a_bank_says_is_left_is_believed(world: World) -> None:
+    """A bank that allows one read and says so with it is asked for the next when it says, not four times a day."""
+    until = world.clock() + timedelta(hours=20)
+    world.pages(Page((reported("-3.50"),), quota=Quota(0, until)))
+    assert (await world.sync()).accounts_synced == 1
+    [deferred] = (await world.sync()).deferred
+    assert (deferred.scope, deferred.until, reads(world)) == (Scope.TRANSACTIONS, until, 1)
+    assert (await world.sync(FakeRun(psu=PERSON))).accounts_synced == 1
+    world.clock.now = until
+    assert (await world.sync()).accounts_synced == 1
+
+
+async def test_what_a_bank_says_is_left_makes_no_budget_larger(world: World) -> None:
+    """A bank that would allow a hundred is still read four times; one whose quota begins anew at once closes nothing."""
+    for quota in (Quota(100, world.clock() + timedelta(hours=1)), Quota(0, world.clock() + timedelta(seconds=30))):
+        world.pages(Page((reported("-3.50"),), quota=quota))
+        await world.sync()
+        await world.sync()
+    assert (await world.sync()).deferred != ()
+    assert reads(world) == 4
 
 
 async def test_a_brake_is_waited_for(world: World) -> None:

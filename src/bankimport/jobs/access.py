@@ -5,7 +5,7 @@ from datetime import date, datetime
 
 from bankimport.errors import RateLimited
 from bankimport.imports import budget
-from bankimport.models import AccountState, Capabilities, PsuContext, Scope
+from bankimport.models import AccountState, Capabilities, PsuContext, Quota, Scope
 from bankimport.ports import AccessKey, AccessLedger, Clock
 
 
@@ -63,6 +63,13 @@ class Access:
         """Ask no more than once a day without the person: the bank has refused what no account remembers."""
         if self.psu is None:
             await self.ledger.close(self._key(stable_key, scope), self.clock() + budget.CIRCUIT_GAP)
+
+    async def learn(self, stable_key: str, scope: Scope, quota: Quota | None) -> None:
+        """Believe a bank that says itself that nothing is left; what it says only ever makes the budget smaller."""
+        now = self.clock()
+        if quota is None or quota.remaining > 0 or self.psu is not None or not budget.is_quota(quota.resets_at, now):
+            return
+        await self.ledger.close(self._key(stable_key, scope), min(quota.resets_at, now + budget.LONGEST))
 
     async def quota(self, stable_key: str, scope: Scope, error: RateLimited) -> datetime | None:
         """Return until when a 429 closes the scope; None for a brake of seconds, which a retry waits for."""

@@ -166,6 +166,7 @@ class AccountReader:
             self._run.ensure_owned()
             await asyncio.sleep(0)  # pages that are ready at once hold up neither leases nor other jobs
             read.pages += 1
+            await self._access.learn(account.stable_key, Scope.TRANSACTIONS, page.quota)
             if isinstance(page, Delta):
                 read.is_delta = True
                 read.add((*page.added, *page.modified), account)

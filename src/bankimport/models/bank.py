@@ -123,12 +123,22 @@ class Transaction:
 
 
 @dataclass(frozen=True, slots=True)
+class Quota:
+    """What a bank says is left of its quota for one account: so many reads until it begins anew at `resets_at`."""
+
+    remaining: int
+    resets_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Page:
     """One page of a window. `cursor` continues after it; None on the last page. The end of the iteration without
-    an exception, after a page with no cursor, is the proof that the window was read completely."""
+    an exception, after a page with no cursor, is the proof that the window was read completely. `quota` is what its
+    answer's headers said; when nothing is left the account isn't read unattended until it begins anew."""
 
     transactions: tuple[ReportedTransaction, ...]
     cursor: str | None = None
+    quota: Quota | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +150,7 @@ class Delta:
     removed: tuple[BankId, ...] = ()
     cursor: str | None = None
     has_more: bool = False
+    quota: Quota | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,8 @@
-"""Bank APIs: `BerlinGroup`, and the way from settings to providers."""
+"""Bank APIs: `BerlinGroup`, what headers say of a quota, and the way from settings to providers."""
 
 from bankimport.providers.berlin_group import BerlinGroup
 from bankimport.providers.http import Limits
+from bankimport.providers.quota import quota_of
 from bankimport.providers.registry import providers_from_settings
 
-__all__ = ["BerlinGroup", "Limits", "providers_from_settings"]
+__all__ = ["BerlinGroup", "Limits", "providers_from_settings", "quota_of"]

@@ -25,7 +25,8 @@ from bankimport.models import (
 )
 from bankimport.providers.berlin_group_errors import error_of
 from bankimport.providers.berlin_group_reading import accounts_of, balances_of, consent_of, transactions_of
-from bankimport.providers.http import BoundedClient, Limits
+from bankimport.providers.http import BoundedClient, Limits, Reply
+from bankimport.providers.quota import quota_of
 
 
 class BerlinGroup:
@@ -110,12 +111,14 @@ class BerlinGroup:
             if url in seen or len(seen) >= self._limits.pages:
                 raise MalformedData("the bank's pages have no end", scope=Scope.TRANSACTIONS)
             seen.add(url)
-            rows, link = transactions_of(await self._get(url, connection, psu, Scope.TRANSACTIONS), self._quality)
+            reply = await self._reply(url, connection, psu, Scope.TRANSACTIONS)
+            rows, link = transactions_of(reply.body, self._quality)
+            quota = quota_of(reply.headers, datetime.now(UTC))
             if link is None:
-                yield Page(rows)
+                yield Page(rows, quota=quota)
                 return
             url = self._client.resolve(link, url)
-            yield Page(rows, cursor=str(url))
+            yield Page(rows, cursor=str(url), quota=quota)
 
     async def aclose(self) -> None:
         """See `BankProvider`."""
@@ -126,9 +129,12 @@ class BerlinGroup:
         return self._client.base.joinpath(*(quote(part, safe="") for part in parts), encoded=True)
 
     async def _get(self, url: URL, connection: BankConnection, psu: PsuContext | None, scope: Scope) -> Any:
+        return (await self._reply(url, connection, psu, scope)).body
+
+    async def _reply(self, url: URL, connection: BankConnection, psu: PsuContext | None, scope: Scope) -> Reply:
         reply = await self._client.get(url, _headers(connection, psu), scope)
         if reply.status == 200:
-            return reply.body
+            return reply
         raise error_of(reply, scope, datetime.now(UTC))
 
 

@@ -1,8 +1,7 @@
 """What a Berlin Group error means: its `tppMessages` (NextGenPSD2 1.3, "Message codes") as our errors."""
 
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
+from datetime import datetime
 from typing import Any, Final
 
 from bankimport.errors import (
@@ -17,6 +16,7 @@ from bankimport.errors import (
 )
 from bankimport.models import Scope
 from bankimport.providers.http import Reply
+from bankimport.providers.quota import retry_after
 
 _Make = Callable[[Scope], JobError]
 
@@ -62,7 +62,7 @@ def error_of(reply: Reply, scope: Scope, now: datetime) -> JobError:
     if reply.status == 429 or "ACCESS_EXCEEDED" in codes:
         return _limited(reply, scope, now)
     if reply.status >= 500 or reply.status == 408:
-        return Transient(f"the bank answered {reply.status}", scope=scope, retry_after=_retry_after(reply, now))
+        return Transient(f"the bank answered {reply.status}", scope=scope, retry_after=retry_after(reply.headers, now))
     for code, make in _BY_CODE.items():  # in the table's order: a fault of ours goes before the person's
         if code in codes:
             return make(scope)
@@ -92,18 +92,5 @@ def _codes(body: Any) -> frozenset[str]:
 
 
 def _limited(reply: Reply, scope: Scope, now: datetime) -> RateLimited:
-    wait = _retry_after(reply, now)
+    wait = retry_after(reply.headers, now)
     return RateLimited(scope=scope, retry_after=wait, retry_at=None if wait is None else now + wait)
-
-
-def _retry_after(reply: Reply, now: datetime) -> timedelta | None:
-    """Return the wait of a `Retry-After` header (RFC 9110 §10.2.3): seconds or an HTTP date; at most a week."""
-    text = reply.headers.get("retry-after", "").strip()
-    if text.isascii() and text.isdigit():
-        return timedelta(seconds=min(int(text[:9]), 604_800))
-    try:
-        at = parsedate_to_datetime(text)
-    except (TypeError, ValueError):
-        return None
-    at = at if at.tzinfo else at.replace(tzinfo=UTC)
-    return min(max(at - now, timedelta(0)), timedelta(days=7))

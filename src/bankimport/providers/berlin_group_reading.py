@@ -2,7 +2,9 @@
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -49,7 +51,29 @@ def consent_of(body: Any) -> Consent:
 def accounts_of(body: Any) -> list[BankAccount]:
     """Return the accounts of `GET /v1/accounts`."""
     rows = _list(_object(body, Scope.ACCOUNTS), "accounts", Scope.ACCOUNTS)
-    return [_account(_object(row, Scope.ACCOUNTS)) for row in rows]
+    return _told_apart([_account(_object(row, Scope.ACCOUNTS)) for row in rows])
+
+
+def _told_apart(accounts: list[BankAccount]) -> list[BankAccount]:
+    """Return the accounts in their order, each with a key of its own: pots and cards may share their account's number.
+
+    The first by kind and name keeps the number's own key, so it stays where others come and go; a resource id listed
+    twice is one account.
+    """
+    groups: dict[str, dict[str, BankAccount]] = {}
+    for account in accounts:
+        groups.setdefault(account.stable_key, {}).setdefault(account.provider_id, account)
+    keys: dict[tuple[str, str], str] = {}
+    for key, group in groups.items():
+        alike: Counter[str] = Counter()
+        for account in sorted(group.values(), key=lambda a: (a.kind or "", a.name or "", a.provider_id)):
+            what = f"{account.kind or ''}\0{account.name or ''}"
+            text = f"{key}\0{what}\0{alike[what]}"
+            keys[key, account.provider_id] = (
+                hashlib.blake2b(text.encode(), digest_size=20).hexdigest() if alike else key
+            )
+            alike[what] += 1
+    return [replace(account, stable_key=keys[account.stable_key, account.provider_id]) for account in accounts]
 
 
 def _account(row: Mapping[str, Any]) -> BankAccount:
