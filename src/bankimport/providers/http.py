@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import ssl
 import zlib
 from collections.abc import Mapping
@@ -13,11 +14,13 @@ from typing import Any, Final
 import aiohttp
 from yarl import URL
 
-from bankimport.errors import MalformedData, Transient, Unsupported
+from bankimport.errors import CredentialError, MalformedData, Transient, Unsupported
 from bankimport.models import Scope
 
 #: no whole number of a bank's has more; reading one of many thousand digits takes quadratic time
 _DIGITS: Final = 64
+#: OpenSSL's names of the alerts that tell it; a bare handshake failure is what TLS 1.2 says where none was sent
+_REFUSED: Final = re.compile("ALERT_.*(CERTIFICATE|UNKNOWN_CA|ACCESS_DENIED|HANDSHAKE_FAILURE)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +80,7 @@ class BoundedClient:
             Transient: the network, a time-out, a connection that was cut.
             MalformedData: a success that is no JSON, or larger or deeper than we accept.
             Unsupported: a header that can't be sent.
+            CredentialError: our certificate is refused.
         """
         limit = self._limits.request.total_seconds()
         try:
@@ -93,6 +97,8 @@ class BoundedClient:
         except aiohttp.ClientConnectorCertificateError:
             raise Transient("the bank's certificate could not be verified", scope=scope) from None
         except (aiohttp.ClientError, OSError) as error:
+            if _refuses_us(error):
+                raise CredentialError(scope=scope) from None
             raise Transient(f"the connection to the bank failed ({type(error).__name__})", scope=scope) from None
         except ValueError:  # aiohttp's word on a line break in a header
             raise Unsupported("the consent's id or token can't be sent in a header", scope=scope) from None
@@ -128,6 +134,12 @@ class BoundedClient:
         if _depth(value, self._limits.depth) > self._limits.depth:
             raise MalformedData(f"the bank's answer is nested more than {self._limits.depth} deep", scope=scope)
         return value
+
+
+def _refuses_us(error: Exception) -> bool:
+    """Return whether the bank has ended the TLS connection by an alert about our certificate (RFC 8446 §6.2)."""
+    cause = error.__cause__
+    return isinstance(cause, ssl.SSLError) and _REFUSED.search(cause.reason or "") is not None
 
 
 def _decimal(text: str) -> Decimal | str:
