@@ -1,7 +1,7 @@
 """Read one account's window from the bank, all pages first; nothing is written here (banking.md §4.2)."""
 
 import asyncio
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
@@ -20,6 +20,7 @@ from bankimport.models import (
     PsuContext,
     ReportedTransaction,
     Scope,
+    Transaction,
     TransactionStatus,
     Window,
 )
@@ -40,7 +41,7 @@ class AccountRead:
     entries: Entries = field(default_factory=Entries)
     removed: list[BankId] = field(default_factory=list)
     quarantined: Counter[str] = field(default_factory=Counter)
-    booked: dict[tuple[date, str], Decimal] = field(default_factory=dict)
+    booked: defaultdict[tuple[date, str], Decimal] = field(default_factory=lambda: defaultdict(Decimal))
     rows: int = 0
     pages: int = 0
     is_delta: bool = False
@@ -62,16 +63,16 @@ class AccountRead:
         self.rows += len(reported)
         if self.rows > MAX_ROWS:
             raise MalformedData("the bank sent more transactions than we accept", scope=Scope.TRANSACTIONS)
-        booked = self.booked
+        readable: list[Transaction] = []
         for row in reported:
             entry = read_transaction(row, account.currency)
             if isinstance(entry, Quarantined):
                 self.quarantined[entry.reason] += 1
                 continue
-            self.entries.append(entry)
+            readable.append(entry)
             if entry.status is TransactionStatus.BOOKED:
-                key = entry.day, entry.currency
-                booked[key] = booked.get(key, Decimal(0)) + entry.amount
+                self.booked[entry.day, entry.currency] += entry.amount
+        self.entries.extend(readable)
 
 
 class AccountReader:
