@@ -1,12 +1,17 @@
 """A read too large for memory goes to disk and is decided in portions; here every read is one."""
 
+import asyncio
 import shutil
+import time
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from bankimport.errors import StoreUnavailable
+from bankimport.imports.portions import Portions
 from bankimport.jobs import entries, long_read, spool
 from bankimport.models import BankConnection
 from tests.simulation.runs import run_job
@@ -14,6 +19,7 @@ from tests.simulation.simulated_bank import Ids
 from tests.simulation.sql_store import SqliteStore
 from tests.simulation.test_simulation import SOAK, booked
 from tests.simulation.world import World, cancelled, days_ago, pending, reported
+from tests.waiting import wait_until
 
 
 @pytest.fixture(autouse=True)
@@ -110,3 +116,95 @@ async def test_a_long_read_finds_an_old_pending_row_by_its_id(world: World) -> N
     result = await world.sync()
     assert (result.new_transactions, result.updated_transactions) == (0, 1)
     assert [amount for _, _, amount in await world.living()].count(Decimal("-50.00")) == 1
+
+
+class _Loads:
+    """What a store was asked for; each load takes `pause`."""
+
+    def __init__(self, world: World, *, pause: float = 0.0, failing: int | None = None) -> None:
+        self.begun = self.ended = 0
+        self._load, self._pause, self._failing = world.store.load_rows, pause, failing
+        world.store.load_rows = self  # type: ignore[method-assign,assignment]  # the same, watched
+
+    async def __call__(self, *args: Any) -> Any:
+        self.begun += 1
+        try:
+            if self.begun == self._failing:
+                raise StoreUnavailable
+            await asyncio.sleep(self._pause)
+            return await self._load(*args)
+        finally:
+            self.ended += 1
+
+
+async def _stored(world: World) -> None:
+    world.shows(*(reported(f"-{n}.00", days_ago(n), ref=f"t{n}", text=f"Einkauf {n}") for n in range(90)))
+    await world.sync()
+    world.runs += 1
+
+
+async def test_one_portion_is_loaded_ahead(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While a portion is decided the next is loaded, and no more than that."""
+    await _stored(world)
+    loads, take, seen = _Loads(world), Portions.take, list[int]()
+
+    def slow(*args: Any) -> Any:
+        until = time.monotonic() + 1
+        while loads.ended < len(seen) + 2 and time.monotonic() < until:
+            time.sleep(0.005)
+        time.sleep(0.02)
+        seen.append(loads.begun)
+        return take(*args)
+
+    monkeypatch.setattr(Portions, "take", slow)
+    result = await world.sync(force_full_sync=True)
+    assert (result.new_transactions, result.updated_transactions) == (0, 0)
+    assert len(seen) > 5
+    assert seen == [*range(2, len(seen) + 1), len(seen)]
+
+
+async def test_a_portion_ahead_cannot_be_loaded(world: World) -> None:
+    """The store's error is the job's, nothing is written, and nobody goes on loading."""
+    await _stored(world)
+    before = await world.rows()
+    loads = _Loads(world, failing=3)
+    with pytest.raises(StoreUnavailable):
+        await world.sync(force_full_sync=True)
+    assert (loads.begun, loads.ended) == (3, 3)
+    assert await world.rows() == before
+
+
+async def test_a_portion_cannot_be_decided_while_the_next_is_loaded(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Loading ends with the deciding."""
+    await _stored(world)
+    loads = _Loads(world, pause=0.05)
+
+    def broken(*_: Any) -> Any:
+        while loads.begun < 2:
+            time.sleep(0.001)
+        raise ArithmeticError
+
+    monkeypatch.setattr(Portions, "take", broken)
+    with pytest.raises(ArithmeticError):
+        await world.sync(force_full_sync=True)
+    assert (loads.begun, loads.ended) == (2, 2)
+    await asyncio.sleep(0.1)
+    assert loads.begun == 2
+
+
+async def test_cancelled_while_a_portion_is_loaded_ahead(world: World) -> None:
+    """A job that is cancelled leaves no load behind, and the next one works."""
+    await _stored(world)
+    loads = _Loads(world, pause=0.05)
+    job = asyncio.create_task(world.sync(force_full_sync=True))
+    await wait_until(lambda: loads.begun == 3)
+    job.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await job
+    assert (loads.begun, loads.ended) == (3, 3)
+    await asyncio.sleep(0.1)
+    assert loads.begun == 3
+    world.runs += 1
+    assert (await world.sync(force_full_sync=True)).new_transactions == 0

@@ -23,6 +23,8 @@ _SMALLEST: Final = Decimal(1).scaleb(-_PLACES)
 #: how far a binary float may be off its decimal
 _NOISE: Final = Decimal("1e-6")
 
+#: neither too large nor too precise, as nearly all are
+_USUAL: Final = re.compile(r"[+-]?[0-9]{1,14}(?:\.[0-9]{1,4})?", re.ASCII)
 _PLAIN: Final = re.compile(r"[+-]?[0-9]{1,15}(?:\.[0-9]{1,8})?", re.ASCII)
 _SPACES: Final = dict.fromkeys(map(ord, " \u00a0\u2009\u202f'\u2019"))
 _COMMA_DECIMAL: Final = re.compile(r"[0-9]{1,15},(?:[0-9]{1,2}|[0-9]{4})", re.ASCII)
@@ -46,6 +48,8 @@ def read_amount(value: object) -> Decimal:
         Unreadable: it is none, not finite, too large, too precise, or ambiguous.
     """
     if isinstance(value, str):
+        if _USUAL.fullmatch(value):
+            return Decimal(value) or Decimal(0)  # zero has neither sign nor places
         amount = _amount_of_text(value)
     elif isinstance(value, bool) or not isinstance(value, int | float | Decimal):
         raise Unreadable("amount-missing" if value is None else "amount-format")
@@ -111,15 +115,15 @@ def read_day(value: object) -> date | None:
     """
     if value is None:
         return None
-    if isinstance(value, datetime):
-        day = value.date()
-    elif isinstance(value, date):
-        day = value
-    elif isinstance(value, str):
+    if isinstance(value, str):
         text = value.strip()
         if text[:10] in _NO_DAYS:
             return None
         day = _day_of_text(text)
+    elif isinstance(value, datetime):
+        day = value.date()
+    elif isinstance(value, date):
+        day = value
     else:
         raise Unreadable("date-format")
     if not 1970 <= day.year < 2200:

@@ -32,7 +32,7 @@ def usable_ids(ids: Iterable[BankId]) -> tuple[BankId, ...]:
     for bank_id in ids:
         usable = usable_id(bank_id)
         if usable is not None:
-            result.setdefault(key_of(usable), usable)
+            result.setdefault((usable.namespace, usable.value), usable)
     return tuple(result.values())
 
 

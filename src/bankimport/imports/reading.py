@@ -46,19 +46,19 @@ def _transaction(
     reported: ReportedTransaction, amount: Decimal, currency: str, day: date, booking: date | None, value: date | None
 ) -> Transaction:
     iban = clean_text(reported.counterparty_iban, 64)
-    return Transaction(
-        status=reported.status,
-        day=day,
-        amount=amount,
-        currency=currency,
-        booking_date=booking,
-        value_date=value,
-        ids=usable_ids(reported.ids),
-        link=None if reported.link is None else usable_id(reported.link),
-        counterparty_name=clean_text(reported.counterparty_name, NAME_LIMIT),
-        counterparty_iban=None if iban is None else iban.replace(" ", "").upper()[:34],
-        remittance=clean_text(reported.remittance, REMITTANCE_LIMIT),
-        raw=reported.raw,
+    return Transaction(  # by position, which is quicker: a long history is a million of these
+        reported.status,
+        day,
+        amount,
+        currency,
+        booking,
+        value,
+        usable_ids(reported.ids),
+        None if reported.link is None else usable_id(reported.link),
+        clean_text(reported.counterparty_name, NAME_LIMIT),
+        None if iban is None else iban.replace(" ", "").upper()[:34],
+        clean_text(reported.remittance, REMITTANCE_LIMIT),
+        reported.raw,
     )
 
 
@@ -76,6 +76,8 @@ def _signed(amount: Decimal, indicator: object) -> Decimal:
 
 def _currency(value: object, account_currency: str | None) -> str:
     """Return the ISO 4217 code; `XXX` or none is the account's."""
+    if isinstance(value, str) and value != "XXX" and _CURRENCY.fullmatch(value):
+        return value
     for candidate in (value, account_currency):
         if candidate is None or candidate == "":
             continue
@@ -92,7 +94,10 @@ def clean_text(value: object, limit: int) -> str | None:
 
     Several lines are joined; what is neither text nor a number is no text.
     """
-    if isinstance(value, list | tuple):
+    if isinstance(value, str) and len(value) <= limit and value.isprintable():
+        if value and "  " not in value and value[0] != " " and value[-1] != " ":
+            return value  # as nearly all are
+    elif isinstance(value, list | tuple):
         value = " ".join(part for part in value[:64] if isinstance(part, str))
     elif isinstance(value, int) and not isinstance(value, bool):
         value = str(value) if abs(value) < 10**18 else None

@@ -1,13 +1,13 @@
 """The entries of one read: a list, until there are so many that all but a few go to disk."""
 
 from array import array
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import date
 from typing import Final
 
 from bankimport.imports.identity import AliasKey, strong_keys, tidy
 from bankimport.jobs.spool import Spool
-from bankimport.models import Transaction, TransactionStatus, Window
+from bankimport.models import IdQuality, Transaction, TransactionStatus, Window
 
 #: A read with more entries is long: it is kept on disk and decided in portions.
 LONG: Final = 20_000
@@ -23,30 +23,33 @@ class Entries:
         self.first = date.max
         self.last = date.min
 
-    def append(self, entry: Transaction) -> None:
-        """Keep an entry."""
-        self.first, self.last = min(self.first, entry.day), max(self.last, entry.day)
+    def extend(self, entries: Sequence[Transaction]) -> None:
+        """Keep entries."""
+        days = [entry.day for entry in entries]
+        self.first, self.last = min([self.first, *days]), max([self.last, *days])
         if self._spool is None:
-            self._list.append(entry)
+            self._list += entries
             if len(self._list) > LONG:
                 self._go_long()
         else:
-            self._put(entry, self._spool)
+            self._put(entries, self._spool)
 
     def _go_long(self) -> None:
         self._spool, entries, self._list = Spool(), self._list, []
         self._names = [array("q") for _ in range(_PARTS)]
-        for entry in entries:
-            self._put(entry, self._spool)
+        self._put(entries, self._spool)
 
-    def _put(self, entry: Transaction, spool: Spool) -> None:
-        for key in strong_keys(entry):
-            name = hash(key)
-            self._names[name % _PARTS].append(name)
-        if entry.status is TransactionStatus.BOOKED and entry.link is None:
-            spool.add(entry)
-        else:
-            self._list.append(entry)
+    def _put(self, entries: Iterable[Transaction], spool: Spool) -> None:
+        names = self._names
+        for entry in entries:
+            for one in entry.ids:
+                if one.quality is IdQuality.STRONG:
+                    name = hash((one.namespace, one.value))
+                    names[name % _PARTS].append(name)
+            if entry.status is TransactionStatus.BOOKED and entry.link is None:
+                spool.add(entry)
+            else:
+                self._list.append(entry)
 
     @property
     def is_long(self) -> bool:

@@ -1,7 +1,9 @@
 """Decide a read too large for memory: in portions against what is stored, then the few that are left together."""
 
 import asyncio
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
 from datetime import date
 from itertools import islice
 from typing import Final
@@ -27,6 +29,16 @@ _PORTION: Final = 5000
 _NO_DAYS: Final = Window(date.max, date.max)
 
 NewId = Callable[[], str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Portion:
+    """Some days of the read, and what was stored of them at `version`."""
+
+    days: Window
+    entries: Sequence[Transaction]
+    stored: Sequence[StoredTransaction]
+    version: int
 
 
 class NewRows(Collection[NewRow]):
@@ -60,15 +72,35 @@ class LongRead:
             return await asyncio.to_thread(self._all_new, entries, new_id)
         portions = Portions(self._reading)
         days = window_to_load(self._reading.window, self._entries.first, self._entries.last)
-        for part in portions_of(days, entries.counts(), _PORTION):
-            here = await asyncio.to_thread(entries.read, part)
-            stored, version = await self._store.load_rows(self._account, part, wandering_ids(here))
-            if version != state.version:
-                return None
-            for entry in await asyncio.to_thread(portions.take, here, stored, part):
-                self._left.add(entry)
+        async with aclosing(self._loaded(entries, days)) as parts:
+            async for part in parts:
+                if part.version != state.version:
+                    return None
+                for entry in await asyncio.to_thread(portions.take, part.entries, part.stored, part.days):
+                    self._left.add(entry)
         outside = await self._outside(days, state.version)
         return None if outside is None else await asyncio.to_thread(self._conclude, portions, outside, new_id)
+
+    async def _loaded(self, entries: TidyEntries, days: Window) -> AsyncGenerator[_Portion, None]:
+        """Yield the portions with what is stored on their days. While one is decided, the next is loaded."""
+        ahead: asyncio.Task[_Portion] | None = None
+        try:
+            for part in portions_of(days, entries.counts(), _PORTION):
+                loaded = None if ahead is None else await ahead
+                ahead = asyncio.create_task(self._load(entries, part))
+                if loaded is not None:
+                    yield loaded
+            if ahead is not None:
+                yield await ahead
+        finally:
+            if ahead is not None:
+                ahead.cancel()
+                await asyncio.gather(ahead, return_exceptions=True)
+
+    async def _load(self, entries: TidyEntries, days: Window) -> _Portion:
+        here = await asyncio.to_thread(entries.read, days)
+        stored, version = await self._store.load_rows(self._account, days, wandering_ids(here))
+        return _Portion(days, here, stored, version)
 
     def _all_new(self, entries: TidyEntries, new_id: NewId) -> ChangeSet:
         extent = self._reading.extent

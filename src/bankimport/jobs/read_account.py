@@ -1,7 +1,7 @@
 """Read one account's window from the bank, all pages first; nothing is written here (banking.md §4.2)."""
 
 import asyncio
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
@@ -47,7 +47,7 @@ class AccountRead:
     removed: list[BankId] = field(default_factory=list)
     quarantined: Counter[str] = field(default_factory=Counter)
     unreadable: set[AliasKey] = field(default_factory=set)
-    booked: dict[tuple[date, str], Decimal] = field(default_factory=dict)
+    booked: defaultdict[tuple[date, str], Decimal] = field(default_factory=lambda: defaultdict(Decimal))
     rows: int = 0
     pages: int = 0
     is_delta: bool = False
@@ -80,7 +80,7 @@ class AccountRead:
         self.rows += len(reported)
         if self.rows > MAX_ROWS:
             raise MalformedData("the bank sent more transactions than we accept", scope=Scope.TRANSACTIONS)
-        booked = self.booked
+        readable: list[Transaction] = []
         for row in reported:
             entry = read_transaction(row, account.currency)
             if isinstance(entry, Quarantined):
@@ -88,8 +88,9 @@ class AccountRead:
                 if len(self.unreadable) < MAX_UNREADABLE:
                     self.unreadable.update(key_of(bank_id) for bank_id in usable_ids(row.ids))
                 continue
-            self.entries.append(entry)
-            _count(entry, booked)
+            readable.append(entry)
+            _count(entry, self.booked)
+        self.entries.extend(readable)
 
     def check(self, balances: Sequence[Balance]) -> BalanceCheck:
         """Compare what was read with the balances; a delta is not all there is. Pages overlap, so a difference is
@@ -99,16 +100,15 @@ class AccountRead:
         check = check_balances(balances, self.booked, self.window)
         if check.verdict is not BalanceVerdict.DIFFERS:
             return check
-        once: dict[tuple[date, str], Decimal] = {}
+        once: defaultdict[tuple[date, str], Decimal] = defaultdict(Decimal)
         for entry in self.entries.tidied() if self.entries.is_long else tidy(list(self.entries)):
             _count(entry, once)
         return check_balances(balances, once, self.window)
 
 
-def _count(entry: Transaction, booked: dict[tuple[date, str], Decimal]) -> None:
+def _count(entry: Transaction, booked: defaultdict[tuple[date, str], Decimal]) -> None:
     if entry.status is TransactionStatus.BOOKED:
-        key = entry.day, entry.currency
-        booked[key] = booked.get(key, Decimal(0)) + entry.amount
+        booked[entry.day, entry.currency] += entry.amount
 
 
 class AccountReader:

@@ -2,23 +2,20 @@
 
 import pickle
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import date
 from decimal import Decimal
 from tempfile import TemporaryFile
 from typing import IO, Any, Final
 
-from bankimport.models import BankId, IdQuality, Transaction, TransactionStatus, Window
+from bankimport.models import BankId, Transaction, Window
 
 #: so many entries are held before they are written
 _HELD: Final = 4000
 #: days that are written and read together
 _TOGETHER: Final = 4
 
-_STATUSES: Final = {status.value: status for status in TransactionStatus}
-_STRONG: Final = IdQuality.STRONG
-
-Record = tuple[Any, ...]
+Columns = tuple[list[Any], ...]
 
 
 class Spool:
@@ -26,7 +23,7 @@ class Spool:
 
     def __init__(self) -> None:
         self._file: IO[bytes] = TemporaryFile(prefix="bankimport-")  # noqa: SIM115  # it lives as long as the spool
-        self._recent: defaultdict[int, list[Record]] = defaultdict(list)
+        self._recent: defaultdict[int, list[Transaction]] = defaultdict(list)
         self._held = 0
         self._blocks: defaultdict[int, list[tuple[int, int]]] = defaultdict(list)
         self._counts: defaultdict[int, int] = defaultdict(int)
@@ -37,7 +34,7 @@ class Spool:
     def add(self, entry: Transaction) -> None:
         """Keep an entry."""
         group = entry.day.toordinal() // _TOGETHER
-        self._recent[group].append(_packed(entry))
+        self._recent[group].append(entry)
         self._counts[group] += 1
         self._held += 1
         if self._held >= _HELD:
@@ -72,14 +69,14 @@ class Spool:
                 for at, length in self._blocks[group]:
                     self._file.seek(at)
                     block = pickle.loads(self._file.read(length))  # noqa: S301  # an unlinked file of our own
-                    yield from map(_unpacked, block)
+                    yield from _unpacked(block)
 
     def _flush(self) -> None:
         if not self._held:
             return
         at = self._file.seek(0, 2)
-        for group, records in self._recent.items():
-            length = self._file.write(pickle.dumps(records, pickle.HIGHEST_PROTOCOL))
+        for group, entries in self._recent.items():
+            length = self._file.write(pickle.dumps(_packed(entries), pickle.HIGHEST_PROTOCOL))
             self._blocks[group].append((at, length))
             at += length
         self._recent.clear()
@@ -91,42 +88,36 @@ def _days(group: int) -> Window:
     return Window(date.fromordinal(max(first, 1)), date.fromordinal(first + _TOGETHER - 1))
 
 
-def _packed(t: Transaction) -> Record:
-    """Return plain values: they are written and read several times faster than objects."""
+def _packed(entries: Sequence[Transaction]) -> Columns:
+    """Return plain values, a column at a time: they are written and read several times faster than objects. A day or
+    a quality that many entries share is written once."""
     return (
-        t.status.value,
-        t.day.toordinal(),
-        str(t.amount),
-        t.currency,
-        None if t.booking_date is None else t.booking_date.toordinal(),
-        None if t.value_date is None else t.value_date.toordinal(),
-        [(i.namespace, i.value, i.quality is _STRONG) for i in t.ids],
-        None if t.link is None else (t.link.namespace, t.link.value, t.link.quality is _STRONG),
-        t.counterparty_name,
-        t.counterparty_iban,
-        t.remittance,
-        t.raw,
+        [t.status for t in entries],
+        [t.day for t in entries],
+        [str(t.amount) for t in entries],
+        [t.currency for t in entries],
+        [t.booking_date for t in entries],
+        [t.value_date for t in entries],
+        [[(i.namespace, i.value, i.quality) for i in t.ids] for t in entries],
+        [None if t.link is None else (t.link.namespace, t.link.value, t.link.quality) for t in entries],
+        [t.counterparty_name for t in entries],
+        [t.counterparty_iban for t in entries],
+        [t.remittance for t in entries],
+        [t.raw for t in entries],
     )
 
 
-def _unpacked(record: Record) -> Transaction:
-    status, day, amount, currency, booking, value, ids, link, name, iban, remittance, raw = record
-    return Transaction(
-        _STATUSES[status],
-        date.fromordinal(day),
-        Decimal(amount),
-        currency,
-        None if booking is None else date.fromordinal(booking),
-        None if value is None else date.fromordinal(value),
-        tuple([_bank_id(each) for each in ids]),
-        None if link is None else _bank_id(link),
-        name,
-        iban,
-        remittance,
-        raw,
+def _unpacked(columns: Columns) -> Iterator[Transaction]:
+    statuses, days, amounts, currencies, bookings, values, ids, links, *texts = columns
+    return map(
+        Transaction,
+        statuses,
+        days,
+        map(Decimal, amounts),
+        currencies,
+        bookings,
+        values,
+        [tuple([BankId(*one) for one in each]) for each in ids],
+        [None if link is None else BankId(*link) for link in links],
+        *texts,
     )
-
-
-def _bank_id(parts: tuple[str, str, bool]) -> BankId:
-    namespace, value, strong = parts
-    return BankId(namespace, value, IdQuality.STRONG if strong else IdQuality.WEAK)

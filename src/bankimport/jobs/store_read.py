@@ -1,10 +1,11 @@
 """Reconcile what was read with what is stored, and write it in one step, again if somebody was quicker."""
 
 import asyncio
+import os
+import time
 from collections.abc import Sequence
 from datetime import date
 from typing import Final
-from uuid import uuid4
 
 from bankimport.errors import StoreUnavailable
 from bankimport.imports import covered, reconcile, window_to_load
@@ -24,8 +25,9 @@ _MANY: Final = 2000
 
 
 def new_id() -> str:
-    """Return an id for a new row."""
-    return uuid4().hex
+    """Return an id for a new row. Later ones sort after earlier ones, so that indexes grow at their end alone: a
+    million random ids are a million pages to fetch and write back."""
+    return f"{time.time_ns():016x}{os.urandom(8).hex()}"
 
 
 async def store_read(

@@ -1,5 +1,6 @@
 """Import one account: the rows, then the balances, whatever becomes of the other accounts."""
 
+import asyncio
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
@@ -191,7 +192,7 @@ async def _with_balances(
         code = error.code if isinstance(error, JobError) else UNEXPECTED
         return result.model_copy(update={"balances": AccountOutcome.FAILED, "error_code": code}), ()
     await ground.access.ended(account.stable_key, Scope.BALANCES, success=True)
-    check = read.check(balances)
+    check = await asyncio.to_thread(read.check, balances)  # of a long read it may take seconds
     update = {
         "balances": AccountOutcome.SYNCED,
         "balance_check": check.verdict,

@@ -47,19 +47,20 @@ async def _load(connection: AsyncConnection, where: Iterable[ColumnElement[bool]
     query = select(_I.transaction_id, _I.namespace, _I.value, _I.quality)
     joined = query.join(transactions, transactions.c.id == _I.transaction_id).where(*where)
     namespaces: dict[str, str] = {}  # one string for each, not one a row
-    async for row_id, namespace, value, quality in _stream(connection, joined):
-        name = namespaces.setdefault(namespace, namespace)
-        aliases[row_id].append(BankId(name, value, _QUALITIES[quality]))
-    rows = _stream(connection, select(*ROW_COLUMNS).where(*where))
-    return [stored_of(row, tuple(aliases.pop(row[0], ()))) async for row in rows]
+    async for part in _stream(connection, joined):
+        for row_id, namespace, value, quality in part:
+            aliases[row_id].append(BankId(namespaces.setdefault(namespace, namespace), value, _QUALITIES[quality]))
+    stored: list[StoredTransaction] = []
+    async for part in _stream(connection, select(*ROW_COLUMNS).where(*where)):
+        stored += [stored_of(row, tuple(aliases.pop(row[0], ()))) for row in part]
+    return stored
 
 
-async def _stream(connection: AsyncConnection, query: Select[Any]) -> AsyncIterator[Sequence[Any]]:
-    """Yield rows, fetched some at a time; whoever else has work in this process gets a turn between."""
+async def _stream(connection: AsyncConnection, query: Select[Any]) -> AsyncIterator[Sequence[Sequence[Any]]]:
+    """Yield rows, some at a time; whoever else has work in this process gets a turn between."""
     async with connection.stream(query.execution_options(yield_per=_ROWS_AT_ONCE)) as result:
         async for part in result.partitions():
-            for row in part:
-                yield row
+            yield part
 
 
 async def _named(connection: AsyncConnection, account_id: str, names: Iterable[BankId]) -> list[str]:

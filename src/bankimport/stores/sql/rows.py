@@ -23,6 +23,7 @@ from bankimport.stores.sql.schema import transactions
 
 _T = transactions.c
 _STATUSES = {status.value: status for status in RowStatus}
+_BOOKED, _PENDING = TransactionStatus.BOOKED, TransactionStatus.PENDING
 #: what reconciliation needs of a row: all but what the bank sent word for word
 ROW_COLUMNS = (
     *(_T.id, _T.status, _T.day, _T.amount, _T.currency, _T.booking_date, _T.value_date),
@@ -109,21 +110,6 @@ def stored_of(row: Sequence[Any], ids: tuple[BankId, ...]) -> StoredTransaction:
     # by position: a long history is a million of these
     row_id, status, day, amount, currency, booking, value, name, iban, remittance, missing, deleted = row
     status = _STATUSES[status]
-    return StoredTransaction(
-        id=row_id,
-        status=status,
-        missing_at_bank=missing,
-        deleted_by_user=deleted,
-        transaction=Transaction(
-            status=TransactionStatus.BOOKED if status is RowStatus.BOOKED else TransactionStatus.PENDING,
-            day=day,
-            amount=amount,
-            currency=currency,
-            booking_date=booking,
-            value_date=value,
-            ids=ids,
-            counterparty_name=name,
-            counterparty_iban=iban,
-            remittance=remittance,
-        ),
-    )
+    kind = _BOOKED if status is RowStatus.BOOKED else _PENDING
+    entry = Transaction(kind, day, amount, currency, booking, value, ids, None, name, iban, remittance)
+    return StoredTransaction(row_id, status, entry, missing, deleted)

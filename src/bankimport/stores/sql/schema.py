@@ -85,6 +85,9 @@ class Instant(TypeDecorator[datetime]):
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
+_json = json.JSONEncoder(separators=(",", ":"), default=str).encode
+
+
 class Json(TypeDecorator[Mapping[str, Any]]):
     """A JSON object as text: read back as it was, on every database."""
 
@@ -93,7 +96,7 @@ class Json(TypeDecorator[Mapping[str, Any]]):
 
     def process_bind_param(self, value: Mapping[str, Any] | None, dialect: Dialect) -> str | None:
         """Return the object's text."""
-        return None if value is None else json.dumps(value, separators=(",", ":"), default=str)
+        return None if value is None else _json(value)
 
     def process_result_value(self, value: str | None, dialect: Dialect) -> Any:
         """Return the object."""
