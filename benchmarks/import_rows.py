@@ -3,8 +3,8 @@
 The whole `sync-connection` job: pages from a provider that has them ready, every entry checked, its identity decided,
 reconciled with what is stored, and written. First into an empty store, then the same pages again, which change
 nothing. The limit is the same rows and aliases without any logic (`sqlite3.executemany`, asyncpg's `COPY`) in the same
-run. Each figure is of a process of its own, so that its memory is its own. What the pages cost the bank, making them,
-is taken off: a real one makes them elsewhere.
+run. Each figure is of a process of its own, so that its memory is its own; its collector is calmed as a worker's is.
+What the pages cost the bank, making them, is taken off: a real one makes them elsewhere.
 """
 
 import argparse
@@ -35,6 +35,7 @@ from bankimport.models import (
 )
 from bankimport.stores import SqlStore, upgrade_async
 from bankimport.testing.fakes import FakeBank, FakeRun, MemoryLedger
+from bankimport.worker.lifecycle import calm_collector
 from benchmarks.store_apply import longest_stall, one, peak, urls
 
 TODAY = date(2026, 3, 10)
@@ -99,6 +100,7 @@ async def whole(url: str, count: int, again: bool) -> list[float]:  # noqa: FBT0
         await store.add_connection(org_id="o", bank="bank", id="c")
     await store.connection("c")
     bank = LongHistory(count)
+    calm_collector()
     idle, stall = peak(), [0.0]
     watch = asyncio.create_task(longest_stall(stall))
     began, cpu = time.perf_counter(), time.process_time()

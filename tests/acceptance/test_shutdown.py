@@ -20,6 +20,17 @@ class WorkerSettings(bankimport.WorkerSettings):
     job_completion_wait = 1
 """
 
+#: a host's subclass that tells at the end of its process what it did with the collector of reference cycles
+TELLING = """
+import atexit, gc
+import bankimport
+
+class WorkerSettings(bankimport.WorkerSettings):
+    pass
+
+atexit.register(lambda: print("frozen", gc.get_freeze_count() > 10_000, gc.get_threshold(), flush=True))
+"""
+
 
 @pytest.fixture
 def deployment(deploy: Deploy) -> Deployment:
@@ -27,6 +38,7 @@ def deployment(deploy: Deploy) -> Deployment:
     deployment = deploy(worker=False)
     deployment.insert_connection("giro")
     (deployment.processes.directory / "impatient.py").write_text(IMPATIENT)
+    (deployment.processes.directory / "telling.py").write_text(TELLING)
     return deployment
 
 
@@ -43,6 +55,13 @@ async def started(
     worker = deployment.processes.worker({**deployment.environment, "BANK_SYNC_LEASE_MS": milliseconds}, settings)
     await worker.line("worker.started")
     return worker
+
+
+async def test_a_worker_calms_the_collector_of_its_process(deployment: Deployment) -> None:
+    """What it has loaded isn't searched for cycles again, and what it makes more rarely."""
+    worker = await started(deployment, "telling.WorkerSettings")
+    assert worker.stop() == 0
+    assert (await worker.line("frozen")).strip() == "frozen True (50000, 20, 100)"
 
 
 async def test_a_running_sync_is_finished(deployment: Deployment, member: Organisation) -> None:

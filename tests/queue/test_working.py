@@ -2,6 +2,7 @@
 jobs over fakes of the ports, and a clock that is moved."""
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -185,3 +186,10 @@ async def test_work_that_does_not_end_is_told(bank_import: BankImport) -> None:
     await bank_import.schedule_immediate_sync("c")
     with pytest.raises(TimeoutError, match="waiting=1"):
         await run_until_idle(bank_import, timeout=-1)
+
+
+async def test_a_worker_in_a_hosts_process_leaves_its_collector_alone(settings: Settings) -> None:
+    """How often the host's process is searched for cycles is the host's to say."""
+    before = gc.get_threshold(), gc.get_freeze_count()
+    async with BankImport(settings, banks={}, store=MemoryStore()) as bankimport, bankimport.working():
+        assert (gc.get_threshold(), gc.get_freeze_count()) == before

@@ -357,7 +357,7 @@ class BankImport:
     def worker_settings(self, *, closing: bool = True) -> type[WorkerSettingsBase]:
         """Return the class for the `arq` command; its own `__dict__` is complete.
 
-        The worker closes this object as it stops, unless `closing` is false.
+        The worker closes this object as it stops, and has its process for itself, unless `closing` is false.
         """
         gate = connect(self.settings, Gate)
         gate.attach(self.queue, new_worker_id(), self.settings.concurrency)
@@ -373,6 +373,7 @@ class BankImport:
             prepare=self._prepare,
             dispose=self._dispose if closing else self._listeners.drain,
             on_start=[planner.catch_up],
+            alone=closing,
         )
         return settings_class(self.settings, gate, runner, lifecycle, planner.cron_jobs(), adoption)
 

@@ -44,6 +44,7 @@ from bankimport.imports.names import (
     rows_named,
 )
 from bankimport.imports.swaps import swap_back
+from bankimport.imports.unchanged import set_unchanged_aside
 from bankimport.models import RowStatus, StoredTransaction, Transaction, TransactionStatus
 
 _BOOKED: Final = TransactionStatus.BOOKED
@@ -69,8 +70,8 @@ def claim_exact(incoming: Sequence[Transaction], stored: Sequence[StoredTransact
     if not stored:
         claims.incoming = list(incoming)
         return claims
-    named = rows_by_name(stored)
-    taken: set[str] = set()
+    incoming, taken = set_unchanged_aside(incoming, stored)
+    named = rows_by_name(stored) if incoming else {}
     changed = [entry for entry in incoming if not _claim_by_name(entry, named, taken, claims, _says_the_same)]
     left = [
         entry

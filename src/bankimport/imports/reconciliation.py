@@ -12,6 +12,7 @@ from bankimport.imports.evidence import BOOKED_AFTER, MOVED
 from bankimport.imports.extent import Extent, Reading
 from bankimport.imports.identity import AliasKey, key_of, strong_keys, tidy
 from bankimport.imports.matching import Claims, claim_exact, claim_rest
+from bankimport.imports.unchanged import is_unchanged
 from bankimport.models import BankId, RowStatus, StoredTransaction, Transaction, TransactionStatus, Window
 from bankimport.ports import ChangeSet, NewRow, RowMark, RowUpdate
 
@@ -112,24 +113,9 @@ def _change(entry: Transaction, row: StoredTransaction) -> RowUpdate | RowMark |
     if entry.status is TransactionStatus.CANCELLED:
         return None if row.status is RowStatus.REMOVED else RowMark(row.id, RowStatus.REMOVED, row.missing_at_bank)
     status = RowStatus.BOOKED if entry.status is TransactionStatus.BOOKED else RowStatus.PENDING
-    if status is row.status and not row.missing_at_bank and _says_the_same(entry, row.transaction):
+    if status is row.status and not row.missing_at_bank and is_unchanged(entry, row.transaction):
         return None
     return RowUpdate(row.id, status, entry)
-
-
-def _says_the_same(entry: Transaction, kept: Transaction) -> bool:
-    """Compare what is kept. A new weak id is no change: some banks make one up for every session."""
-    return (
-        entry.amount == kept.amount
-        and entry.day == kept.day
-        and entry.currency == kept.currency
-        and entry.booking_date == kept.booking_date
-        and entry.value_date == kept.value_date
-        and entry.counterparty_name == kept.counterparty_name
-        and entry.counterparty_iban == kept.counterparty_iban
-        and entry.remittance == kept.remittance
-        and (entry.ids == kept.ids or {*strong_keys(entry)} <= {*strong_keys(kept)})
-    )
 
 
 def _miss(row: StoredTransaction) -> RowMark | None:

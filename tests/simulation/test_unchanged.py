@@ -1,0 +1,52 @@
+"""The short way for what is reported as it is stored decides as the long one does."""
+
+import os
+from collections import Counter
+from collections.abc import Sequence
+
+import pytest
+
+from bankimport.imports import Reading, matching, reconcile
+from bankimport.models import StoredTransaction, Transaction
+from bankimport.ports import ChangeSet
+from tests.simulation import runs
+from tests.simulation.simulated_bank import Ids
+
+SEEDS = 200 if os.environ.get("BANKIMPORT_SOAK") == "1" else 2
+
+
+def nothing_aside(
+    incoming: Sequence[Transaction], stored: Sequence[StoredTransaction]
+) -> tuple[list[Transaction], set[str]]:
+    """Leave everything to the long way."""
+    return list(incoming), set()
+
+
+def told(change: ChangeSet) -> tuple[object, ...]:
+    """A change set without its order and its new ids."""
+    inserts = Counter(repr(new.transaction) for new in change.inserts)
+    return inserts, {u.id: u for u in change.updates}, {m.id: m for m in change.marks}
+
+
+@pytest.mark.timeout(7200 if SEEDS > 2 else 60)
+@pytest.mark.parametrize("ids", list(Ids))
+def test_the_short_way_changes_no_decision(monkeypatch: pytest.MonkeyPatch, ids: Ids) -> None:
+    """Whatever the bank's ids are like, both ways give the same inserts, updates and marks, read by read."""
+    short_way = matching.set_unchanged_aside
+    set_aside = 0
+
+    def both(
+        reading: Reading, entries: Sequence[Transaction], stored: Sequence[StoredTransaction], **options: object
+    ) -> ChangeSet:
+        nonlocal set_aside
+        monkeypatch.setattr(matching, "set_unchanged_aside", nothing_aside)
+        long = reconcile(reading, entries, stored, **options)  # type: ignore[arg-type]  # handed on as they came
+        monkeypatch.setattr(matching, "set_unchanged_aside", short_way)
+        set_aside += len(short_way(entries, stored)[1])
+        short = reconcile(reading, entries, stored, **options)  # type: ignore[arg-type]  # as above
+        assert told(short) == told(long)
+        return short
+
+    monkeypatch.setattr(runs, "reconcile", both)
+    assert sum(runs.run_pure(seed, ids) for seed in range(SEEDS)) > SEEDS * 50
+    assert set_aside > 0 or ids in (Ids.ABSENT, Ids.ROTATING)
