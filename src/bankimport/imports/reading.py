@@ -12,6 +12,7 @@ from typing import Final
 from bankimport.imports.amounts import Unreadable, read_amount, read_day
 from bankimport.imports.identity import usable_id, usable_ids
 from bankimport.models import ReportedTransaction, Transaction
+from bankimport.models.maker import maker
 
 #: the longest texts that are kept, in characters
 NAME_LIMIT: Final = 256
@@ -19,6 +20,7 @@ REMITTANCE_LIMIT: Final = 4096
 _CREDIT: Final = frozenset({"CRDT", "CREDIT", "C"})
 _DEBIT: Final = frozenset({"DBIT", "DEBIT", "D"})
 _CURRENCY: Final = re.compile(r"[A-Z]{3}", re.ASCII)
+_made = maker(Transaction)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +48,7 @@ def _transaction(
     reported: ReportedTransaction, amount: Decimal, currency: str, day: date, booking: date | None, value: date | None
 ) -> Transaction:
     iban = clean_text(reported.counterparty_iban, 64)
-    return Transaction(  # by position, which is quicker: a long history is a million of these
+    return _made(  # a long history is a million of these
         reported.status,
         day,
         amount,

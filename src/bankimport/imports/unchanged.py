@@ -55,5 +55,5 @@ def is_unchanged(entry: Transaction, kept: Transaction) -> bool:
         and entry.counterparty_name == kept.counterparty_name
         and entry.counterparty_iban == kept.counterparty_iban
         and entry.remittance == kept.remittance
-        and (entry.ids == kept.ids or {*strong_keys(entry)} <= {*strong_keys(kept)})
+        and all(one in kept.ids for one in entry.ids if one.quality is _STRONG)
     )

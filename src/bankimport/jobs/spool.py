@@ -9,11 +9,14 @@ from tempfile import TemporaryFile
 from typing import IO, Any, Final
 
 from bankimport.models import BankId, Transaction, Window
+from bankimport.models.maker import maker
 
 #: so many entries are held before they are written
 _HELD: Final = 4000
 #: days that are written and read together
 _TOGETHER: Final = 4
+
+_transaction, _bank_id = maker(Transaction), maker(BankId)
 
 Columns = tuple[list[Any], ...]
 
@@ -110,14 +113,14 @@ def _packed(entries: Sequence[Transaction]) -> Columns:
 def _unpacked(columns: Columns) -> Iterator[Transaction]:
     statuses, days, amounts, currencies, bookings, values, ids, links, *texts = columns
     return map(
-        Transaction,
+        _transaction,
         statuses,
         days,
         map(Decimal, amounts),
         currencies,
         bookings,
         values,
-        [tuple([BankId(*one) for one in each]) for each in ids],
-        [None if link is None else BankId(*link) for link in links],
+        [tuple([_bank_id(*one) for one in each]) for each in ids],
+        [None if link is None else _bank_id(*link) for link in links],
         *texts,
     )

@@ -8,6 +8,7 @@ from sqlalchemy import ColumnElement, Select, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bankimport.models import BankId, IdQuality, StoredTransaction, Window
+from bankimport.models.maker import maker
 from bankimport.stores.sql.rows import ROW_COLUMNS, stored_of
 from bankimport.stores.sql.schema import accounts, transaction_ids, transactions
 from bankimport.stores.sql.slices import sliced
@@ -15,6 +16,7 @@ from bankimport.stores.sql.slices import sliced
 _ROWS_AT_ONCE = 1000
 _IDS_AT_ONCE = 400
 _I = transaction_ids.c
+_bank_id = maker(BankId)
 _QUALITIES = {quality.value: quality for quality in IdQuality}
 
 
@@ -49,7 +51,7 @@ async def _load(connection: AsyncConnection, where: Iterable[ColumnElement[bool]
     namespaces: dict[str, str] = {}  # one string for each, not one a row
     async for part in _stream(connection, joined):
         for row_id, namespace, value, quality in part:
-            aliases[row_id].append(BankId(namespaces.setdefault(namespace, namespace), value, _QUALITIES[quality]))
+            aliases[row_id].append(_bank_id(namespaces.setdefault(namespace, namespace), value, _QUALITIES[quality]))
     stored: list[StoredTransaction] = []
     async for part in _stream(connection, select(*ROW_COLUMNS).where(*where)):
         stored += [stored_of(row, tuple(aliases.pop(row[0], ()))) for row in part]

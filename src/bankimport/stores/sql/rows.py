@@ -17,6 +17,7 @@ from bankimport.models import (
     Transaction,
     TransactionStatus,
 )
+from bankimport.models.maker import maker
 from bankimport.status import ConnectionStatus
 from bankimport.stores.sql.credentials import Vault
 from bankimport.stores.sql.schema import transactions
@@ -24,6 +25,7 @@ from bankimport.stores.sql.schema import transactions
 _T = transactions.c
 _STATUSES = {status.value: status for status in RowStatus}
 _BOOKED, _PENDING = TransactionStatus.BOOKED, TransactionStatus.PENDING
+_transaction, _stored = maker(Transaction), maker(StoredTransaction)
 #: what reconciliation needs of a row: all but what the bank sent word for word
 ROW_COLUMNS = (
     *(_T.id, _T.status, _T.day, _T.amount, _T.currency, _T.booking_date, _T.value_date),
@@ -111,5 +113,5 @@ def stored_of(row: Sequence[Any], ids: tuple[BankId, ...]) -> StoredTransaction:
     row_id, status, day, amount, currency, booking, value, name, iban, remittance, missing, deleted = row
     status = _STATUSES[status]
     kind = _BOOKED if status is RowStatus.BOOKED else _PENDING
-    entry = Transaction(kind, day, amount, currency, booking, value, ids, None, name, iban, remittance)
-    return StoredTransaction(row_id, status, entry, missing, deleted)
+    entry = _transaction(kind, day, amount, currency, booking, value, ids, None, name, iban, remittance)
+    return _stored(row_id, status, entry, missing, deleted)
