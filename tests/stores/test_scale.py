@@ -35,8 +35,9 @@ async def test_memory_does_not_grow_with_the_rows_written(store: SqlStore) -> No
     """Three times the rows take the same memory: no more than a few slices are ever held."""
     account = await new_account(store)
     peaks = []
-    for version, count in enumerate((5_000, 5_000, 15_000)):  # the first fills the caches
-        rows = Lazy(count, first=version * 5_000)
+    # the first fills the caches; of the second, slices enough for one to be ready while another is written, whenever
+    for version, (first, count) in enumerate(((0, 5_000), (5_000, 12_000), (20_000, 36_000))):
+        rows = Lazy(count, first=first)
         tracemalloc.start()
         assert await store.apply(account, version, ChangeSet(inserts=rows), None, None, 1)
         peaks.append(tracemalloc.get_traced_memory()[1])
