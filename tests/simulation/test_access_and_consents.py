@@ -520,15 +520,8 @@ async def test_an_older_run_writes_nothing(world: World) -> None:
 async def test_a_store_that_is_away_is_retried(world: World) -> None:
     """When the store fails in the middle, the run is retried and completes."""
     world.shows(reported("-3.50"))
-
-    def away(name: str) -> None:
-        if name == "apply":
-            raise StoreUnavailable
-
-    world.store.before = away
-    with pytest.raises(StoreUnavailable):
+    with world.store_away(), pytest.raises(StoreUnavailable):
         await world.sync()
-    world.store.before = lambda name: None
     assert (await world.sync()).new_transactions == 1
 
 

@@ -42,15 +42,8 @@ async def test_a_read_that_could_not_be_stored_is_no_success(world: World) -> No
     await world.sync(scheduled=True)
     world.clock.advance(timedelta(hours=8))
     world.shows(reported("-3.50"))
-
-    def away(name: str) -> None:
-        if name == "apply":
-            raise StoreUnavailable
-
-    world.store.before = away
-    with pytest.raises(StoreUnavailable):
+    with world.store_away(), pytest.raises(StoreUnavailable):
         await world.sync(scheduled=True)
-    world.store.before = lambda name: None
     world.clock.advance(timedelta(seconds=5))
     assert (await world.sync(scheduled=True)).accounts_synced == 1
     assert len(await world.living()) == 1

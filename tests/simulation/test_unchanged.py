@@ -25,10 +25,12 @@ def nothing_aside(
 
 def told(change: ChangeSet, stored: Sequence[StoredTransaction]) -> Counter[tuple[object, ...]]:
     """The rows as they are afterwards, without our ids and the bank's: equal twins may change places."""
-    rows = {row.id: (row.status, row.missing_at_bank, content(row.transaction)) for row in stored}
-    rows |= {u.id: (u.status, u.missing_at_bank, content(u.transaction)) for u in change.updates}
+    rows = {
+        row.id: (row.status, row.missing_at_bank, content(row.transaction, row.transaction.status)) for row in stored
+    }
+    rows |= {u.id: (u.status, u.missing_at_bank, content(u.transaction, u.transaction.status)) for u in change.updates}
     rows |= {m.id: (m.status, m.missing_at_bank, rows[m.id][2]) for m in change.marks}
-    new = ((None, 0, content(new.transaction)) for new in change.inserts)
+    new = ((None, 0, content(new.transaction, new.transaction.status)) for new in change.inserts)
     return Counter([*rows.values(), *new])
 
 

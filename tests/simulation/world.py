@@ -1,12 +1,14 @@
 """One connection in a small world: a scripted bank, a real store, a clock that stands still, and a ledger."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 from bankimport.commands import SyncConnection
+from bankimport.errors import StoreUnavailable
 from bankimport.events import EventData
 from bankimport.jobs import SyncResult, sync_connection
 from bankimport.models import (
@@ -99,6 +101,18 @@ class World:
             Page(tuple(a), None if n == last else f"cursor-{n}") if isinstance(a, list) else a
             for n, a in enumerate(answers)
         ]
+
+    @contextmanager
+    def store_away(self) -> Iterator[None]:
+        """Let no read be stored, for as long as the context is open."""
+
+        def away(name: str) -> None:
+            if name == "apply":
+                raise StoreUnavailable
+
+        self.store.before = away
+        yield
+        self.store.before = lambda name: None
 
     async def sync(self, run: FakeRun | None = None, **options: Any) -> SyncResult:
         """Run the job once, as a worker would."""

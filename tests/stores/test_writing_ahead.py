@@ -29,7 +29,7 @@ class _Slow(Lazy):
             self.read += 1
             if self.read == 3000:
                 self.is_read = True
-                time.sleep(0.3)
+                time.sleep(0.3)  # the work that a cancellation or a refused write meets
                 self.is_read = False
             yield row
 
@@ -64,7 +64,7 @@ async def test_one_slice_ahead_and_no_more(store: SqlStore, monkeypatch: pytest.
     monkeypatch.setattr(Inserter, "_write", held)
     writing = asyncio.create_task(store.apply(account, 0, ChangeSet(inserts=rows), None, None, 1))
     await wait_until(lambda: rows.read == 4000)
-    await asyncio.sleep(0.1)
+    await asyncio.sleep(0.1)  # no condition: for this long nobody reads on
     assert (rows.read, writing.done()) == (4000, False)
     go_on.set()
     assert await writing

@@ -58,10 +58,10 @@ def strong_keys(transaction: Transaction) -> list[AliasKey]:
     return [(i.namespace, i.value) for i in transaction.ids if i.quality is IdQuality.STRONG]
 
 
-def content(transaction: Transaction) -> tuple[object, ...]:
-    """Return what two reports of one entry have in common when nothing changed between them; ids are no part."""
-    t = transaction
-    return t.status, t.day, t.amount, t.currency, t.counterparty_name, t.counterparty_iban, t.remittance
+def content(t: Transaction, kind: object) -> tuple[object, ...]:
+    """Return what two reports of one entry have in common when nothing changed between them; ids are no part. `kind` is
+    what is to be said of its status."""
+    return kind, t.day, t.amount, t.currency, t.counterparty_name, t.counterparty_iban, t.remittance
 
 
 def tidy(transactions: Sequence[Transaction]) -> list[Transaction]:
@@ -117,7 +117,7 @@ def _settle_repeated(
 
 def _is_overlap(one: Transaction, other: Transaction) -> bool:
     """Equal content, and no other strong id that says they are two."""
-    if content(one) != content(other):
+    if content(one, one.status) != content(other, other.status):
         return False
     theirs = dict(strong_keys(other))
     return all(theirs.get(namespace, value) == value for namespace, value in strong_keys(one))

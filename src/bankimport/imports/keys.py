@@ -1,18 +1,15 @@
 """What entries and rows are looked up and sorted by, within one account."""
 
+from datetime import timedelta
+
 from bankimport.imports.evidence import KIND_ORDER
 from bankimport.imports.identity import key_of
 from bankimport.models import Transaction
 
 
-def place(t: Transaction, booked: bool) -> tuple[object, ...]:  # noqa: FBT001 - as below
-    """Return where it stands: booked or not, its day and money."""
-    return booked, t.day, t.amount, t.currency
-
-
-def content(t: Transaction, booked: bool) -> tuple[object, ...]:  # noqa: FBT001 - called a million times
-    """Return where it stands, and its texts."""
-    return booked, t.day, t.amount, t.currency, t.counterparty_name, t.counterparty_iban, t.remittance
+def place(t: Transaction, booked: bool, moved: int = 0) -> tuple[object, ...]:  # noqa: FBT001 - called a million times
+    """Return where it stands, or would when moved by so many days: booked or not, its day and money."""
+    return booked, t.day + timedelta(days=moved), t.amount, t.currency
 
 
 def order(t: Transaction) -> tuple[object, ...]:

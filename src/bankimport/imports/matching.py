@@ -22,14 +22,13 @@ currency.
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
 from typing import Final
 
 from bankimport.imports.chains import move_up
 from bankimport.imports.evidence import BOOKED, MOVED, SAME, pair_by_money
 from bankimport.imports.extent import Extent, Reading
-from bankimport.imports.identity import strong_keys
-from bankimport.imports.keys import content, order, place
+from bankimport.imports.identity import content, strong_keys
+from bankimport.imports.keys import order, place
 from bankimport.imports.likeness import Likeness, compare, wording
 from bankimport.imports.names import (
     Named,
@@ -205,11 +204,11 @@ def _claim_by_id(
         if not id_may_claim(entry, row, reading):
             return False
         near = abs((entry.day - row.transaction.day).days) <= MOVED
-        booked, standing = entry.status is _BOOKED, [0] if near and is_same_money(entry, row) else _MOVES
+        standing = [0] if near and is_same_money(entry, row) else _MOVES
         return not any(
             home.id not in taken and home is not row and _may_stand(entry, home)
             for days in standing
-            for home in homes.get((booked, entry.day + timedelta(days=days), entry.amount, entry.currency), ())
+            for home in homes.get(place(entry, entry.status is _BOOKED, days), ())
         )
 
     def by_link(entry: Transaction) -> list[StoredTransaction]:

@@ -10,7 +10,7 @@ from typing import Final
 
 from bankimport.imports.evidence import Pair
 from bankimport.imports.extent import Reading
-from bankimport.imports.keys import content
+from bankimport.imports.identity import content
 from bankimport.imports.likeness import Likeness, compare, wording
 from bankimport.imports.names import Named, id_may_claim, is_same_money, rows_by_name, rows_named
 from bankimport.models import RowStatus, StoredTransaction, Transaction, TransactionStatus

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Final
 
-from bankimport.imports.identity import AliasKey, strong_keys
+from bankimport.imports.identity import AliasKey
 from bankimport.models import IdQuality, RowStatus, StoredTransaction, Transaction, TransactionStatus
 
 _STRONG: Final = IdQuality.STRONG
@@ -18,13 +18,10 @@ def set_unchanged_aside(
     """
     named: dict[AliasKey, StoredTransaction | None] = {}
     for row in stored:
-        if not row.missing_at_bank:
-            for one in row.transaction.ids:
-                if one.quality is _STRONG:
-                    key = one.namespace, one.value
-                    named[key] = None if key in named else row
-        else:
-            named.update(dict.fromkeys(strong_keys(row.transaction)))
+        for one in row.transaction.ids:
+            if one.quality is _STRONG:
+                key = one.namespace, one.value
+                named[key] = None if key in named or row.missing_at_bank else row
     left: list[Transaction] = []
     unchanged: set[str] = set()
     for entry in incoming:

@@ -66,18 +66,20 @@ class Access:
 
     async def learn(self, stable_key: str, scope: Scope, quota: Quota | None) -> None:
         """Believe a bank that says itself that nothing is left; what it says only ever makes the budget smaller."""
-        now = self.clock()
-        if quota is None or quota.remaining > 0 or self.psu is not None or not budget.is_quota(quota.resets_at, now):
-            return
-        await self.ledger.close(self._key(stable_key, scope), min(quota.resets_at, now + budget.LONGEST))
+        if quota is not None and quota.remaining <= 0:
+            await self._close_until(stable_key, scope, quota.resets_at)
 
     async def quota(self, stable_key: str, scope: Scope, error: RateLimited) -> datetime | None:
         """Return until when a 429 closes the scope; None for a brake of seconds, which a retry waits for."""
-        now = self.clock()
         until = error.retry_at
         if until is None and error.retry_after is not None:
-            until = now + error.retry_after
-        if until is None or not budget.is_quota(until, now):
+            until = self.clock() + error.retry_after
+        return None if until is None else await self._close_until(stable_key, scope, until)
+
+    async def _close_until(self, stable_key: str, scope: Scope, until: datetime) -> datetime | None:
+        """Close the scope for reads without the person, if it is a quota, and return until when."""
+        now = self.clock()
+        if not budget.is_quota(until, now):
             return None
         until = min(until, now + budget.LONGEST)
         if self.psu is None:

@@ -6,9 +6,9 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Final
 
+from bankimport.imports.budget import LONGEST
 from bankimport.models import Quota
 
-_LONGEST: Final = timedelta(days=7)
 #: from here on a number is no count of seconds but an instant (Unix time)
 _UNIX_TIME: Final = 1_000_000_000
 #: `X-RateLimit-Remaining`; `HTTP_X_RATELIMIT_ACCOUNT_SUCCESS_REMAINING` of GoCardless, which is the account's own
@@ -27,7 +27,7 @@ def retry_after(headers: Mapping[str, str], now: datetime) -> timedelta | None:
     except (TypeError, ValueError):
         return None
     at = at if at.tzinfo else at.replace(tzinfo=UTC)
-    return min(max(at - now, timedelta(0)), _LONGEST)
+    return min(max(at - now, timedelta(0)), LONGEST)
 
 
 def quota_of(headers: Mapping[str, str], now: datetime) -> Quota | None:
@@ -54,4 +54,4 @@ def quota_of(headers: Mapping[str, str], now: datetime) -> Quota | None:
 
 def _instant(reset: int, now: datetime) -> datetime:
     seconds = reset - int(now.timestamp()) if reset >= _UNIX_TIME else reset
-    return now + min(timedelta(seconds=max(seconds, 0)), _LONGEST)
+    return now + min(timedelta(seconds=max(seconds, 0)), LONGEST)
