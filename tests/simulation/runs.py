@@ -1,9 +1,7 @@
 """120 days of one simulated account: through the pure decision with a dictionary for a store, and through the real job."""
 
-import dataclasses
 import itertools
 import random
-from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 
@@ -19,7 +17,6 @@ from bankimport.imports import (
     reconcile,
     window_to_load,
 )
-from bankimport.imports.identity import key_of, strong_keys
 from bankimport.jobs import AccountOutcome, sync_connection
 from bankimport.models import (
     BankAccount,
@@ -29,20 +26,17 @@ from bankimport.models import (
     Interval,
     Page,
     PsuContext,
-    RowStatus,
     Scope,
-    StoredTransaction,
-    Transaction,
     Window,
 )
-from bankimport.ports import AccessKey, BankStore, ChangeSet
+from bankimport.ports import AccessKey, BankStore
 from bankimport.testing import ManualClock
 from bankimport.testing.fakes import FakeBank, FakeRun, MemoryLedger
+from tests.simulation.lives import Booked, Rows
 from tests.simulation.simulated_bank import FIRST_DAY, Ids, SimulatedBank
 
 HORIZON = FIRST_DAY - timedelta(days=90)
 CUT = 0.15
-Booked = Counter[tuple[date, object, str]]
 
 
 def sync_days(r: random.Random, days: int) -> Iterator[tuple[date, int]]:
@@ -61,48 +55,6 @@ def sync_days(r: random.Random, days: int) -> Iterator[tuple[date, int]]:
 def compare(found: Booked, expected: Booked, what: str) -> None:
     """The stored booked rows are the bank's, each as often."""
     assert found == expected, f"{what}: too many {dict(found - expected)}, lost {dict(expected - found)}"
-
-
-class Rows:
-    """Stored rows as the store's contract has them. An id that came back used names every row that has had it."""
-
-    def __init__(self) -> None:
-        self.by_id: dict[str, StoredTransaction] = {}
-        self.aliases: dict[tuple[str, str], set[str]] = {}
-        self.numbers = itertools.count()
-
-    def new_id(self) -> str:
-        return f"row-{next(self.numbers):06}"
-
-    def load(self, window: Window, entries: list[Transaction]) -> list[StoredTransaction]:
-        named = {row_id for entry in entries for key in strong_keys(entry) for row_id in self.aliases.get(key, ())}
-        return [
-            row
-            for row in self.by_id.values()
-            if row.id in named
-            or (row.transaction.day >= window.since and (window.until is None or row.transaction.day <= window.until))
-        ]
-
-    def apply(self, change: ChangeSet) -> None:
-        for new in change.inserts:
-            self._put(StoredTransaction(new.id, RowStatus(new.transaction.status.value), new.transaction))
-        for update in change.updates:
-            kept = self.by_id[update.id].transaction
-            ids = {key_of(i): i for i in (*kept.ids, *update.transaction.ids)}
-            transaction = dataclasses.replace(update.transaction, ids=tuple(ids.values()))
-            self._put(StoredTransaction(update.id, update.status, transaction, update.missing_at_bank))
-        for mark in change.marks:
-            row = self.by_id[mark.id]
-            self.by_id[mark.id] = dataclasses.replace(row, status=mark.status, missing_at_bank=mark.missing_at_bank)
-
-    def _put(self, row: StoredTransaction) -> None:
-        self.by_id[row.id] = row
-        for bank_id in row.transaction.ids:
-            self.aliases.setdefault(key_of(bank_id), set()).add(row.id)
-
-    def booked(self) -> Booked:
-        rows = (row for row in self.by_id.values() if row.status is RowStatus.BOOKED)
-        return Counter((r.transaction.day, r.transaction.amount, r.transaction.currency) for r in rows)
 
 
 def run_pure(seed: int, ids: Ids, days: int = 120) -> int:

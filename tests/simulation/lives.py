@@ -1,0 +1,141 @@
+"""One account over the days, through the pure decision: rows in a dictionary, coverage, and a day that stands still."""
+
+import dataclasses
+import itertools
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from datetime import date, timedelta
+
+from bankimport.imports import (
+    Extent,
+    Quarantined,
+    Reading,
+    automatic_window,
+    covered,
+    read_transaction,
+    reconcile,
+    window_to_load,
+)
+from bankimport.imports.identity import key_of, strong_keys
+from bankimport.models import (
+    Interval,
+    ReportedTransaction,
+    RowStatus,
+    StoredTransaction,
+    Transaction,
+    TransactionStatus,
+    Window,
+)
+from bankimport.ports import ChangeSet
+
+Booked = Counter[tuple[date, object, str]]
+HISTORY = timedelta(days=90)
+
+
+class Rows:
+    """Stored rows as the store's contract has them. An id that came back used names every row that has had it."""
+
+    def __init__(self) -> None:
+        self.by_id: dict[str, StoredTransaction] = {}
+        self.aliases: dict[tuple[str, str], set[str]] = {}
+        self.numbers = itertools.count()
+
+    def new_id(self) -> str:
+        return f"row-{next(self.numbers):06}"
+
+    def load(self, window: Window, entries: Sequence[Transaction]) -> list[StoredTransaction]:
+        named = {row_id for entry in entries for key in strong_keys(entry) for row_id in self.aliases.get(key, ())}
+        return [row for row in self.by_id.values() if row.id in named or within(window, row.transaction.day)]
+
+    def apply(self, change: ChangeSet) -> None:
+        for new in change.inserts:
+            self._put(StoredTransaction(new.id, RowStatus(new.transaction.status.value), new.transaction))
+        for update in change.updates:
+            kept = self.by_id[update.id].transaction
+            ids = {key_of(i): i for i in (*kept.ids, *update.transaction.ids)}
+            transaction = dataclasses.replace(update.transaction, ids=tuple(ids.values()))
+            self._put(StoredTransaction(update.id, update.status, transaction, update.missing_at_bank))
+        for mark in change.marks:
+            row = self.by_id[mark.id]
+            self.by_id[mark.id] = dataclasses.replace(row, status=mark.status, missing_at_bank=mark.missing_at_bank)
+
+    def _put(self, row: StoredTransaction) -> None:
+        self.by_id[row.id] = row
+        for bank_id in row.transaction.ids:
+            self.aliases.setdefault(key_of(bank_id), set()).add(row.id)
+
+    def booked(self, *, missing: bool = True) -> Booked:
+        """The booked rows; without the `missing` ones, those that the bank still shows."""
+        rows = (row for row in self.by_id.values() if row.status is RowStatus.BOOKED)
+        return Counter(
+            (r.transaction.day, r.transaction.amount, r.transaction.currency)
+            for r in rows
+            if missing or not r.missing_at_bank
+        )
+
+
+class Life:
+    """One account at one bank: what is stored of it, what was covered, and which day it is."""
+
+    def __init__(self, today: date) -> None:
+        self.today = today
+        self.rows = Rows()
+        self.coverage: tuple[Interval, ...] = ()
+
+    def window(self) -> Window:
+        """The days that a planned sync asks for now."""
+        return automatic_window(self.coverage, today=self.today, max_history=HISTORY)
+
+    def sync(self, *pages: Sequence[ReportedTransaction], window: Window | None = None, cut: bool = False) -> ChangeSet:
+        """Store what the bank answers, page by page; a `cut` read broke off after these pages."""
+        window = window or self.window()
+        entries = [read(entry) for entry in itertools.chain.from_iterable(pages)]
+        reading = Reading(window, Extent.INCOMPLETE if cut else Extent.COMPLETE)
+        seen = [entry.day for entry in entries]
+        stored = self.rows.load(window_to_load(window, min(seen, default=None), max(seen, default=None)), entries)
+        change = reconcile(reading, entries, stored, new_id=self.rows.new_id)
+        self.rows.apply(change)
+        if not cut:
+            self.coverage = covered(self.coverage, window, self.today)
+        return change
+
+    def tomorrow(self, *bank: ReportedTransaction, days: int = 1) -> ChangeSet:
+        """Let days pass and sync with a bank that honours the window: one page, and all that is pending."""
+        self.today += timedelta(days=days)
+        return self.ask(bank)
+
+    def ask(self, bank: Iterable[ReportedTransaction]) -> ChangeSet:
+        """Sync with a bank that honours the window."""
+        return self.sync(shown(bank, self.window()))
+
+    def live(self) -> Booked:
+        """The booked rows that the bank still shows."""
+        return self.rows.booked(missing=False)
+
+    def all(self) -> list[StoredTransaction]:
+        """Every row ever stored, by day."""
+        return sorted(self.rows.by_id.values(), key=lambda row: (row.transaction.day, row.id))
+
+
+def shown(bank: Iterable[ReportedTransaction], window: Window) -> list[ReportedTransaction]:
+    """What a bank that honours the window answers of all that it has."""
+    pending = TransactionStatus.PENDING
+    return [entry for entry in bank if entry.status is pending or within(window, read(entry).day)]
+
+
+def booked_of(entries: Iterable[ReportedTransaction]) -> Booked:
+    """What should be stored of an honest answer: day, amount and currency of what is booked, each as often."""
+    transactions = [read(entry) for entry in entries]
+    return Counter((t.day, t.amount, t.currency) for t in transactions if t.status is TransactionStatus.BOOKED)
+
+
+def read(entry: ReportedTransaction) -> Transaction:
+    """The entry as it is read."""
+    transaction = read_transaction(entry, "EUR")
+    assert not isinstance(transaction, Quarantined)
+    return transaction
+
+
+def within(window: Window, day: date) -> bool:
+    """Whether a day is one of these."""
+    return window.since <= day and (window.until is None or day <= window.until)
