@@ -14,7 +14,7 @@ from typing import Any, Final
 import aiohttp
 from yarl import URL
 
-from bankimport.errors import CredentialError, MalformedData, Transient, Unsupported
+from bankimport.errors import CredentialError, InvalidSettings, MalformedData, Transient, Unsupported
 from bankimport.models import Scope
 
 #: no whole number of a bank's has more; reading one of many thousand digits takes quadratic time
@@ -43,11 +43,31 @@ class Reply:
     body: Any
 
 
+class _Cut(aiohttp.ClientError):
+    """The connection was cut after a request had begun to be sent."""
+
+
+async def _once(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
+    """Send a request once. aiohttp repeats a GET silently whose connection was cut: the bank has counted the first one
+    perhaps, and our ledger knows of one only (banking.md §5). An error that it doesn't know it hands on."""
+    try:
+        return await handler(request)
+    except aiohttp.ClientConnectorError:
+        raise  # nothing was sent; not repeated either
+    except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
+        raise _Cut(type(error).__name__) from error
+
+
 class BoundedClient:
     """GETs JSON from one origin. Redirects are not followed; the session is made on first use."""
 
     def __init__(self, base_url: str, limits: Limits, tls: ssl.SSLContext | None = None) -> None:
-        self.base = URL(base_url.rstrip("/") + "/")
+        try:
+            self.base = URL(base_url.rstrip("/") + "/")
+        except ValueError:
+            raise InvalidSettings("base_url: it can't be read") from None
+        if self.base.scheme not in ("https", "http") or not self.base.host:
+            raise InvalidSettings("base_url: https:// with a host is needed")
         self._limits = limits
         self._tls = tls
         self._session: aiohttp.ClientSession | None = None
@@ -99,7 +119,7 @@ class BoundedClient:
         except (aiohttp.ClientError, OSError) as error:
             if _refuses_us(error):
                 raise CredentialError(scope=scope) from None
-            raise Transient(f"the connection to the bank failed ({type(error).__name__})", scope=scope) from None
+            raise Transient("the connection to the bank failed", scope=scope) from None
         except ValueError:  # aiohttp's word on a line break in a header
             raise Unsupported("the consent's id or token can't be sent in a header", scope=scope) from None
 
@@ -110,6 +130,7 @@ class BoundedClient:
                 cookie_jar=aiohttp.DummyCookieJar(),
                 timeout=aiohttp.ClientTimeout(total=None, sock_connect=self._limits.connect.total_seconds()),
                 connector=aiohttp.TCPConnector(limit=64),
+                middlewares=(_once,),
                 max_line_size=16_384,
                 max_field_size=16_384,
             )
@@ -138,6 +159,8 @@ class BoundedClient:
 
 def _refuses_us(error: Exception) -> bool:
     """Return whether the bank has ended the TLS connection by an alert about our certificate (RFC 8446 §6.2)."""
+    if isinstance(error, _Cut) and isinstance(error.__cause__, Exception):
+        return _refuses_us(error.__cause__)
     cause = error.__cause__
     return isinstance(cause, ssl.SSLError) and _REFUSED.search(cause.reason or "") is not None
 
