@@ -3,6 +3,8 @@
 A generated part stands between `<!-- generated: NAME -->` and `<!-- end -->`. A test fails when a page is stale.
 """
 
+import dataclasses
+import json
 import re
 import subprocess
 import sys
@@ -12,13 +14,14 @@ from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 from zoneinfo import ZoneInfo
 
-from pydantic import SecretStr
+from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
+from bankimport.providers import BerlinGroupOptions, Limits
 from bankimport.settings import Settings
 
 ROOT = Path(__file__).parent.parent
-PAGES = ("README.md", "docs/reference/settings.md", "docs/reference/cli.md")
+PAGES = ("README.md", "docs/reference/settings.md", "docs/reference/cli.md", "docs/reference/providers.md")
 UNITS = {
     "_MS": ("ms", timedelta(milliseconds=1)),
     "_HOURS": ("hours", timedelta(hours=1)),
@@ -102,7 +105,41 @@ def command_line() -> Iterator[str]:
         yield ""
 
 
-PARTS: dict[str, Callable[[], Iterator[str]]] = {"settings": settings, "command line": command_line}
+def options_of(model: type[BaseModel]) -> Callable[[], Iterator[str]]:
+    """Return what yields the lines of the table of a provider's options."""
+
+    def lines() -> Iterator[str]:
+        yield "| option | default | meaning |"
+        yield "|---|---|---|"
+        fields = sorted(model.model_fields.items(), key=lambda item: not item[1].is_required())
+        for name, field in fields:
+            default = field.get_default(call_default_factory=True)
+            if isinstance(default, timedelta):
+                name, default = f"{name}_days", default.days
+            shown = "" if field.is_required() else "see below" if name == "limits" else f"`{json.dumps(default)}`"
+            if get_origin(field.annotation) is Literal:
+                shown += f" ({' · '.join(get_args(field.annotation))})"
+            yield f"| `{name}` | {'required' if field.is_required() else shown} | {field.description} |"
+
+    return lines
+
+
+def limits() -> Iterator[str]:
+    """Yield the lines of the table of what is accepted of a bank."""
+    yield "| limit | default |"
+    yield "|---|---|"
+    for field in dataclasses.fields(Limits):
+        default = field.default
+        shown = f"PT{default.total_seconds():g}S" if isinstance(default, timedelta) else default
+        yield f"| `{field.name}` | `{shown}` |"
+
+
+PARTS: dict[str, Callable[[], Iterator[str]]] = {
+    "settings": settings,
+    "command line": command_line,
+    "berlin group": options_of(BerlinGroupOptions),
+    "limits": limits,
+}
 
 
 def render(text: str) -> str:

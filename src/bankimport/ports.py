@@ -24,6 +24,7 @@ from bankimport.models import (
     Scope,
     StoredTransaction,
     Transaction,
+    UnreadableBalance,
     Window,
 )
 from bankimport.status import ConnectionStatus
@@ -59,8 +60,9 @@ class BankProvider(Protocol):
 
     async def balances(
         self, connection: BankConnection, account: BankAccount, psu: PsuContext | None
-    ) -> Sequence[Balance]:
-        """Return the balances of an account. Raises as `accounts`, and AccountUnavailable."""
+    ) -> Sequence[Balance | UnreadableBalance]:
+        """Return the balances of an account; one that can't be read costs no other, and is said to be so. Raises as
+        `accounts`, and AccountUnavailable."""
 
     def transactions(
         self,

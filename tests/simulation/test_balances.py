@@ -8,7 +8,7 @@ import pytest
 from bankimport.errors import MalformedData, RateLimited, ReauthRequired
 from bankimport.imports import BalanceVerdict
 from bankimport.jobs.results import AccountOutcome
-from bankimport.models import Balance, Capabilities, Delta, Scope
+from bankimport.models import Balance, Capabilities, Delta, Scope, UnreadableBalance
 from tests.simulation.test_access_and_consents import reads
 from tests.simulation.world import GIRO, TODAY, World, reported
 
@@ -47,6 +47,17 @@ async def test_pages_that_overlap_are_no_difference(world: World) -> None:
     assert (await world.sync()).balance_check is BalanceVerdict.OK
     world.pages([entry], [entry, reported("-1.00", ref="b")])
     assert (await world.sync()).balance_check is BalanceVerdict.DIFFERS
+
+
+async def test_an_unreadable_balance_costs_only_itself(world: World) -> None:
+    """The others are stored and checked; it is counted in the result, with its reason, and no transaction is lost."""
+    world.shows(reported("-3.50"))
+    world.bank.balances_answer = [*DAY, UnreadableBalance("amount-missing")]
+    result = await world.sync()
+    [account] = result.accounts
+    assert (account.balances, account.balance_check) == (AccountOutcome.SYNCED, BalanceVerdict.OK)
+    assert (result.quarantined, account.quarantine_reasons) == (1, {"balance-amount-missing": 1})
+    assert len(await world.living()) == 1
 
 
 async def test_a_delta_is_not_checked(world: World) -> None:

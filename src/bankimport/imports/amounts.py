@@ -1,8 +1,8 @@
-"""Money and days as banks really send them, read strictly: what could mean two things is refused (banking.md §4.8)."""
+"""Money and days as banks really send them, read strictly: what could mean two things is refused (banking.md §4.12)."""
 
 import math
 import re
-from datetime import date, datetime
+from datetime import date
 from decimal import Decimal
 from functools import lru_cache
 from typing import Final
@@ -31,9 +31,10 @@ _COMMA_DECIMAL: Final = re.compile(r"[0-9]{1,15},(?:[0-9]{1,2}|[0-9]{4})", re.AS
 _POINT_GROUPS: Final = re.compile(r"[0-9]{1,3}(?:\.[0-9]{3})+,[0-9]{1,4}|[0-9]{1,3}(?:\.[0-9]{3}){2,}", re.ASCII)
 _COMMA_GROUPS: Final = re.compile(r"[0-9]{1,3}(?:,[0-9]{3})+\.[0-9]{1,4}|[0-9]{1,3}(?:,[0-9]{3}){2,}", re.ASCII)
 
-_ISO_DAY: Final = re.compile(r"([0-9]{4})-([0-9]{2})-([0-9]{2})(?:[T ][0-9:.,]{2,18}(?:Z|[+-][0-9:]{2,6})?)?", re.ASCII)
-_BASIC_DAY: Final = re.compile(r"([0-9]{4})([0-9]{2})([0-9]{2})", re.ASCII)
+_TIME: Final = r"(?:[Tt ][0-9:.,]{2,18})?(?: ?(?:[Zz]|[+-][0-9:]{2,6}))?"
+_ISO_DAY: Final = re.compile(rf"([0-9]{{4}})([-/]?)([0-9]{{2}})\2([0-9]{{2}}){_TIME}", re.ASCII)
 _POINT_DAY: Final = re.compile(r"([0-9]{1,2})\.([0-9]{1,2})\.([0-9]{4})", re.ASCII)
+_SIGNS: Final = {"": 1, "CRDT": 1, "CREDIT": 1, "CR": 1, "C": 1, "DBIT": -1, "DEBIT": -1, "DR": -1, "D": -1}
 #: days that banks send for "none"
 _NO_DAYS: Final = frozenset({"", "0001-01-01", "9999-12-31", "0000-00-00", "1900-01-01"})
 
@@ -57,11 +58,25 @@ def read_amount(value: object) -> Decimal:
         amount = _amount_of_number(value)
     if abs(amount) >= _LARGEST:
         raise Unreadable("amount-too-large")
-    if -int(amount.as_tuple().exponent) > _PLACES:
-        if amount != amount.quantize(_SMALLEST):
-            raise Unreadable("amount-too-precise")
-        amount = amount.quantize(_SMALLEST)
-    return amount if amount else Decimal(0)
+    exact = amount.quantize(_SMALLEST) if -int(amount.as_tuple().exponent) > _PLACES else amount
+    if exact != amount:
+        raise Unreadable("amount-too-precise")
+    return exact or Decimal(0)
+
+
+def read_signed(value: object, indicator: object) -> Decimal:
+    """Return the amount with the indicator's sign, where there is an indicator; money in is positive.
+
+    Raises:
+        Unreadable: the amount, or the indicator.
+    """
+    amount = read_amount(value)
+    if indicator is None:
+        return amount
+    word = indicator.strip().upper() if isinstance(indicator, str) else "?"
+    if word not in _SIGNS:
+        raise Unreadable("indicator")
+    return amount if not word or not amount else amount.copy_abs() * _SIGNS[word]
 
 
 def _amount_of_number(value: int | float | Decimal) -> Decimal:
@@ -108,22 +123,20 @@ def read_day(value: object) -> date | None:
     """Return the day of a text or a date; None where there is none.
 
     The day stays the one that is written: an instant is cut at its `T`, never moved into another time zone. Slashes
-    are refused, since day and month can't be told apart.
+    are read after a year only; elsewhere day and month can't be told apart.
 
     Raises:
         Unreadable: it is of no known form, no day of the calendar, or not between 1970 and 2199.
     """
-    if value is None:
-        return None
     if isinstance(value, str):
         text = value.strip()
-        if text[:10] in _NO_DAYS:
+        if text[:10].replace("/", "-") in _NO_DAYS:
             return None
         day = _day_of_text(text)
-    elif isinstance(value, datetime):
-        day = value.date()
-    elif isinstance(value, date):
-        day = value
+    elif value is None:
+        return None
+    elif isinstance(value, date):  # an instant too
+        day = date(value.year, value.month, value.day)
     else:
         raise Unreadable("date-format")
     if not 1970 <= day.year < 2200:
@@ -133,8 +146,8 @@ def read_day(value: object) -> date | None:
 
 @lru_cache(maxsize=4096)  # a long history has the same few thousand days again and again
 def _day_of_text(text: str) -> date:
-    if match := _ISO_DAY.fullmatch(text) or _BASIC_DAY.fullmatch(text):
-        year, month, day = match.groups()
+    if match := _ISO_DAY.fullmatch(text):
+        year, _, month, day = match.groups()
     elif match := _POINT_DAY.fullmatch(text):
         day, month, year = match.groups()
     else:

@@ -1,4 +1,4 @@
-"""From what a bank reported to a checked entry, or to a reason why not (banking.md §4.8).
+"""From what a bank reported to a checked entry, or to a reason why not (banking.md §4.12).
 
 A row that can't be read is quarantined and counted; the rest goes on. No reason carries a value of the row.
 """
@@ -6,19 +6,16 @@ A row that can't be read is quarantined and counted; the rest goes on. No reason
 import re
 from dataclasses import dataclass
 from datetime import date
-from decimal import Decimal
 from typing import Final
 
-from bankimport.imports.amounts import Unreadable, read_amount, read_day
+from bankimport.imports.amounts import Unreadable, read_day, read_signed
 from bankimport.imports.identity import usable_id, usable_ids
-from bankimport.models import ReportedTransaction, Transaction
+from bankimport.models import ReportedTransaction, Transaction, TransactionStatus
 from bankimport.models.maker import maker
 
 #: the longest texts that are kept, in characters
 NAME_LIMIT: Final = 256
 REMITTANCE_LIMIT: Final = 4096
-_CREDIT: Final = frozenset({"CRDT", "CREDIT", "C"})
-_DEBIT: Final = frozenset({"DBIT", "DEBIT", "D"})
 _CURRENCY: Final = re.compile(r"[A-Z]{3}", re.ASCII)
 _made = maker(Transaction)
 
@@ -30,23 +27,22 @@ class Quarantined:
     reason: str
 
 
-def read_transaction(reported: ReportedTransaction, account_currency: str | None) -> Transaction | Quarantined:
-    """Return the entry with its amount signed, its day decided and its texts bounded; or why it can't be read."""
+def read_transaction(
+    reported: ReportedTransaction, account_currency: str | None, today: date | None = None
+) -> Transaction | Quarantined:
+    """Return the entry with its amount signed, its day decided and its texts bounded; or why it can't be read.
+
+    `today` is the day it was read, which is that of a pending entry without a date.
+    """
     try:
-        amount = _signed(read_amount(reported.amount), reported.indicator)
-        currency = _currency(reported.currency, account_currency)
-        booking, value = read_day(reported.booking_date), read_day(reported.value_date)
-        day = booking or value or read_day(reported.transaction_date)
-        if day is None:
-            raise Unreadable("date-missing")
+        amount = read_signed(reported.amount, reported.indicator)
+        currency = read_currency(reported.currency, account_currency)
+        booking, value = _day(reported.booking_date), _day(reported.value_date)
+        day = _day(reported.day) or booking or value or _day(reported.transaction_date)
+        booking, value = booking or _day(reported.booking_date_time), value or _day(reported.value_date_time)
+        day = day or booking or value or _without_date(reported, today)
     except Unreadable as error:
         return Quarantined(error.reason)
-    return _transaction(reported, amount, currency, day, booking, value)
-
-
-def _transaction(
-    reported: ReportedTransaction, amount: Decimal, currency: str, day: date, booking: date | None, value: date | None
-) -> Transaction:
     iban = clean_text(reported.counterparty_iban, 64)
     return _made(  # a long history is a million of these
         reported.status,
@@ -64,30 +60,35 @@ def _transaction(
     )
 
 
-def _signed(amount: Decimal, indicator: object) -> Decimal:
-    """Return the amount with the indicator's sign, where there is an indicator."""
-    if indicator is None or indicator == "":
-        return amount
-    word = indicator.strip().upper() if isinstance(indicator, str) else ""
-    if word in _CREDIT:
-        return abs(amount)
-    if word in _DEBIT:
-        return -abs(amount) if amount else amount
-    raise Unreadable("indicator")
+def _day(value: object) -> date | None:
+    """Return the day; None too if it can't be read: another date may be good."""
+    try:
+        return None if value is None else read_day(value)
+    except Unreadable:
+        return None
 
 
-def _currency(value: object, account_currency: str | None) -> str:
-    """Return the ISO 4217 code; `XXX` or none is the account's."""
-    if isinstance(value, str) and value != "XXX" and _CURRENCY.fullmatch(value):
-        return value
-    for candidate in (value, account_currency):
-        if candidate is None or candidate == "":
+def _without_date(reported: ReportedTransaction, today: date | None) -> date:
+    if reported.status is TransactionStatus.PENDING and today is not None:
+        return today
+    for value in (reported.booking_date, reported.value_date, reported.transaction_date):
+        read_day(value)  # says what is wrong with it
+    raise Unreadable("date-missing")
+
+
+def read_currency(value: object, account_currency: str | None) -> str:
+    """Return the ISO 4217 code; `XXX` or none is the account's.
+
+    Raises:
+        Unreadable: it is none, or neither says one.
+    """
+    for code in (value, account_currency):
+        text = code.strip().upper() if isinstance(code, str) else code
+        if text is None or text in ("", "XXX"):
             continue
-        code = candidate.strip().upper() if isinstance(candidate, str) else ""
-        if not _CURRENCY.fullmatch(code):
+        if not isinstance(text, str) or not _CURRENCY.fullmatch(text):
             raise Unreadable("currency-format")
-        if code != "XXX":
-            return code
+        return text
     raise Unreadable("currency-unknown")
 
 
@@ -96,19 +97,16 @@ def clean_text(value: object, limit: int) -> str | None:
 
     Several lines are joined; what is neither text nor a number is no text.
     """
-    if isinstance(value, str) and len(value) <= limit and value.isprintable():
-        if value and "  " not in value and value[0] != " " and value[-1] != " ":
-            return value  # as nearly all are
-    elif isinstance(value, list | tuple):
+    if isinstance(value, list | tuple):
         value = " ".join(part for part in value[:64] if isinstance(part, str))
-    elif isinstance(value, int) and not isinstance(value, bool):
-        value = str(value) if abs(value) < 10**18 else None
-    if not isinstance(value, str) or not value:
+    elif isinstance(value, int) and not isinstance(value, bool) and abs(value) < 10**18:
+        value = str(value)
+    if not isinstance(value, str):
         return None
     text = value[: 4 * limit]
     if not text.isprintable():
         # lone surrogates, NUL and direction marks can't be stored or mislead; they are not printable
         text = "".join(c if c.isprintable() else " " for c in text)
-    if "  " in text or text[:1] == " " or text[-1:] == " ":
+    if "  " in text or text[:1] == " " or text[-1:] == " ":  # few are
         text = " ".join(text.split())
     return text[:limit].rstrip() or None

@@ -82,7 +82,7 @@ class AccountRead:
             raise MalformedData("the bank sent more transactions than we accept", scope=Scope.TRANSACTIONS)
         readable: list[Transaction] = []
         for row in reported:
-            entry = read_transaction(row, account.currency)
+            entry = read_transaction(row, account.currency, self.today)
             if isinstance(entry, Quarantined):
                 self.quarantined[entry.reason] += 1
                 if len(self.unreadable) < MAX_UNREADABLE:

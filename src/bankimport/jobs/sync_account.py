@@ -1,6 +1,7 @@
 """Import one account: the rows, then the balances, whatever becomes of the other accounts."""
 
 import asyncio
+from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
@@ -21,7 +22,17 @@ from bankimport.jobs.access import Access
 from bankimport.jobs.read_account import AccountRead, AccountReader
 from bankimport.jobs.results import AccountOutcome, AccountResult, DeferredRead, ReadWindow
 from bankimport.jobs.store_read import store_read
-from bankimport.models import AccountState, BankAccount, BankConnection, Consent, PsuContext, RowStatus, Scope
+from bankimport.models import (
+    AccountState,
+    Balance,
+    BankAccount,
+    BankConnection,
+    Consent,
+    PsuContext,
+    RowStatus,
+    Scope,
+    UnreadableBalance,
+)
 from bankimport.ports import BankProvider, BankStore, ChangeSet, Clock
 from bankimport.progress import JobRun
 
@@ -180,7 +191,8 @@ async def _with_balances(
         if len(balances) > MAX_BALANCES:
             raise MalformedData("the bank sent more balances than we accept", scope=Scope.BALANCES)
         ground.run.ensure_owned()
-        await ground.store.put_balances(account, balances)
+        readable = [balance for balance in balances if isinstance(balance, Balance)]
+        await ground.store.put_balances(account, readable)
     except RunInterrupted:
         raise
     except Exception as error:  # unexpected ones too: the next sync reads the balances anew
@@ -192,8 +204,12 @@ async def _with_balances(
         code = error.code if isinstance(error, JobError) else UNEXPECTED
         return result.model_copy(update={"balances": AccountOutcome.FAILED, "error_code": code}), ()
     await ground.access.ended(account.stable_key, Scope.BALANCES, success=True)
-    check = await asyncio.to_thread(read.check, balances)  # of a long read it may take seconds
+    check = await asyncio.to_thread(read.check, readable)  # of a long read it may take seconds
+    refused = Counter(f"balance-{each.reason}" for each in balances if isinstance(each, UnreadableBalance))
+    reasons = read.quarantined + refused
     update = {
+        "quarantined": reasons.total(),
+        "quarantine_reasons": dict(reasons) or None,
         "balances": AccountOutcome.SYNCED,
         "balance_check": check.verdict,
         "balance_difference": check.difference,

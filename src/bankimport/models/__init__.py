@@ -1,4 +1,5 @@
-"""The values that travel: jobs and the queue's numbers (`jobs`), banking (`bank`)."""
+"""The values that travel: jobs and the queue's numbers (`jobs`), banking (`bank`), what a bank reports
+(`reported`)."""
 
 from bankimport.models.bank import (
     AccountState,
@@ -9,13 +10,9 @@ from bankimport.models.bank import (
     Capabilities,
     Consent,
     ConsentStatus,
-    Delta,
     IdQuality,
     Interval,
-    Page,
     PsuContext,
-    Quota,
-    ReportedTransaction,
     RowStatus,
     Scope,
     StoredTransaction,
@@ -38,6 +35,7 @@ from bankimport.models.jobs import (
     WorkerInfo,
 )
 from bankimport.models.model import Model, StrictModel
+from bankimport.models.reported import Delta, Page, Quota, ReportedTransaction, UnreadableBalance
 
 __all__ = [
     "ID_PATTERN",
@@ -73,6 +71,7 @@ __all__ = [
     "SyncOptions",
     "Transaction",
     "TransactionStatus",
+    "UnreadableBalance",
     "Window",
     "WorkerInfo",
 ]

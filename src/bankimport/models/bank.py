@@ -1,8 +1,7 @@
-"""Banking in our words: connections, accounts, what a bank reports, and what we keep.
+"""Banking in our words: connections, accounts, and what we keep.
 
 Plain slotted dataclasses, not pydantic models: a first import carries a million of them. Nothing here prints a
-person's data in its `repr`. A *reported* transaction is what the bank said, unchecked; `bankimport.imports` makes a
-`Transaction` of it or quarantines it.
+person's data in its `repr`.
 """
 
 from collections.abc import Mapping
@@ -85,28 +84,9 @@ class TransactionStatus(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class ReportedTransaction:
-    """One entry as the bank sent it: untrusted, of any type. Dates and amounts are still text or numbers."""
-
-    status: TransactionStatus
-    amount: object = field(repr=False)
-    currency: object = None
-    indicator: object = None  # "CRDT" or "DBIT" where the amount has no sign of its own
-    booking_date: object = None
-    value_date: object = None
-    transaction_date: object = None
-    ids: tuple[BankId, ...] = ()
-    link: BankId | None = None  # an explicit reference to the pending entry that this one replaces
-    counterparty_name: object = field(default=None, repr=False)
-    counterparty_iban: object = field(default=None, repr=False)
-    remittance: object = field(default=None, repr=False)
-    raw: Mapping[str, Any] | None = field(default=None, repr=False)
-
-
-@dataclass(frozen=True, slots=True)
 class Transaction:
-    """One entry, read and checked. `amount` is signed: money in is positive. `day` is the booking date, else the
-    value date, else the transaction date."""
+    """One entry, read and checked. `amount` is signed: money in is positive. `day` is the first date that could be
+    read: booking, value, transaction, then the instants; of a pending entry without any, the day it was read."""
 
     status: TransactionStatus
     day: date
@@ -120,37 +100,6 @@ class Transaction:
     counterparty_iban: str | None = field(default=None, repr=False)
     remittance: str | None = field(default=None, repr=False)
     raw: Mapping[str, Any] | None = field(default=None, repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class Quota:
-    """What a bank says is left of its quota for one account: so many reads until it begins anew at `resets_at`."""
-
-    remaining: int
-    resets_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """One page of a window. `cursor` continues after it; None on the last page. The end of the iteration without
-    an exception, after a page with no cursor, is the proof that the window was read completely. `quota` is what its
-    answer's headers said; when nothing is left the account isn't read unattended until it begins anew."""
-
-    transactions: tuple[ReportedTransaction, ...]
-    cursor: str | None = None
-    quota: Quota | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Delta:
-    """A change list since a cursor (Plaid's model): a change during paging starts over."""
-
-    added: tuple[ReportedTransaction, ...] = ()
-    modified: tuple[ReportedTransaction, ...] = ()
-    removed: tuple[BankId, ...] = ()
-    cursor: str | None = None
-    has_more: bool = False
-    quota: Quota | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,6 +148,7 @@ class Capabilities:
     quota_scopes: frozenset[Scope] = frozenset({Scope.BALANCES, Scope.TRANSACTIONS})
     unattended_limit: int | None = 4
     pages_count: bool = False  # whether each page counts as an access of its own
+    pages_newest_first: bool = True
     unattended_allowed: bool = True
     delta: bool = False
 

@@ -3,11 +3,12 @@
 import ssl
 import uuid
 from collections.abc import AsyncIterator, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 from urllib.parse import quote
 
+from pydantic import Field
 from yarl import URL
 
 from bankimport.errors import InvalidSettings, MalformedData, ReauthRequired
@@ -21,53 +22,57 @@ from bankimport.models import (
     Page,
     PsuContext,
     Scope,
+    UnreadableBalance,
     Window,
 )
+from bankimport.providers.answers import an_object
 from bankimport.providers.berlin_group_errors import error_of
-from bankimport.providers.berlin_group_reading import accounts_of, balances_of, consent_of, transactions_of
-from bankimport.providers.http import BoundedClient, Limits, Reply
+from bankimport.providers.berlin_group_reading import accounts_of, consent_of
+from bankimport.providers.berlin_group_rows import RowReader, balances_of, next_link
+from bankimport.providers.http import BoundedClient, Reply
+from bankimport.providers.options import Options, ReadingOptions, read_options
 from bankimport.providers.quota import quota_of
+
+
+class BerlinGroupOptions(Options, ReadingOptions):
+    """The options of a bank of type `berlin-group`."""
+
+    base_url: str = Field(description="where `/v1/…` begins: `https://`, or `http://` for a sandbox on this machine")
+    client_cert: str | None = Field(None, description="path of our certificate (QWAC), PEM")
+    client_key: str | None = Field(None, description="path of its key, PEM")
+    ca_certs: str | None = Field(None, description="path of the authorities to trust, where not the system's")
+    day_field: Literal["bookingDate", "valueDate", "transactionDate", "bookingDateTime", "valueDateTime"] | None = (
+        Field(None, description="which date is the day of an entry, where it isn't the booking date")
+    )
 
 
 class BerlinGroup:
     """A `BankProvider` for one bank's or gateway's NextGenPSD2 interface.
 
     Args:
-        base_url: where `/v1/…` begins, `https://` (plain `http://` for the sandbox on this machine).
-        name: how the bank is called in our logs and the access ledger.
-        client_cert, client_key: paths of our certificate (QWAC) and its key, PEM.
-        ca_certs: path of the authorities to trust, where not the system's.
-        unattended_limit: reads in 24 h without the person (RTS Art. 36(5)(b): 4); None where a contract allows any.
-        max_history: how far back the bank answers.
-        id_quality: whether the bank's transaction ids name one transaction for ever (`strong`) or only hint (`weak`).
-        limits: what is accepted of the bank.
+        options: the options, or only where `/v1/…` begins, and the others by name.
 
     Raises:
-        InvalidSettings: the URL is none, or the certificate can't be read.
+        InvalidSettings: an option is wrong, or the certificate can't be read.
     """
 
-    def __init__(
-        self,
-        base_url: str,
-        *,
-        name: str = "berlin-group",
-        client_cert: str | None = None,
-        client_key: str | None = None,
-        ca_certs: str | None = None,
-        unattended_limit: int | None = 4,
-        max_history: timedelta = timedelta(days=90),
-        id_quality: Literal["strong", "weak"] = "strong",
-        limits: Limits | None = None,
-    ) -> None:
-        url = URL(base_url)
-        if url.scheme not in ("https", "http") or not url.host:
-            raise InvalidSettings("base_url: https:// with a host is needed")
-        self.name = name
-        self._limits = limits or Limits()
-        self._client = BoundedClient(base_url, self._limits, _tls(client_cert, client_key, ca_certs))
-        self._quality = IdQuality(id_quality)
+    options: ClassVar = BerlinGroupOptions
+
+    def __init__(self, options: BerlinGroupOptions | str, **more: Any) -> None:
+        if not isinstance(options, BerlinGroupOptions):
+            options = read_options(BerlinGroupOptions, {"name": "berlin-group", "base_url": options, **more})
+        self.name = options.name
+        self._options = options
+        self._limits = options.limits
+        tls = _tls(options.client_cert, options.client_key, options.ca_certs)
+        self._client = BoundedClient(options.base_url, self._limits, tls)
+        quality = IdQuality(options.id_quality)
+        self._rows = RowReader(options, quality, ("transactionId", "entryReference"), options.day_field)
         self._capabilities = Capabilities(
-            max_history=max_history, unattended_limit=unattended_limit, id_quality=self._quality
+            max_history=options.max_history,
+            unattended_limit=options.unattended_limit,
+            id_quality=quality,
+            pages_newest_first=options.pages_newest_first,
         )
 
     async def capabilities(self, connection: BankConnection) -> Capabilities:
@@ -86,10 +91,10 @@ class BerlinGroup:
 
     async def balances(
         self, connection: BankConnection, account: BankAccount, psu: PsuContext | None
-    ) -> Sequence[Balance]:
+    ) -> Sequence[Balance | UnreadableBalance]:
         """See `BankProvider`."""
         url = self._path("v1", "accounts", account.provider_id, "balances")
-        return balances_of(await self._get(url, connection, psu, Scope.BALANCES), datetime.now(UTC))
+        return balances_of(await self._get(url, connection, psu, Scope.BALANCES), account, datetime.now(UTC))
 
     async def transactions(
         self,
@@ -112,7 +117,8 @@ class BerlinGroup:
                 raise MalformedData("the bank's pages have no end", scope=Scope.TRANSACTIONS)
             seen.add(url)
             reply = await self._reply(url, connection, psu, Scope.TRANSACTIONS)
-            rows, link = transactions_of(reply.body, self._quality)
+            body = an_object(reply.body, Scope.TRANSACTIONS)
+            rows, link = self._rows.page(body.get("transactions"), account), next_link(body)
             quota = quota_of(reply.headers, datetime.now(UTC))
             if link is None:
                 yield Page(rows, quota=quota)
