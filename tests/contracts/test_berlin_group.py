@@ -31,10 +31,23 @@ from bankimport.errors import (
     Unsupported,
 )
 from bankimport.imports import Quarantined, read_transaction
-from bankimport.models import BankAccount, BankConnection, ConsentStatus, PsuContext, Scope, Window
+from bankimport.models import (
+    Balance,
+    BankAccount,
+    BankConnection,
+    ConsentStatus,
+    Page,
+    PsuContext,
+    Scope,
+    Transaction,
+    TransactionStatus,
+    UnreadableBalance,
+    Window,
+)
 from bankimport.providers import BerlinGroup, Limits, providers_from_settings
 from bankimport.providers.http import BoundedClient
 from bankimport.sandbox import BankClock, Kind, create_app
+from bankimport.sandbox.writing import ROWS
 from tests.contracts.conftest import Serve
 from tests.contracts.provider_contract import Bank, ProviderContract, all_pages
 from tests.processes import ROOT
@@ -126,10 +139,66 @@ async def test_each_misbehaviour_is_the_error_it_means(
     assert {name: getattr(told.value, name) for name in facts} == facts
 
 
+#: what the options have to say for a bank that writes so
+WRITING: dict[Kind, dict[str, Any]] = {
+    **{kind: {} for kind in ROWS},
+    Kind.NEXT_ON_TOP: {},
+    Kind.NEXT_AS_TEXT: {},
+    Kind.UNREADABLE_ROW: {},
+    Kind.SHARED_IDS: {"ignore_ids": True},
+    Kind.IDS_ELSEWHERE: {"id_fields": ["proprietaryBankTransactionCode"]},
+    Kind.SHOWN_TWICE: {"skip_ids": ["P"]},
+    Kind.INVERTED: {"invert_amounts": True},
+    Kind.INVERTED_PENDING: {"invert_amounts": {"statuses": ["pending"]}},
+    Kind.BILLED_IN_TEXT: {"billed_amount_after": "billingAmount:"},
+}
+
+
 def test_every_misbehaviour_has_its_test() -> None:
-    """A new kind of trouble needs a row in the table above."""
-    others = {Kind.SLOW, Kind.ROTATE_IDS, Kind.NO_IDS}
-    assert {kind for kind, _, _ in ERRORS} | others == set(Kind)
+    """A new kind of trouble needs a row in one of the tables."""
+    others = {Kind.SLOW, Kind.ROTATE_IDS, Kind.NO_IDS, Kind.UNREADABLE_BALANCE}
+    assert {kind for kind, _, _ in ERRORS} | set(WRITING) | others == set(Kind)
+
+
+def _read(pages: list[Page]) -> list[tuple[Any, ...]]:
+    entries = [read_transaction(row, "EUR", NOW.date()) for page in pages for row in page.transactions]
+    return sorted(
+        (e.status, e.day, e.amount, e.currency, e.counterparty_name, e.counterparty_iban)
+        for e in entries
+        if isinstance(e, Transaction)
+    )
+
+
+@pytest.mark.parametrize("kind", WRITING, ids=lambda kind: kind.value)
+async def test_however_a_bank_writes_it_is_the_same(bank: Bank, url: str, kind: Kind) -> None:
+    """Every habit of writing that the sandbox has, with the option for it where one is needed, says the same rows."""
+    window = Window(NOW.date() - timedelta(days=80))
+    plain = await all_pages(bank, window)
+    await misbehave(url, kind)
+    provider = BerlinGroup(url, **WRITING[kind])
+    odd = await all_pages(dataclasses.replace(bank, provider=provider), window)
+    await provider.aclose()
+    assert (odd == plain) is (kind in (Kind.NEXT_ON_TOP, Kind.NEXT_AS_TEXT))
+    expected = _read(plain)
+    if kind is Kind.UNDATED_PENDING:  # of the day it was read, then
+        expected = sorted(
+            (s, NOW.date() if s is TransactionStatus.PENDING else day, *rest) for s, day, *rest in expected
+        )
+    assert _read(odd) == expected
+    texts = [row.remittance for page in odd for row in page.transactions]
+    assert all(texts) or kind is Kind.UNREADABLE_ROW
+
+
+async def test_an_unreadable_balance_comes_with_its_reason(bank: Bank, url: str) -> None:
+    """The others are read."""
+    [account, *_] = await bank.provider.accounts(bank.connection, None)
+    plain = await bank.provider.balances(bank.connection, account, None)
+    await misbehave(url, Kind.UNREADABLE_BALANCE)
+    odd = await bank.provider.balances(bank.connection, account, None)
+    assert odd[0] == UnreadableBalance("amount-missing")
+    assert [each.amount for each in odd if isinstance(each, Balance)] == [
+        e.amount for e in plain if isinstance(e, Balance)
+    ]
 
 
 async def test_a_retry_after_is_understood(bank: Bank, url: str) -> None:

@@ -33,6 +33,31 @@ class Kind(StrEnum):
     FORMAT_ERROR = "format-error"
     ROTATE_IDS = "rotate-ids"
     NO_IDS = "no-ids"
+    SHARED_IDS = "shared-ids"
+    NOT_PROVIDED_IDS = "not-provided-ids"
+    IDS_ELSEWHERE = "ids-elsewhere"
+    NUMBERED_IDS = "numbered-ids"
+    SHOWN_TWICE = "shown-twice"
+    NEXT_ON_TOP = "next-on-top"
+    NEXT_AS_TEXT = "next-as-text"
+    UNREADABLE_BOOKING_DATES = "unreadable-booking-dates"
+    INSTANTS = "instants"
+    INSTANTS_WITHOUT_ZONE = "instants-without-zone"
+    SLASHED_DATES = "slashed-dates"
+    UNDATED_PENDING = "undated-pending"
+    NUMBERS = "numbers"
+    GERMAN_AMOUNTS = "german-amounts"
+    INDICATORS = "indicators"
+    INVERTED = "inverted"
+    INVERTED_PENDING = "inverted-pending"
+    BILLED_IN_TEXT = "billed-in-text"
+    CURRENCY_XXX = "currency-xxx"
+    LOWER_CURRENCY = "lower-currency"
+    STRUCTURED_TEXT = "structured-text"
+    TEXT_ARRAY = "text-array"
+    ADDITIONAL_TEXT = "additional-text"
+    UNREADABLE_ROW = "unreadable-row"
+    UNREADABLE_BALANCE = "unreadable-balance"
 
 
 #: kind -> (HTTP status, message code)
@@ -52,6 +77,8 @@ ANSWERS = {
     Kind.PERIOD_INVALID: (400, "PERIOD_INVALID"),
     Kind.FORMAT_ERROR: (400, "FORMAT_ERROR"),
 }
+#: what changes how an answer is written, and not whether there is one
+WRITTEN = frozenset([*Kind][[*Kind].index(Kind.ROTATE_IDS) :])
 #: kinds that make the consent itself say so
 ENDED = {Kind.CONSENT_EXPIRED: "expired", Kind.CONSENT_INVALID: "revokedByPsu", Kind.CONSENT_UNKNOWN: "revokedByPsu"}
 
@@ -99,7 +126,7 @@ class Switches:
         for armed in self._armed.get(consent_id, []):
             switch = armed.switch
             fits = (
-                switch.kind not in (Kind.ROTATE_IDS, Kind.NO_IDS)
+                switch.kind not in WRITTEN
                 and switch.endpoint in (None, endpoint)
                 and switch.page in (None, page)
                 and switch.account in (None, account)
@@ -113,6 +140,10 @@ class Switches:
     def has(self, consent_id: str, kind: Kind) -> bool:
         """Whether such a switch stands."""
         return any(armed.switch.kind is kind for armed in self._armed.get(consent_id, []))
+
+    def written(self, consent_id: str) -> list[Kind]:
+        """Return how the consent's answers are written otherwise, in the order in which it was armed."""
+        return [armed.switch.kind for armed in self._armed.get(consent_id, []) if armed.switch.kind in WRITTEN]
 
     def consent_status(self, consent_id: str) -> str:
         """Return the `consentStatus` that fits the switches that stand for ever."""

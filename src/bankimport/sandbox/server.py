@@ -24,6 +24,7 @@ from bankimport.sandbox.bank import (
 )
 from bankimport.sandbox.misbehaviour import ANSWERS, Kind, Switch, Switches
 from bankimport.sandbox.people import Account, Person, person_of
+from bankimport.sandbox.writing import rewritten, with_unreadable_balance
 
 DEFAULT_PAGE_SIZE: Final = 50
 _KEPT_REQUESTS: Final = 10_000
@@ -243,9 +244,10 @@ async def _accounts(request: web.Request) -> web.Response:
 
 
 async def _balances(request: web.Request) -> web.Response:
-    state, _, account = await _enter_account(request, Scope.BALANCES)
+    state, consent, account = await _enter_account(request, Scope.BALANCES)
     reference = {"iban": account.iban, "currency": account.currency}
-    return web.json_response({"account": reference, "balances": balances_json(account, state.clock.today())})
+    balances = with_unreadable_balance(balances_json(account, state.clock.today()), state.switches.written(consent))
+    return web.json_response({"account": reference, "balances": balances})
 
 
 async def _transactions(request: web.Request) -> web.Response:
@@ -267,7 +269,8 @@ async def _transactions(request: web.Request) -> web.Response:
     if page * state.page_size < len(rows):
         report["_links"]["next"] = {"href": str(request.rel_url.update_query(page=str(page + 1)))}
     reference = {"iban": account.iban, "currency": account.currency}
-    return web.json_response({"account": reference, "transactions": report})
+    body = {"account": reference, "transactions": report}
+    return web.json_response(rewritten(body, state.switches.written(consent)))
 
 
 def _ids(state: State, consent: str) -> Callable[[str], str | None]:
