@@ -4,6 +4,7 @@ A generated part stands between `<!-- generated: NAME -->` and `<!-- end -->`. A
 """
 
 import dataclasses
+import inspect
 import json
 import re
 import subprocess
@@ -19,9 +20,17 @@ from pydantic.fields import FieldInfo
 
 from bankimport.providers import BerlinGroupOptions, Limits
 from bankimport.settings import Settings
+from bankimport.web.problem_types import PROBLEM_TYPES
+from bankimport.web.table import PREFIX, ROUTES
 
 ROOT = Path(__file__).parent.parent
-PAGES = ("README.md", "docs/reference/settings.md", "docs/reference/cli.md", "docs/reference/providers.md")
+PAGES = (
+    "README.md",
+    "docs/reference/settings.md",
+    "docs/reference/cli.md",
+    "docs/reference/http.md",
+    "docs/reference/providers.md",
+)
 UNITS = {
     "_MS": ("ms", timedelta(milliseconds=1)),
     "_HOURS": ("hours", timedelta(hours=1)),
@@ -134,11 +143,42 @@ def limits() -> Iterator[str]:
         yield f"| `{field.name}` | `{shown}` |"
 
 
+def routes() -> Iterator[str]:
+    """Yield the lines of the table of the routes."""
+    yield "| route | needs | answer |"
+    yield "|---|---|---|"
+    for route in ROUTES:
+        path = route.path.replace(PREFIX, "…")
+        query = f"?{'&'.join(f'{name}=' for name in route.query)}" if route.query else ""
+        fields = ", ".join(_field(name, each) for name, each in _shown(route.body).items()) if route.body else ""
+        body = f" body `{{{fields}}}`" if fields else ""
+        summary = (inspect.getdoc(route.handle) or "").split("\n")[0]
+        yield f"| `{route.method} {path}{query}`{body} | {route.action} | {route.status}: {summary} |"
+
+
+def _shown(model: type[BaseModel] | None) -> dict[str, FieldInfo]:
+    return {field.alias or name: field for name, field in model.model_fields.items()} if model else {}
+
+
+def _field(name: str, field: FieldInfo) -> str:
+    return name if field.is_required() else f"{name}?"
+
+
+def problems() -> Iterator[str]:
+    """Yield the lines of the table of the problems."""
+    yield "| status | code | |"
+    yield "|---|---|---|"
+    for each in PROBLEM_TYPES.values():
+        yield f"| {each.status} | `{each.code}` | {each.help} |"
+
+
 PARTS: dict[str, Callable[[], Iterator[str]]] = {
     "settings": settings,
     "command line": command_line,
     "berlin group": options_of(BerlinGroupOptions),
     "limits": limits,
+    "routes": routes,
+    "problems": problems,
 }
 
 

@@ -100,6 +100,13 @@ class Settings(BaseSettings):
     org_max_pending: int = Field(
         1000, ge=1, le=1_000_000, validation_alias="BANK_SYNC_ORG_MAX_PENDING", description="unfinished jobs before 429"
     )
+    org_requests_per_minute: int = Field(
+        120,
+        ge=1,
+        le=1_000_000,
+        validation_alias="BANK_SYNC_ORG_REQUESTS_PER_MINUTE",
+        description="POSTs of one organisation to one host process before 429",
+    )
     job_timeout: Milliseconds = _ms(300_000, 100, 86_400_000, "BANK_SYNC_JOB_TIMEOUT_MS", "the longest run of a job")
     lease: Milliseconds = _ms(15_000, 500, 600_000, "BANK_SYNC_LEASE_MS", "after which a dead worker's job waits again")
     keep_completed: Days = Field(

@@ -184,11 +184,11 @@ async def test_a_suspicious_401_is_confirmed(deployment: Deployment, member: Org
 async def test_a_connection_cut_while_its_job_waits(deployment: Deployment, member: Organisation) -> None:
     """A job whose connection is disconnected before it starts fails at once; a new one is refused."""
     operator = {"Authorization": "Bearer operator-token"}
-    async with member.session.post(f"{member.url}/queue/pause", json={}, headers=operator) as answer:
+    async with member.session.post(f"{deployment.host_url}/api/queue/pause", json={}, headers=operator) as answer:
         assert answer.status == 200
     job_id = await member.sync("cut-off")
     await asyncio.to_thread(deployment.bankimport, "connections", "disconnect", "cut-off")
-    async with member.session.post(f"{member.url}/queue/resume", json={}, headers=operator) as answer:
+    async with member.session.post(f"{deployment.host_url}/api/queue/resume", json={}, headers=operator) as answer:
         assert answer.status == 200
     job = await member.ended(job_id)
     assert (job["state"], job["attemptsMade"]) == ("failed", 1)

@@ -109,7 +109,7 @@ async def by_token(request: web.Request, action: Action, org_id: str | None) -> 
     token = request.headers.get("Authorization") or request.query.get("token")
     if token is None:
         raise web.HTTPUnauthorized(headers={"WWW-Authenticate": "Bearer"})
-    return token == "*" or (token == org_id and action != "operate")
+    return token == "*" if action == "operate" else token == org_id
 
 
 @dataclass
@@ -126,10 +126,16 @@ class Host:
         """Where the organisation's routes are."""
         return f"{self.origin}/api/organisations/{self.org}/bank-connections"
 
+    @property
+    def queue_url(self) -> str:
+        """Where the whole queue's routes are."""
+        return f"{self.origin}/api"
+
     async def call(self, method: str, path: str, *, token: str = "acme", **options: Any) -> tuple[int, Any, Any]:
-        """Return status, JSON and headers of an answer."""
-        headers = {"Authorization": token, **options.pop("headers", {})}
-        async with self.session.request(method, f"{self.url}{path}", headers=headers, **options) as answer:
+        """Return status, JSON and headers of an answer; `*` asks at the whole queue's routes."""
+        headers = {"Authorization": token, "Content-Type": "application/json", **options.pop("headers", {})}
+        url = f"{self.queue_url if token == '*' else self.url}{path}"
+        async with self.session.request(method, url, headers=headers, **options) as answer:
             return answer.status, await answer.json(content_type=None), answer.headers
 
     async def problem(self, method: str, path: str, **options: Any) -> tuple[int, str]:
@@ -145,7 +151,7 @@ class Host:
 async def serving(service: Any, **options: Any) -> AsyncIterator[Host]:
     """Serve the routes below /api of a host, on a free port."""
     app = web.Application()
-    app.add_subapp("/api", web_app(service, **{"authorize": by_token, **options}))
+    app.add_subapp("/api", web_app(service, **{"authorize": by_token, "host_parameters": ["token"], **options}))
     runner = web.AppRunner(app, shutdown_timeout=3)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)

@@ -54,10 +54,14 @@ async def test_errors_are_problems(
         (b"{", JSON, 400, "not-json"),
         (b"\xff", JSON, 400, "not-json"),
         (b'{"startDate": NaN}', JSON, 400, "not-json"),
-        (b"[" * 200_000, JSON, 400, "not-json"),
+        (b"[" * 10_000, JSON, 400, "not-json"),
         (b'{"startDate": 1' + b"0" * 5000 + b"}", JSON, 400, "not-json"),
         (b"{}", {"Content-Type": "text/plain"}, 415, "unsupported-media-type"),
         (b"{}", {"Content-Type": "application/x-www-form-urlencoded"}, 415, "unsupported-media-type"),
+        (b"[" * 200_000, JSON, 413, "too-large"),
+        (b'{"startDate": null, "startDate": null}', JSON, 400, "not-json"),
+        (b"", {"Content-Type": ""}, 415, "unsupported-media-type"),
+        (b"{}", {"Content-Type": "application/problem+json"}, 415, "unsupported-media-type"),
         (b" " * (2 * 1024 * 1024 + 1), JSON, 413, "too-large"),
     ],
 )
@@ -91,6 +95,7 @@ async def test_a_body_without_a_length(host: Host) -> None:
         ("/giro/sync", {"triggeredBy": "a\nb"}, "/triggeredBy"),
         ("/giro/sync", [], ""),
         ("/sync", {"connectionIds": [""]}, "/connectionIds/0"),
+        ("/sync", {"triggeredBy": "a b"}, "/triggeredBy"),
         ("/queue/pause", {"until": "2030-01-01T00:00:00"}, "/until"),
         ("/queue/pause", {"reason": "x" * 201}, "/reason"),
         ("/queue/resume", {"x": 1}, "/x"),
@@ -98,7 +103,8 @@ async def test_a_body_without_a_length(host: Host) -> None:
 )
 async def test_a_wrong_field_is_pointed_at(host: Host, path: str, body: object, pointer: str) -> None:
     """A wrong or unknown field is a 422 that points at it."""
-    status, answer, _ = await host.call("POST", path, json=body, token="*")
+    token = "*" if path.startswith("/queue") else "acme"
+    status, answer, _ = await host.call("POST", path, json=body, token=token)
     assert (status, answer["code"]) == (422, "invalid-request")
     assert [error["pointer"] for error in answer["errors"]] == [pointer]
     assert all(error["message"] for error in answer["errors"])
@@ -131,8 +137,11 @@ async def test_who_may_not_sync(host: Host, service: FakeService, path: str) -> 
 
 @pytest.mark.parametrize("path", ["/queue/pause", "/queue/resume"])
 async def test_who_may_not_operate(host: Host, service: FakeService, path: str) -> None:
-    """A member of the organisation can't stop the whole queue."""
-    assert await host.problem("POST", path) == (403, "forbidden")
+    """A member of the organisation can't stop the whole queue, wherever they ask."""
+    assert await host.problem("POST", path) == (404, "not-found")
+    headers = {"Authorization": "acme", "Content-Type": "application/json"}
+    async with host.session.post(f"{host.queue_url}{path}", headers=headers) as answer:
+        assert answer.status == 403
     assert service.calls == []
 
 

@@ -44,9 +44,8 @@ async def test_a_sync_is_asked_for(host: Host, service: FakeService) -> None:
 
 @pytest.mark.parametrize("body", [b"", b"{}", b" \n"])
 async def test_an_empty_body_is_an_empty_object(host: Host, body: bytes) -> None:
-    """Nothing, blanks and an empty object ask for the same sync; without a body no content type is needed."""
-    headers = {"Content-Type": "application/json"} if body else {}
-    status, _, _ = await host.call("POST", "/giro/sync", data=body, headers=headers)
+    """Nothing, blanks and an empty object ask for the same sync."""
+    status, _, _ = await host.call("POST", "/giro/sync", data=body)
     assert status == 202
 
 
@@ -70,6 +69,7 @@ async def test_a_waiting_job(host: Host, service: FakeService) -> None:
     assert status == 200
     assert answer == {
         "id": "j1",
+        "type": "sync-connection",
         "state": "waiting",
         "progress": None,
         "data": {"connectionId": "giro"},
@@ -80,14 +80,14 @@ async def test_a_waiting_job(host: Host, service: FakeService) -> None:
 
 
 async def test_an_ended_job(host: Host, service: FakeService) -> None:
-    """A job that failed shows why and when, and no field beyond the contract's."""
+    """A job that failed shows why, by a code for programs too, and when, and no field beyond the contract's."""
     service.jobs["j1"] = running_job(failed_reason="the bank said no", error_code="bank-rejected").model_copy(
         update={"state": JobState.FAILED, "finished_on": datetime(2026, 3, 4, 6, tzinfo=UTC)}
     )
     _, answer, _ = await host.call("GET", "/jobs/j1")
     assert set(answer) == {
-        "id", "state", "progress", "data", "result", "failedReason", "attemptsMade", "queuedAt", "processedOn",
-        "finishedOn",
+        "id", "type", "state", "progress", "data", "result", "failedReason", "errorCode", "attemptsMade", "queuedAt",
+        "processedOn", "finishedOn",
     }  # fmt: skip
     assert answer["progress"]["stage"] == "syncing_accounts"
     assert (answer["failedReason"], answer["attemptsMade"]) == ("the bank said no", 1)
@@ -128,7 +128,9 @@ async def test_retry_and_cancel(host: Host, service: FakeService, action: str) -
 async def test_the_queue(host: Host) -> None:
     """Health and statistics are the contract's fields."""
     _, health, _ = await host.call("GET", "/queue/health")
-    assert set(health) >= {"isHealthy", "isPaused", "stats", "warnings", "alerts", "workers"}
+    assert set(health) == {"isHealthy", "isPaused", "stats", "warnings", "alerts", "liveWorkers"}
+    _, whole, _ = await host.call("GET", "/queue/health", token="*")
+    assert set(whole) >= {"isHealthy", "isPaused", "stats", "warnings", "alerts", "workers"}
     assert (health["isHealthy"], health["warnings"], health["stats"]["waiting"]) == (True, ["careful"], 3)
     _, stats, _ = await host.call("GET", "/queue/stats")
     assert stats == {
@@ -165,7 +167,7 @@ async def test_allow_all_says_so(service: FakeService) -> None:
     """`allow_all` lets everybody in, and says once in the log that this is for demos."""
     with capture_logs() as logs:
         async with serving(service, authorize=type(allow_all)()) as host:
-            assert (await host.call("POST", "/queue/pause", token=""))[0] == 200
+            assert (await host.call("POST", "/queue/pause", token="*"))[0] == 200
             assert (await host.call("GET", "/jobs", token=""))[0] == 200
     assert [log["event"] for log in logs if log["log_level"] == "warning"] == ["web.allow_all"]
 
@@ -176,3 +178,7 @@ async def test_wrong_options(service: FakeService) -> None:
         web_app(service, authorize=allow_all, reauthorise_every=timedelta(minutes=2))
     with pytest.raises(ValueError, match="nonsense"):
         web_app(service, authorize=allow_all, trusted_proxies=["nonsense"])
+    with pytest.raises(ValueError, match="no origin"):
+        web_app(service, authorize=allow_all, allowed_origins=["app.example"])
+    with pytest.raises(ValueError, match="public_url"):
+        web_app(service, authorize=allow_all, public_url="/banking")

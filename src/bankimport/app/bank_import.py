@@ -40,7 +40,7 @@ from bankimport.worker.settings_class import WorkerSettingsBase, settings_class
 if TYPE_CHECKING:
     from aiohttp import web
 
-    from bankimport.web import Authorize
+    from bankimport.web import Authorize, Person
 
 
 def utc_now() -> datetime:
@@ -312,18 +312,29 @@ class BankImport:
         self,
         *,
         authorize: "Authorize",
+        person: "Person | None" = None,
         trusted_proxies: Sequence[str] = (),
         allowed_origins: Sequence[str] = (),
+        host_parameters: Sequence[str] = (),
+        public_url: str | None = None,
         followers_per_organisation: int = 1000,
     ) -> "web.Application":
-        """Return the routes of design §4, for a host's `add_subapp`.
+        """Return the routes of docs/reference/http.md, for a host's `add_subapp`.
 
         Args:
-            authorize: `async (request, action, org_id) -> bool`; action is `read`, `sync` or `operate`. No default lets
-                anyone in.
+            authorize: `async (request, action, org_id) -> bool`; action is `read`, `sync` or `operate`, which is asked
+                with `org_id` None. Only `True` lets in.
+            person: `async (request) -> PsuContext | None` says who asks for a sync just now; without it the request's
+                own public address and browser do.
             trusted_proxies: addresses or networks whose `X-Forwarded-For` is believed.
-            allowed_origins: pages of these origins may open the WebSocket too.
+            allowed_origins: pages of these origins may use the routes too (`https://app.example`).
+            host_parameters: parameters of the query that are the host's own, such as the token of a WebSocket.
+            public_url: what clients see before the host's own paths, where a proxy adds a prefix.
             followers_per_organisation: more live followers than this are refused with 429.
+
+        Raises:
+            TypeError: `authorize` is None, or no async function.
+            ValueError: another option is wrong.
         """
         from bankimport.web import RedisAnswers, web_app
 
@@ -332,8 +343,12 @@ class BankImport:
             authorize=authorize,
             events=self._stream,
             answers=RedisAnswers(self.queue.client, self.queue.keys),
+            person=person,
             trusted_proxies=trusted_proxies,
             allowed_origins=allowed_origins,
+            host_parameters=host_parameters,
+            public_url=public_url,
+            requests_per_minute=self.settings.org_requests_per_minute,
             followers_per_organisation=followers_per_organisation,
         )
 

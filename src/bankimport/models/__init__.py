@@ -23,6 +23,7 @@ from bankimport.models.bank import (
 from bankimport.models.jobs import (
     ID_PATTERN,
     Alert,
+    Asker,
     Id,
     JobPage,
     JobProgress,
@@ -41,6 +42,7 @@ __all__ = [
     "ID_PATTERN",
     "AccountState",
     "Alert",
+    "Asker",
     "Balance",
     "BankAccount",
     "BankConnection",

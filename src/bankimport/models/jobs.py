@@ -16,6 +16,10 @@ ID_PATTERN = r"^[A-Za-z0-9_.:-]{1,128}$"
 Id = Annotated[str, StringConstraints(pattern=ID_PATTERN)]
 
 
+#: Who asked, in the host's words: an id, an e-mail address. Printable ASCII without blanks.
+Asker = Annotated[str, StringConstraints(pattern=r"^[!-~]{1,128}$")]
+
+
 class JobType(StrEnum):
     """The kinds of work the queue knows."""
 
@@ -48,7 +52,7 @@ class SyncOptions(StrictModel):
     account_ids: Annotated[tuple[Id, ...], Field(max_length=1000)] | None = None
     start_date: date | None = None
     end_date: date | None = None
-    triggered_by: Annotated[str, StringConstraints(max_length=128, pattern=ID_PATTERN)] | None = None
+    triggered_by: Asker | None = None
 
 
 class JobProgress(Model):
@@ -76,8 +80,14 @@ class JobStatus(Model):
     error_code: str | None = None
     attempts_made: int = 0
     queued_at: datetime
+    #: when it becomes due, while it is delayed
+    delayed_until: datetime | None = None
     processed_on: datetime | None = None
     finished_on: datetime | None = None
+    #: the batch it belongs to
+    parent_id: str | None = None
+    #: the job that has to end before this one can start
+    blocked_by: str | None = None
 
 
 class JobPage(Model):

@@ -3,6 +3,6 @@
 from bankimport.web.call import allow_all
 from bankimport.web.idempotency import RedisAnswers
 from bankimport.web.routes import web_app
-from bankimport.web.service import Action, Answer, Answers, Authorize, Service
+from bankimport.web.service import Action, Answer, Answers, Authorize, Person, Service
 
-__all__ = ["Action", "Answer", "Answers", "Authorize", "RedisAnswers", "Service", "allow_all", "web_app"]
+__all__ = ["Action", "Answer", "Answers", "Authorize", "Person", "RedisAnswers", "Service", "allow_all", "web_app"]

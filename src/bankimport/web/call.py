@@ -3,18 +3,22 @@
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import TypeVar
 
 import structlog
 from aiohttp import web
 
-from bankimport.models import PsuContext
+from bankimport.models import PsuContext, StrictModel
 from bankimport.stream import EventStream, Follower
-from bankimport.web.bodies import Body, parse
+from bankimport.web.bodies import parse
+from bankimport.web.limits import RequestLimit, Turns
 from bankimport.web.person import Network, person
-from bankimport.web.problems import ProblemRaised, refuse
-from bankimport.web.service import Action, Answers, Authorize, Service
+from bankimport.web.problems import public
+from bankimport.web.service import Action, Answers, Authorize, Person, Service
 
 _log = structlog.get_logger(__name__)
+
+Body = TypeVar("Body", bound=StrictModel)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +32,6 @@ class LiveLimits:
     heartbeat: timedelta = timedelta(seconds=6)
     #: a write that a follower doesn't take for so long ends it
     stuck: timedelta = timedelta(seconds=8)
-    #: origins of pages that may open a WebSocket, beside our own: `https://app.example`
-    allowed_origins: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +42,15 @@ class WebState:
     authorize: Authorize
     events: EventStream | None
     answers: Answers | None
+    person: Person | None = None
     trusted_proxies: Sequence[Network] = ()
+    #: origins of pages that may use the routes, beside our own: `https://app.example`
+    allowed_origins: frozenset[str] = frozenset()
+    #: parameters of the query that are the host's own, such as a token of its WebSockets
+    host_parameters: frozenset[str] = frozenset()
     live: LiveLimits = field(default_factory=LiveLimits)
+    requests: RequestLimit = field(default_factory=lambda: RequestLimit(120))
+    turns: Turns = field(default_factory=lambda: Turns(8))
     #: those who follow events through this application
     followers: set[Follower] = field(default_factory=set)
 
@@ -51,7 +60,7 @@ STATE: web.AppKey[WebState] = web.AppKey("bankimport.state", WebState)
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A request that may do what it asks for in `org_id`; `body` is its JSON, `{}` if it has none."""
+    """A request that may do what it asks for; `org_id` is empty for the whole queue; `body` is its JSON, or `{}`."""
 
     request: web.Request
     state: WebState
@@ -63,35 +72,29 @@ class Call:
         """What does the work."""
         return self.state.service
 
+    @property
+    def scope(self) -> str | None:
+        """The organisation that may be looked at; None for all of them."""
+        return self.org_id or None
+
     def parse(self, model: type[Body]) -> Body:
         """Return the body as its model; a wrong field is a 422."""
         return parse(self.body, model)
 
-    def person(self) -> PsuContext | None:
-        """Return who asks just now, if that can be said."""
+    async def person(self) -> PsuContext | None:
+        """Return who asks just now, if that can be said: by the host's word, or by the request."""
+        if self.state.person is not None:
+            return await self.state.person(self.request)
         return person(self.request, self.state.trusted_proxies)
 
     def path_of(self, route: str, **parts: str) -> str:
-        """Return the path of a named route, below wherever the host mounted us."""
-        return str(self.request.app.router[route].url_for(orgId=self.org_id, **parts))
+        """Return the address of a named route, below wherever the host mounted us."""
+        if self.org_id:
+            parts["orgId"] = self.org_id
+        return public(self.request, str(self.request.app.router[route].url_for(**parts)))
 
 
 Handle = Callable[[Call], Awaitable[web.StreamResponse]]
-
-
-async def ensure_allowed(request: web.Request, authorize: Authorize, action: Action, org_id: str | None) -> None:
-    """Ask the host.
-
-    Raises:
-        ProblemRaised: 403, the host says no. What the host raises itself (a 401, say) is passed on.
-    """
-    if not await authorize(request, action, org_id):
-        raise forbidden()
-
-
-def forbidden() -> ProblemRaised:
-    """Return the exception that answers 403."""
-    return refuse(403, "forbidden", "you may not do this here")
 
 
 class _AllowAll:

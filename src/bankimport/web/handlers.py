@@ -1,21 +1,19 @@
 """The handlers of jobs and of the queue: each parses, calls, renders."""
 
-from enum import StrEnum
-from typing import Any, TypeVar
+from typing import Any
 
 from aiohttp import web
 
-from bankimport.errors import InvalidRequest, NotFound
-from bankimport.models import JobType, SyncOptions
+from bankimport.models import JobType
 from bankimport.models.model import Model
 from bankimport.status import JobState
-from bankimport.web.bodies import EmptyBody, OrgSyncBody, PauseBody, path_id, query_id, query_number
+from bankimport.web.bodies import EmptyBody, OrgSyncBody, PauseBody, SyncBody
 from bankimport.web.call import Call
-from bankimport.web.views import JobView, ListedJobView
+from bankimport.web.job_waiting import answer_job
+from bankimport.web.parameters import path_id, query_choice, query_cursor, query_id, query_number
+from bankimport.web.views import JobView, OrganisationHealthView
 
 SCHEDULED = "Sync job scheduled successfully. Use the job ID to track progress."
-
-Choice = TypeVar("Choice", bound=StrEnum)
 
 
 def _json(body: Any, status: int = 200, **headers: str) -> web.Response:
@@ -35,10 +33,10 @@ def _accepted(call: Call, job_id: str, message: str) -> web.Response:
 async def sync_connection(call: Call) -> web.Response:
     """Ask for the import of one connection."""
     connection_id = path_id(call.request, "id", "connection")
-    options = call.parse(SyncOptions)
-    job_id = await call.service.schedule_immediate_sync(
-        connection_id, org_id=call.org_id, psu=call.person(), **dict(options)
-    )
+    body = call.parse(SyncBody)
+    options = {name: value for name, value in body if name != "attended"}
+    psu = await call.person() if body.attended else None
+    job_id = await call.service.schedule_immediate_sync(connection_id, org_id=call.org_id, psu=psu, **options)
     return _accepted(call, job_id, SCHEDULED)
 
 
@@ -51,38 +49,26 @@ async def sync_organisation(call: Call) -> web.Response:
     return _accepted(call, job_id, SCHEDULED)
 
 
-async def get_job(call: Call) -> web.Response:
-    """Show one job."""
-    job = await call.service.get_job_status(path_id(call.request, "jobId", "job"), call.org_id)
-    if job is None:
-        raise NotFound("job")
-    return _json(JobView.of(job))
+async def get_job(call: Call) -> web.StreamResponse:
+    """Show one job; with `wait`, once it has changed."""
+    job_id = path_id(call.request, "jobId", "job")
+    return await answer_job(call, job_id, query_number(call.request, "wait", 0, 0, 30))
 
 
 async def list_jobs(call: Call) -> web.Response:
     """Show a page of the organisation's jobs, newest first."""
     page = await call.service.list_jobs(
         call.org_id,
-        state=_choice(call.request, "state", JobState),
+        state=query_choice(call.request, "state", JobState),
         connection_id=query_id(call.request, "connectionId"),
-        type=_choice(call.request, "type", JobType),
-        cursor=call.request.query.get("cursor") or None,
+        type=query_choice(call.request, "type", JobType),
+        cursor=query_cursor(call.request),
         limit=query_number(call.request, "limit", 50, 1, 200),
     )
-    body: dict[str, Any] = {"jobs": [ListedJobView.of(job, type=job.type) for job in page.jobs]}
+    body: dict[str, Any] = {"jobs": [JobView.of(job) for job in page.jobs]}
     if page.next_cursor is not None:
         body["nextCursor"] = page.next_cursor
     return _json(body)
-
-
-def _choice(request: web.Request, name: str, choices: type[Choice]) -> Choice | None:
-    text = request.query.get(name)
-    if not text:
-        return None
-    try:
-        return choices(text)
-    except ValueError:
-        raise InvalidRequest(f"/{name}", f"must be one of {', '.join(choices)}") from None
 
 
 async def retry_job(call: Call) -> web.Response:
@@ -101,8 +87,13 @@ async def cancel_job(call: Call) -> web.Response:
     return _accepted(call, job_id, "The job will be cancelled; if it runs, at its next step.")
 
 
+async def organisation_health(call: Call) -> web.Response:
+    """Show the health of the whole queue as an organisation may see it: numbers and warnings."""
+    return _model(OrganisationHealthView.of(await call.service.get_queue_health()))
+
+
 async def queue_health(call: Call) -> web.Response:
-    """Show the health of the whole queue."""
+    """Show the health of the whole queue, with its workers."""
     return _model(await call.service.get_queue_health())
 
 

@@ -11,16 +11,19 @@ from aiohttp import web
 
 from bankimport.errors import NotFound, Unavailable
 from bankimport.stream import Chunk, EventStream, Follower, FollowerEnded, behind, stop
-from bankimport.web.bodies import query_id
-from bankimport.web.call import STATE, Call, ensure_allowed
+from bankimport.web.authorising import ensure_allowed
+from bankimport.web.call import STATE, Call
 from bankimport.web.frames import server_sent, web_socket
-from bankimport.web.origins import is_allowed
+from bankimport.web.origins import ensure_own_page
+from bankimport.web.parameters import query_id
 from bankimport.web.problems import ProblemRaised, refuse
 
 _log = structlog.get_logger(__name__)
 
 #: Server-Sent Events: a comment and the position this often, so that proxies and clients know the line lives.
 _BEAT = timedelta(seconds=10)
+#: Seconds within which a line is open, or the answer is that it can't be.
+_OPENING = 1.8
 #: Seconds that a clean close may take.
 _CLOSING = 2.0
 _COME_AGAIN = timedelta(seconds=10)
@@ -48,9 +51,13 @@ async def follow_events(call: Call) -> web.StreamResponse:
         raise Unavailable("the stream of events")
     request = call.request
     upgraded = "websocket" in request.headers.get("Upgrade", "").lower()
-    if upgraded and not is_allowed(request.headers.get("Origin"), request.host, call.state.live.allowed_origins):
-        raise refuse(403, "origin-not-allowed", "pages of this origin may not open a WebSocket here")
-    follower = await _subscribe(call, events)
+    if upgraded:  # no CORS rule protects a WebSocket
+        ensure_own_page(request, call.state.allowed_origins)
+    try:
+        async with asyncio.timeout(_OPENING):
+            follower = await _subscribe(call, events)
+    except TimeoutError:
+        raise Unavailable("Redis") from None
     call.state.followers.add(follower)
     try:
         return await (_web_socket(call, follower) if upgraded else _event_stream(call, follower))
@@ -69,12 +76,12 @@ async def _subscribe(call: Call, events: EventStream) -> Follower:
     after = call.request.headers.get("Last-Event-ID") or call.request.query.get("after") or None
     job_id = query_id(call.request, "jobId")
     if job_id is not None:
-        job = await call.service.get_job_status(job_id, call.org_id)
+        job = await call.service.get_job_status(job_id, call.scope)
         if job is None:
             raise NotFound("job")
         after = str(behind(after, job)) if after is not None else None
-    follower = await events.subscribe(org_id=call.org_id, job_id=job_id, after=after)
-    if events.hub.count(call.org_id) > call.state.live.per_organisation:
+    follower = await events.subscribe(org_id=call.scope, job_id=job_id, after=after)
+    if events.hub.count(call.scope) > call.state.live.per_organisation:
         follower.close()
         raise refuse(429, "too-many-followers", "too many follow this organisation", retry_after=_COME_AGAIN)
     return follower
@@ -90,7 +97,9 @@ async def _pump(call: Call, follower: Follower, line: Line) -> None:
             left = timedelta(seconds=max(0.0, ask_at - loop.time()))
             chunk = await follower.next(min(_BEAT, left))
             if loop.time() >= ask_at:
-                await ensure_allowed(call.request, call.state.authorize, "read", call.org_id)
+                await ensure_allowed(
+                    call.request, call.state.authorize, "read" if call.scope else "operate", call.scope
+                )
                 ask_at = loop.time() + limits.reauthorise.total_seconds()
             async with asyncio.timeout(limits.stuck.total_seconds()):
                 await (line.send(chunk) if chunk else line.beat(str(follower.position)))

@@ -16,24 +16,29 @@ from bankimport.web.table import Route
 from bankimport.web.views import ProblemView
 
 _REFUSALS = {
+    304: "Unchanged since `If-None-Match`.",
     400: "The body is not JSON.",
+    401: "The host does not know who asks.",
     403: "Not allowed.",
     404: "Unknown, or another organisation's.",
     409: "The state does not allow it.",
     413: "The body is too large.",
     415: "The body is not JSON, by its header.",
     422: "A field is wrong or unknown.",
+    408: "The body took longer than 30 seconds.",
     429: "Too many; come again after `Retry-After`.",
+    500: "A fault of ours or of the host's.",
+    501: "An extra is not installed.",
     503: "Redis or the store is away; come again after `Retry-After`.",
 }
 _ID = {"type": "string", "pattern": ID_PATTERN}
 
 
-def describe(prefix: str, routes: Sequence[Route]) -> dict[str, Any]:
+def describe(routes: Sequence[Route]) -> dict[str, Any]:
     """Return the description. The server's address is a host's, so paths begin where it mounted the routes."""
     paths: dict[str, dict[str, Any]] = {}
     for route in routes:
-        paths.setdefault(prefix + route.path, {})[route.method.lower()] = _operation(prefix, route)
+        paths.setdefault(route.path, {})[route.method.lower()] = _operation(route)
     return {
         "openapi": "3.1.0",
         "info": {"title": "bankimport", "version": version("bankimport")},
@@ -43,12 +48,12 @@ def describe(prefix: str, routes: Sequence[Route]) -> dict[str, Any]:
     }
 
 
-def _operation(prefix: str, route: Route) -> dict[str, Any]:
+def _operation(route: Route) -> dict[str, Any]:
     operation: dict[str, Any] = {
         "operationId": route.name,
         "summary": (inspect.getdoc(route.handle) or "").split("\n")[0],
         "description": f"Needs `{route.action}`.",
-        "parameters": list(_parameters(prefix, route)),
+        "parameters": list(_parameters(route)),
         "responses": {str(route.status): _answer(route), **_problems(route)},
     }
     if route.body is not None:
@@ -56,8 +61,8 @@ def _operation(prefix: str, route: Route) -> dict[str, Any]:
     return operation
 
 
-def _parameters(prefix: str, route: Route) -> Iterator[dict[str, Any]]:
-    for name in re.findall(r"{(\w+)}", prefix + route.path):
+def _parameters(route: Route) -> Iterator[dict[str, Any]]:
+    for name in re.findall(r"{(\w+)}", route.path):
         yield {"name": name, "in": "path", "required": True, "schema": _ID}
     for name, meaning in route.query.items():
         yield {"name": name, "in": "query", "description": meaning, "schema": {"type": "string"}}
@@ -81,11 +86,12 @@ def _answer(route: Route) -> dict[str, Any]:
 
 
 def _problems(route: Route) -> dict[str, Any]:
-    of_bodies = (400, 413, 415, 422) if route.body is not None else ()
+    of_bodies = (400, 408, 413, 415) if route.changes else ()
+    of_limits = (429,) if route.changes and route.of_organisation else ()
     content = {"application/problem+json": {"schema": _ref(ProblemView)}}
     return {
         str(status): {"description": _REFUSALS[status], "content": content}
-        for status in sorted({403, 503, *of_bodies, *route.refused})
+        for status in sorted({401, 403, 422, 500, 503, *of_bodies, *of_limits, *route.refused} - {304})
     }
 
 

@@ -2,6 +2,7 @@
 
 import json
 import math
+import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -24,8 +25,14 @@ from bankimport.errors import (
     TooManyPending,
     Unavailable,
 )
+from bankimport.web.problem_types import PROBLEM_TYPES, title_of
 
 _log = structlog.get_logger(__name__)
+
+#: The name of the route that explains problems.
+PROBLEM_PAGE = "problem"
+#: What stands before our paths as clients see them; empty if nothing does.
+PUBLIC_URL: web.AppKey[str] = web.AppKey("bankimport.public_url", str)
 
 #: The codes of what aiohttp itself, or a host's `authorize`, raises.
 _CODES = {400: "bad-request", 401: "unauthorized", 403: "forbidden", 404: "not-found", 405: "method-not-allowed"}
@@ -41,11 +48,11 @@ class Problem:
     errors: Sequence[Mapping[str, str]] = ()
     headers: Mapping[str, str] = field(default_factory=dict)
 
-    def response(self) -> web.Response:
-        """Render the problem. Its `type` is a name, not an address: nothing is looked up there."""
+    def response(self, page: str = "about:blank") -> web.Response:
+        """Render the problem. Its `type` is the address of the page that explains it."""
         body: dict[str, Any] = {
-            "type": f"urn:bankimport:problem:{self.code}",
-            "title": HTTPStatus(self.status).phrase,
+            "type": page,
+            "title": title_of(self.code),
             "status": self.status,
             "detail": self.detail,
             "code": self.code,
@@ -68,9 +75,17 @@ class ProblemRaised(Exception):  # not a failure of ours: the answer itself
         self.problem = problem
 
 
-def refuse(status: int, code: str, detail: str, *, retry_after: timedelta | None = None) -> ProblemRaised:
+def refuse(
+    status: int,
+    code: str,
+    detail: str,
+    *,
+    retry_after: timedelta | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> ProblemRaised:
     """Return the exception that answers with this problem."""
-    return ProblemRaised(Problem(status, code, detail, headers=_retry_after(retry_after) if retry_after else {}))
+    wait = _retry_after(retry_after) if retry_after is not None else {}
+    return ProblemRaised(Problem(status, code, detail, headers={**wait, **(headers or {})}))
 
 
 def _retry_after(wait: timedelta) -> dict[str, str]:
@@ -105,24 +120,42 @@ async def problems(request: web.Request, handler: Handler) -> web.StreamResponse
     try:
         return await handler(request)
     except ProblemRaised as raised:
-        return raised.problem.response()
+        problem = raised.problem
     except web.HTTPException as raised:
         if raised.status < 400:
             raise
-        return _of_http(raised)
+        problem = _of_http(raised)
     except (RedisConnectionError, RedisTimeoutError):
-        return problem_of(Unavailable("Redis")).response()
+        problem = problem_of(Unavailable("Redis"))
     except BankImportError as error:
         problem = problem_of(error)
         if problem.status == 500:
-            _log.exception("web.failed", method=request.method, error_code=error.code)
-        return problem.response()
-    except Exception:
-        _log.exception("web.failed", method=request.method)
-        return problem_of(BankImportError()).response()
+            _log.error("web.failed", method=request.method, error_code=error.code, frames=frames_of(error))
+    except Exception as error:
+        problem = problem_of(BankImportError())
+        _log.error("web.failed", method=request.method, error=type(error).__name__, frames=frames_of(error))
+    return problem.response(page_of(request, problem.code))
 
 
-def _of_http(raised: web.HTTPException) -> web.Response:
+def page_of(request: web.Request, code: str) -> str:
+    """Return the address of the page that explains a problem; none for a code of the host's own."""
+    if code not in PROBLEM_TYPES:
+        return "about:blank"
+    return public(request, str(request.app.router[PROBLEM_PAGE].url_for(code=code)))
+
+
+def public(request: web.Request, path: str) -> str:
+    """Return the address of a path of ours as clients see it: behind the public URL, if the host named one."""
+    return request.app[PUBLIC_URL] + path
+
+
+def frames_of(error: BaseException) -> list[str]:
+    """Return where it happened, the last five frames: code, never values or messages, which may hold anything."""
+    frames = traceback.extract_tb(error.__traceback__)[-5:]
+    return [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames]
+
+
+def _of_http(raised: web.HTTPException) -> Problem:
     code = _CODES.get(raised.status, f"http-{raised.status}")
     kept = {name: value for name, value in raised.headers.items() if name.lower() not in ("content-type", "server")}
-    return Problem(raised.status, code, raised.reason or HTTPStatus(raised.status).phrase, headers=kept).response()
+    return Problem(raised.status, code, raised.reason or HTTPStatus(raised.status).phrase, headers=kept)

@@ -10,11 +10,15 @@ from aiohttp import web
 from bankimport.models import JobPage, JobStatus, JobType, PsuContext, QueueHealth, QueueStats
 from bankimport.status import JobState
 
-#: What a request wants to do: read = look; sync = sync, retry, cancel; operate = pause, resume, metrics.
+#: What a request wants to do: read = look; sync = sync, retry, cancel, connect; operate = whatever concerns the whole
+#: queue, which is always asked with no organisation.
 Action = Literal["read", "sync", "operate"]
 
-#: Says whether the sender of a request may do something in an organisation (None: the whole queue).
+#: Says whether the sender of a request may do something in an organisation (None: the whole queue). Only True lets in.
 Authorize = Callable[[web.Request, Action, str | None], Awaitable[bool]]
+
+#: Says which person asks for a sync just now, for their bank; None where nobody is there.
+Person = Callable[[web.Request], Awaitable[PsuContext | None]]
 
 
 class Service(Protocol):

@@ -1,23 +1,27 @@
-"""The table of the routes (design §4): the application and its description are made from it."""
+"""The table of the routes: the application, its description and the documentation are made from it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from bankimport.models import QueueHealth, QueueStats, SyncOptions
+from bankimport.models import QueueHealth, QueueStats
 from bankimport.models.model import Model, StrictModel
 from bankimport.web import handlers
-from bankimport.web.bodies import EmptyBody, OrgSyncBody, PauseBody
+from bankimport.web.bodies import EmptyBody, OrgSyncBody, PauseBody, SyncBody
 from bankimport.web.call import Handle
 from bankimport.web.live import follow_events
+from bankimport.web.metrics import show_metrics
 from bankimport.web.service import Action
-from bankimport.web.views import AcceptedView, JobListView, JobView
+from bankimport.web.views import AcceptedView, JobListView, JobView, OrganisationHealthView
 
 PREFIX = "/organisations/{orgId}/bank-connections"
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One route below `PREFIX`: what it needs to be allowed, who handles it, what goes in and out, what is refused."""
+    """One route: what it needs to be allowed, who handles it, what goes in and out, what is refused.
+
+    `streams` sends events for as long as it is followed; `waits` may take longer than other answers.
+    """
 
     method: str
     path: str
@@ -29,6 +33,22 @@ class Route:
     body: type[StrictModel] | None = None
     query: Mapping[str, str] = field(default_factory=dict)
     refused: tuple[int, ...] = ()
+    waits: bool = False
+
+    @property
+    def of_organisation(self) -> bool:
+        """Whether it is an organisation's; else the whole queue's, and `authorize` is asked without one."""
+        return "{orgId}" in self.path
+
+    @property
+    def changes(self) -> bool:
+        """Whether it changes something."""
+        return self.method not in ("GET", "HEAD")
+
+    @property
+    def streams(self) -> bool:
+        """Whether it sends events."""
+        return self.handle is follow_events
 
 
 _FILTERS = {
@@ -38,25 +58,36 @@ _FILTERS = {
     "cursor": "`nextCursor` of the page before",
     "limit": "1 to 200; 50 if absent",
 }
+_WAIT = {"wait": "seconds to wait for a change, 0 to 30: since `If-None-Match`, or since now"}
 _FOLLOW = {
     "jobId": "only events of this job",
     "after": "the id of the last event seen, `<ms>-<number>`; `0`: all that are held; `Last-Event-ID` goes before it",
 }
 
 ROUTES = (
-    Route("POST", "/{id}/sync", "sync", handlers.sync_connection, "sync", 202, AcceptedView, SyncOptions,
-          refused=(404, 409, 429)),
-    Route("POST", "/sync", "sync", handlers.sync_organisation, "org-sync", 202, AcceptedView, OrgSyncBody,
-          refused=(404, 429)),
-    Route("GET", "/jobs/{jobId}", "read", handlers.get_job, "job", 200, JobView, refused=(404,)),
-    Route("GET", "/jobs", "read", handlers.list_jobs, "jobs", 200, JobListView, query=_FILTERS, refused=(422,)),
-    Route("POST", "/jobs/{jobId}/retry", "sync", handlers.retry_job, "retry", 202, AcceptedView, EmptyBody,
+    Route("POST", PREFIX + "/{id}/sync", "sync", handlers.sync_connection, "sync", 202, AcceptedView, SyncBody,
           refused=(404, 409)),
-    Route("POST", "/jobs/{jobId}/cancel", "sync", handlers.cancel_job, "cancel", 202, AcceptedView, EmptyBody,
+    Route("POST", PREFIX + "/sync", "sync", handlers.sync_organisation, "org-sync", 202, AcceptedView, OrgSyncBody,
+          refused=(404,)),
+    Route("GET", PREFIX + "/jobs/{jobId}", "read", handlers.get_job, "job", 200, JobView, query=_WAIT,
+          refused=(304, 404), waits=True),
+    Route("GET", PREFIX + "/jobs", "read", handlers.list_jobs, "jobs", 200, JobListView, query=_FILTERS),
+    Route("POST", PREFIX + "/jobs/{jobId}/retry", "sync", handlers.retry_job, "retry", 202, AcceptedView, EmptyBody,
           refused=(404, 409)),
-    Route("GET", "/queue/health", "read", handlers.queue_health, "health", 200, QueueHealth),
-    Route("GET", "/queue/stats", "read", handlers.queue_stats, "stats", 200, QueueStats),
+    Route("POST", PREFIX + "/jobs/{jobId}/cancel", "sync", handlers.cancel_job, "cancel", 202, AcceptedView, EmptyBody,
+          refused=(404, 409)),
+    Route("GET", PREFIX + "/queue/health", "read", handlers.organisation_health, "org-health", 200,
+          OrganisationHealthView),
+    Route("GET", PREFIX + "/queue/stats", "read", handlers.queue_stats, "org-stats", 200, QueueStats),
+    Route("GET", PREFIX + "/events", "read", follow_events, "org-events", 200, None, query=_FOLLOW, refused=(404, 429),
+          waits=True),
+    Route("GET", "/queue/health", "operate", handlers.queue_health, "health", 200, QueueHealth),
+    Route("GET", "/queue/stats", "operate", handlers.queue_stats, "stats", 200, QueueStats),
     Route("POST", "/queue/pause", "operate", handlers.pause_queue, "pause", 200, QueueHealth, PauseBody),
     Route("POST", "/queue/resume", "operate", handlers.resume_queue, "resume", 200, QueueHealth, EmptyBody),
-    Route("GET", "/events", "read", follow_events, "events", 200, None, query=_FOLLOW, refused=(404, 422, 429)),
+    Route("GET", "/jobs/{jobId}", "operate", handlers.get_job, "any-job", 200, JobView, query=_WAIT,
+          refused=(304, 404), waits=True),
+    Route("GET", "/events", "operate", follow_events, "events", 200, None, query=_FOLLOW, refused=(404, 429),
+          waits=True),
+    Route("GET", "/metrics", "operate", show_metrics, "metrics", 200, None, refused=(501,)),
 )  # fmt: skip

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from bankimport.models import JobProgress, JobStatus
+from bankimport.models import Alert, JobProgress, JobStatus, QueueHealth, QueueStats
 from bankimport.models.model import Model
 from bankimport.status import JobState
 
@@ -11,38 +11,62 @@ _ALWAYS = ("progress", "result")
 
 
 class JobView(Model):
-    """One job. Without `failedReason`, `processedOn` and `finishedOn` as long as there are none."""
+    """One job. What isn't known (yet) is left out, but for `progress` and `result`, which are null then."""
 
     id: str
+    type: str
     state: JobState
     progress: JobProgress | None
     data: dict[str, Any]
     result: dict[str, Any] | None
     failed_reason: str | None = None
+    error_code: str | None = None
     attempts_made: int
     queued_at: datetime
+    delayed_until: datetime | None = None
     processed_on: datetime | None = None
     finished_on: datetime | None = None
+    parent_id: str | None = None
+    blocked_by: str | None = None
 
     @classmethod
-    def of(cls, job: JobStatus, **more: Any) -> dict[str, Any]:
+    def of(cls, job: JobStatus) -> dict[str, Any]:
         """Return a record as JSON values."""
         fields = {name: getattr(job, name) for name in JobView.model_fields}
-        shown = cls.model_validate({**fields, **more}).model_dump(mode="json")
+        shown = cls.model_validate(fields).model_dump(mode="json")
         return {name: value for name, value in shown.items() if value is not None or name in _ALWAYS}
-
-
-class ListedJobView(JobView):
-    """One job of a list: with its type."""
-
-    type: str
 
 
 class JobListView(Model):
     """A page of jobs, newest first; without `nextCursor` on the last one."""
 
-    jobs: tuple[ListedJobView, ...]
+    jobs: tuple[JobView, ...]
     next_cursor: str | None = None
+
+
+class OrganisationHealthView(Model):
+    """The queue's health as an organisation may see it: no host, no process, and not why it was paused."""
+
+    is_healthy: bool
+    is_paused: bool
+    stats: QueueStats
+    warnings: tuple[str, ...] = ()
+    alerts: tuple[Alert, ...] = ()
+    live_workers: int = 0
+
+    @classmethod
+    def of(cls, health: QueueHealth) -> "OrganisationHealthView":
+        """Return what of the health is for everybody."""
+        paused = "the queue is paused"
+        warnings = tuple(paused if text.startswith(paused) else text for text in health.warnings)
+        return cls(
+            is_healthy=health.is_healthy,
+            is_paused=health.is_paused,
+            stats=health.stats,
+            warnings=warnings,
+            alerts=health.alerts,
+            live_workers=len(health.workers),
+        )
 
 
 class AcceptedView(Model):
