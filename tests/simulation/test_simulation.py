@@ -1,6 +1,6 @@
 """A simulated bank for 120 days: after each complete sync the stored booked rows are the bank's, each as often.
 
-Five seeds of each behaviour, the job's for 40 days; with `BANKIMPORT_SOAK=1` 200 seeds through the job and 4,000 through
+Two seeds of each behaviour, the job's for 40 days; with `BANKIMPORT_SOAK=1` 200 seeds through the job and 4,000 through
 the pure decision, all for 120 days.
 """
 
@@ -20,7 +20,7 @@ from tests.simulation.simulated_bank import Ids
 from tests.simulation.sql_store import SqliteStore
 
 SOAK = os.environ.get("BANKIMPORT_SOAK") == "1"
-SEEDS = 200 if SOAK else 5
+SEEDS = 200 if SOAK else 2
 DAYS = 120 if SOAK else 40
 
 

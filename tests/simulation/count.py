@@ -1,0 +1,69 @@
+"""How many lives go wrong, for each habit and kind of ids: `python -m tests.simulation.count [--job] [--seeds N] …`."""
+
+import argparse
+import asyncio
+import shutil
+import tempfile
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from bankimport.stores import upgrade
+from tests.simulation.habits import CASES
+from tests.simulation.judge import Judge
+from tests.simulation.lying_bank import Habit
+from tests.simulation.lying_runs import live_job, live_pure
+from tests.simulation.simulated_bank import Ids
+from tests.simulation.sql_store import SqliteStore
+
+
+def job_on_a_file(empty: Path, seed: int, ids: Ids, habits: Sequence[type[Habit]], days: int, *, events: bool) -> Judge:
+    """A life through the job, on a copy of an empty database."""
+
+    async def live(path: Path) -> Judge:
+        store = SqliteStore(path)
+        try:
+            return await live_job(seed, ids, habits, store, days, events=events)
+        finally:
+            await store.aclose()
+
+    with tempfile.TemporaryDirectory(dir=empty.parent) as folder:
+        return asyncio.run(live(Path(shutil.copy(empty, folder))))
+
+
+def main() -> None:
+    """Print a line for each habit and kind."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("habits", nargs="*")
+    parser.add_argument("--job", action="store_true")
+    parser.add_argument("--events", action="store_true")
+    parser.add_argument("--seeds", type=int, default=10)
+    parser.add_argument("--days", type=int, default=90)
+    parser.add_argument("--ids", nargs="*", default=[kind.name for kind in Ids])
+    asked = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        empty = Path(folder, "empty.db")
+        upgrade(f"sqlite+aiosqlite:///{empty}")
+        for habit, kind in CASES:
+            if (asked.habits and habit.__name__ not in asked.habits) or kind.name not in asked.ids:
+                continue
+            verdicts: Counter[str] = Counter()
+            first, again = "", 0
+            for seed in range(asked.seeds):
+                if asked.job:
+                    judge = job_on_a_file(empty, seed, kind, [habit], asked.days, events=asked.events)
+                else:
+                    judge = live_pure(seed, kind, [habit], asked.days)
+                verdicts[judge.verdict] += 1
+                again += judge.again
+                if judge.verdict != "right" and not first:
+                    first = f"seed {seed}: {(judge.doubled + judge.lost)[0]}"[:150]
+            decided = "decided" if kind in habit.decided else "-"
+            print(
+                f"{habit.__name__:21} {kind.name:9} {decided:8} {dict(verdicts)} stored again {again} {first}",
+                flush=True,
+            )
+
+
+if __name__ == "__main__":
+    main()

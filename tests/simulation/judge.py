@@ -1,0 +1,105 @@
+"""Whether what is stored is what the bank says, after a read that the bank answered honestly and to the end."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from itertools import pairwise
+
+from bankimport.models import ReportedTransaction, Window
+from tests.simulation.lives import Booked, read
+from tests.simulation.lying_bank import LyingBank, Purchase
+
+#: within so many days of the window's first day nothing is proven
+EDGE = timedelta(days=3)
+
+Money = Counter[tuple[object, str]]
+Pages = list[list[ReportedTransaction]]
+
+
+@dataclass
+class Judge:
+    """What was wrong in one life so far: rows too many, and rows lost."""
+
+    bank: LyingBank
+    reads: int = 0
+    doubled: list[str] = field(default_factory=list)
+    lost: list[str] = field(default_factory=list)
+    put_off: set[tuple[object, ...]] = field(default_factory=set)
+    asked_from: date = date.max
+    again: int = 0
+
+    @property
+    def verdict(self) -> str:
+        """`right`, `doubled`, `lost` or `doubled and lost`."""
+        return " and ".join(name for name in ("doubled", "lost") if getattr(self, name)) or "right"
+
+    def asks(self, window: Window) -> None:
+        """Note that these days were asked for: nothing of the days before may be stored."""
+        self.asked_from = min(self.asked_from, window.since)
+
+    def looks(self, live: Booked, window: Window, today: date, pages: Pages) -> None:
+        """Compare after a complete, honest read: day by day behind the window's edge, and by money as a whole."""
+        self.reads += 1
+        truth, edge, waiting = self.bank.booked(today), window.since + EDGE, self._waiting(pages)
+        found = Counter({row: n for row, n in live.items() if row[0] >= self.bank.known_from})
+        near = Counter({row: n for row, n in truth.items() if row[0] >= edge})
+        self._note(today, Counter({row: n for row, n in found.items() if row[0] >= edge}), near, near - waiting)
+        self._note(today, by_money(found), *self._money(today, edge, by_money(waiting)))
+
+    def ends(self, live: Booked, today: date, booked: int, rows: int) -> None:
+        """Compare all days that were ever asked for, after the whole history was read on two days.
+
+        `booked` is how many booked rows there are, missing ones too, and `rows` how many of any status: `again` is how
+        many booked ones are another's.
+        """
+        bank = self.bank
+        truth = Counter({row: n for row, n in bank.booked(today).items() if row[0] >= self.asked_from})
+        found = Counter({row: n for row, n in live.items() if row[0] >= bank.known_from})
+        self._note(today, found, truth, truth)
+        self.again = max(0, booked - sum(is_booked for _, is_booked in bank.ever_shown))
+        if self.again and not any(bank.ids in habit.replaces for habit in bank.habits):
+            self.doubled.append(f"{self.again} booked rows are another's, missing now")
+        more = rows - len({number for number, _ in bank.ever_shown})
+        if more > 0 and all(bank.ids in habit.lasting for habit in bank.habits):
+            self.doubled.append(f"{more} rows are another's, ended now")
+
+    def _money(self, today: date, edge: date, waiting: Money) -> tuple[Money, Money]:
+        """The most and the least that may be stored: what is hidden or stands at the edge may or may not be."""
+        begun = [p for p in self.bank.purchases if p.booked_on is not None and p.booked_on <= today]
+        begun = [p for p in begun if p.day(today) >= max(self.bank.known_from, self.asked_from)]
+
+        def is_sure(p: Purchase) -> bool:
+            return not p.hidden and not edge - 2 * EDGE <= p.day(today) < edge
+
+        most = Counter((p.money(today), "EUR") for p in begun)
+        least = Counter((p.money(today), "EUR") for p in begun if is_sure(p))
+        return most, least - waiting
+
+    def _waiting(self, pages: Pages) -> Booked:
+        """What begins a page as the page before ended, without an id, for the first time: it may be put off."""
+        waiting: Booked = Counter()
+        for before, page in pairwise(pages):
+            if not before or not page:
+                continue
+            one, other = read(before[-1]), read(page[0])
+            content = (one.status, one.day, one.amount, one.counterparty_name, one.remittance)
+            if content != (other.status, other.day, other.amount, other.counterparty_name, other.remittance):
+                continue
+            if not other.ids and content not in self.put_off:
+                self.put_off.add(content)
+                waiting[one.day, one.amount, one.currency] += 1
+        return waiting
+
+    def _note(self, today: date, found: Counter, most: Counter, least: Counter) -> None:  # type: ignore[type-arg]
+        if found - most:
+            self.doubled.append(f"{today}: {dict(found - most)}")
+        if least - found:
+            self.lost.append(f"{today}: {dict(least - found)}")
+
+
+def by_money(rows: Booked) -> Money:
+    """The rows without their days."""
+    result: Money = Counter()
+    for (_, amount, currency), n in rows.items():
+        result[amount, currency] += n
+    return result

@@ -1,0 +1,183 @@
+"""A life with a lying bank: through the pure decision with rows in a dictionary, and through the real job."""
+
+import random
+from collections import Counter
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
+
+from sqlalchemy import func, select
+
+from bankimport.commands import SyncConnection
+from bankimport.errors import Retryable, Transient
+from bankimport.jobs import AccountOutcome, sync_connection
+from bankimport.models import BankAccount, BankConnection, Capabilities, IdQuality, Page, PsuContext, Scope, Window
+from bankimport.stores.sql.engine import transact
+from bankimport.stores.sql.schema import transactions
+from bankimport.testing import ManualClock
+from bankimport.testing.fakes import FakeBank, FakeRun, MemoryLedger
+from tests.simulation.judge import Judge, Pages
+from tests.simulation.lives import Booked, Life
+from tests.simulation.lying_bank import Habit, LyingBank
+from tests.simulation.runs import CUT, sync_days
+from tests.simulation.simulated_bank import FIRST_DAY, Ids
+from tests.simulation.sql_store import SqliteStore
+
+CONNECTION = BankConnection("c", "o", "bank")
+STABLE_KEY = "DE02120300000000202051"
+EVERYTHING = Window(FIRST_DAY - timedelta(days=80))
+
+
+def live_pure(seed: int, ids: Ids, habits: Sequence[type[Habit]], days: int = 90) -> Judge:
+    """Sync for `days` through the decision, some reads cut off in the middle, then twice with the whole history."""
+    bank, life = LyingBank(seed, ids, [habit() for habit in habits], days), Life(FIRST_DAY)
+    judge, r = Judge(bank), random.Random(f"syncs-{seed}-{ids}")
+    for today, times in sync_days(r, days):
+        life.today = today
+        for _ in range(times):
+            window = life.window()
+            judge.asks(window)
+            pages = bank.pages(window, today)
+            if r.random() < CUT:
+                life.sync(*pages[: r.randrange(len(pages))], window=window, cut=True)
+                continue
+            life.sync(*pages, window=window)
+            if bank.honest:
+                judge.looks(life.live(), window, today, pages)
+    honest_days = 0
+    while honest_days < 2:
+        life.today += timedelta(days=1)
+        window = EVERYTHING if all(habit.answers_all for habit in bank.habits) else life.window()
+        judge.asks(window)
+        life.sync(*bank.pages(window, life.today), window=window)
+        honest_days += bank.honest
+    judge.ends(life.live(), life.today, life.rows.booked().total(), len(life.all()))
+    return judge
+
+
+class LyingProvider(FakeBank):
+    """The lying bank behind the port: some reads fail in the middle, and accounts get new ids with each consent."""
+
+    def __init__(self, bank: LyingBank, clock: ManualClock, r: random.Random) -> None:
+        super().__init__(capabilities=Capabilities(id_quality=IdQuality.STRONG))
+        self._bank, self._clock, self._random = bank, clock, r
+        self.reads: list[tuple[Window, Pages, bool]] = []
+        self.judge = Judge(bank)
+
+    async def accounts(self, connection: BankConnection, psu: PsuContext | None) -> Sequence[BankAccount]:
+        consent = (self._clock().date() - FIRST_DAY).days // 45
+        return [BankAccount(f"resource-{consent}", STABLE_KEY, "EUR", iban=STABLE_KEY)]
+
+    async def transactions(
+        self,
+        connection: BankConnection,
+        account: BankAccount,
+        window: Window,
+        *,
+        cursor: str | None,
+        psu: PsuContext | None,
+    ) -> AsyncIterator[Page]:
+        self.judge.asks(window)
+        pages = self._bank.pages(window, self._clock().date())
+        cut_at = self._random.randrange(len(pages)) if self._random.random() < CUT else len(pages)
+        for number, page in enumerate(pages):
+            if number == cut_at:
+                raise Transient("the connection was cut", scope=Scope.TRANSACTIONS)
+            if number + 1 == len(pages):
+                self.reads.append((window, pages, self._bank.honest))
+            yield Page(tuple(page), str(number) if number + 1 < len(pages) else None)
+
+
+@dataclass
+class JobLife:
+    """One connection whose syncs go through the real job and a real store."""
+
+    bank: LyingBank
+    store: SqliteStore
+    seed: int
+    clock: ManualClock = field(default_factory=lambda: ManualClock(datetime.combine(FIRST_DAY, time(), UTC)))
+    ledger: MemoryLedger = field(default_factory=MemoryLedger)
+    fence: int = 0
+
+    def __post_init__(self) -> None:
+        self.random = random.Random(f"job-{self.seed}-{self.bank.ids}")
+        self.provider = LyingProvider(self.bank, self.clock, self.random)
+        self.judge = self.provider.judge
+
+    async def sync(self, **asked: Any) -> bool:
+        """Run one job; judge what is stored if a planned window was read honestly and to its end; return whether."""
+        self.fence += 1
+        self.provider.reads = []
+        command = SyncConnection(org_id=CONNECTION.org_id, connection_id=CONNECTION.id, **asked)
+        try:
+            result = await sync_connection(
+                command,
+                FakeRun(fence=self.fence),
+                banks={CONNECTION.bank: self.provider},
+                store=self.store,
+                ledger=self.ledger,
+                clock=self.clock,
+            )
+        except Retryable:
+            return False
+        done = bool(result.accounts) and result.accounts[0].outcome is AccountOutcome.SYNCED
+        if not done or not self.provider.reads or not all(honest for _, _, honest in self.provider.reads):
+            return False
+        window, pages, _ = self.provider.reads[0]
+        if window.until is None:
+            self.judge.looks(await booked_rows(self.store), window, self.clock().date(), pages)
+        return window.until is None
+
+    async def turns(self, today: date, *, events: bool) -> None:
+        """Sync some times on one day; with `events` people ask for dates or for everything, and Redis is emptied."""
+        r = self.random
+        for hour in sorted(r.sample((0, 4, 8, 12, 16, 20), r.choice((1, 1, 2, 3)))):
+            self.clock.now = datetime.combine(today, time(hour, r.randrange(2)), UTC)
+            event = r.random() if events else 1
+            if event < 0.05:
+                since = today - timedelta(days=r.randrange(5, 80))
+                until = since + timedelta(days=r.randrange(3, 40))
+                await self.sync(start_date=since, end_date=until if until < today else None)
+            elif event < 0.08:
+                await self.sync(force_full_sync=True)
+            elif event < 0.1:
+                self.ledger = MemoryLedger()
+            else:
+                await self.sync(scheduled=True)
+
+    async def ends(self) -> None:
+        """Read the whole history on two days."""
+        if not all(habit.answers_all for habit in self.bank.habits):
+            return
+        honest_days = 0
+        while honest_days < 2:
+            self.clock.now += timedelta(days=1)
+            self.ledger = MemoryLedger()
+            honest_days += await self.sync(start_date=EVERYTHING.since)
+        store = self.store
+        stored = await booked_rows(store, missing=True)
+        rows = await transact(store._engine, lambda db: db.execute(select(func.count()).select_from(transactions)))
+        self.judge.ends(await booked_rows(store), self.clock().date(), stored.total(), rows.scalar_one())
+
+
+async def live_job(
+    seed: int, ids: Ids, habits: Sequence[type[Habit]], store: SqliteStore, days: int = 90, *, events: bool = False
+) -> Judge:
+    """The same through the real job and a store, at ticks of a day, with a budget and renewed consents."""
+    life = JobLife(LyingBank(seed, ids, [habit() for habit in habits], days), store, seed)
+    await store.add(CONNECTION)
+    for today, _ in sync_days(life.random, days):
+        await life.turns(today, events=events)
+    await life.ends()
+    return life.judge
+
+
+async def booked_rows(store: SqliteStore, *, missing: bool = False) -> Booked:
+    """The booked rows, as a host would query them; with the `missing` ones or without."""
+    query = select(transactions.c.day, transactions.c.amount, transactions.c.currency)
+    query = query.where(transactions.c.status == "booked")
+    if not missing:
+        query = query.where(transactions.c.missing_at_bank == 0)
+    rows = await transact(store._engine, lambda db: db.execute(query))
+    return Counter(tuple(row) for row in rows)

@@ -1,0 +1,125 @@
+"""Lives with a bank that does what real banks do, one habit at a time and several together (`habits`).
+
+Where banking.md §4 decides, none is wrong; where no rule can know, none has one row doubled *and* another lost. CI lives
+one short life of each; `BANKIMPORT_SOAK=1` fifty long ones. `python -m tests.simulation.count` prints the counts.
+"""
+
+import os
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.simulation.habits import (
+    CASES,
+    AllTwinsShift,
+    BatchIds,
+    Enriched,
+    ForeignPending,
+    Future,
+    LateBackdated,
+    MonthEnd,
+    MoreThanAsked,
+    Nameless,
+    NewestOnly,
+    NewIdsWithTheConsent,
+    OffByOne,
+    PagesThatOverlap,
+    Preauthorised,
+    Renumbered,
+    RepeatsOnOnePage,
+    RowsAbsentOnce,
+    SharedIds,
+    Shuffled,
+    Spelling,
+    StalePending,
+    Steps,
+    StepsAtTheEdge,
+    Vanishing,
+)
+from tests.simulation.judge import Judge
+from tests.simulation.lying_bank import Habit
+from tests.simulation.lying_runs import live_job, live_pure
+from tests.simulation.simulated_bank import Ids
+from tests.simulation.sql_store import SqliteStore
+
+SOAK = os.environ.get("BANKIMPORT_SOAK") == "1"
+SEEDS = 50 if SOAK else 1
+
+#: habits with which the import is still wrong now and then
+RED = frozenset(
+    {SharedIds, BatchIds, Spelling, AllTwinsShift, StepsAtTheEdge, OffByOne, MonthEnd, Preauthorised, ForeignPending,
+     MoreThanAsked, NewestOnly, RowsAbsentOnce, PagesThatOverlap}
+)  # fmt: skip
+PURE_DAYS, JOB_DAYS = (120, 90) if SOAK else (60, 30)
+
+#: habits that don't contradict each other, with ids that name entries and without any
+WORLDS: Sequence[tuple[Ids, Sequence[type[Habit]]]] = (
+    (Ids.STABLE, (Spelling, StepsAtTheEdge, Preauthorised, PagesThatOverlap)),
+    (Ids.STABLE, (AllTwinsShift, RowsAbsentOnce, MoreThanAsked)),
+    (Ids.CHANGING, (OffByOne, StalePending, Renumbered)),
+    (Ids.STABLE, (BatchIds, Future, LateBackdated)),
+    (Ids.CHANGING, (NewestOnly, ForeignPending, Enriched)),
+    (Ids.STABLE, (MonthEnd, RepeatsOnOnePage, Vanishing, NewIdsWithTheConsent)),
+    (Ids.ROTATING, (Spelling, Future, Steps)),
+    (Ids.ABSENT, (Spelling, Future, LateBackdated, Steps)),
+    (Ids.ABSENT, (StalePending, RowsAbsentOnce, Nameless)),
+    (Ids.ABSENT, (NewestOnly, MonthEnd, Shuffled)),
+)
+
+
+def marked(ids: Ids, *habits: type[Habit]) -> Any:
+    """A case, which may fail as long as the matching isn't written anew."""
+    red = pytest.mark.xfail(strict=False, reason="red before the matching anew")
+    name = " ".join([ids.name.lower(), *(habit.__name__ for habit in habits)])
+    return pytest.param(ids, habits, marks=[red] if RED.intersection(habits) else [], id=name)
+
+
+def agree(judges: Sequence[Judge], *, decided: bool) -> None:
+    """None of the lives is wrong where the rules decide, and none is doubled and lost where they can't."""
+    wrong = {"doubled", "lost", "doubled and lost"} if decided else {"doubled and lost"}
+    assert [(n, j.doubled[:1], j.lost[:1]) for n, j in enumerate(judges) if j.verdict in wrong] == []
+    assert sum(judge.reads for judge in judges) > len(judges) * 10
+
+
+async def job_life(
+    seed: int, ids: Ids, habits: Sequence[type[Habit]], empty: Path, folder: Path, *, events: bool = False
+) -> Judge:
+    """One life through the job on a database of its own."""
+    store = SqliteStore(Path(shutil.copy(empty, folder / "life.db")))
+    try:
+        return await live_job(seed, ids, habits, store, JOB_DAYS, events=events)
+    finally:
+        await store.aclose()
+
+
+@pytest.mark.timeout(7200 if SOAK else 60)
+@pytest.mark.parametrize(("ids", "habits"), [marked(ids, habit) for habit, ids in CASES])
+def test_the_decision_withstands(ids: Ids, habits: Sequence[type[Habit]]) -> None:
+    """Through the pure decision, whatever the bank's habit and its ids."""
+    judges = [live_pure(seed, ids, habits, PURE_DAYS) for seed in range(SEEDS)]
+    agree(judges, decided=all(ids in habit.decided for habit in habits))
+
+
+@pytest.mark.timeout(7200 if SOAK else 60)
+@pytest.mark.parametrize(
+    ("ids", "habits"), [marked(ids, habit) for habit, ids in CASES if ids in (Ids.STABLE, Ids.ABSENT)]
+)
+async def test_the_job_withstands(
+    ids: Ids, habits: Sequence[type[Habit]], empty_database: Path, tmp_path: Path
+) -> None:
+    """Through the real job and SQLite, with the budget, failures and renewed consents."""
+    judges = [await job_life(seed, ids, habits, empty_database, tmp_path) for seed in range(SEEDS)]
+    agree(judges, decided=all(ids in habit.decided for habit in habits))
+
+
+@pytest.mark.timeout(7200 if SOAK else 60)
+@pytest.mark.parametrize(("ids", "habits"), [marked(ids, *habits) for ids, habits in WORLDS])
+async def test_the_job_withstands_several_at_once(
+    ids: Ids, habits: Sequence[type[Habit]], empty_database: Path, tmp_path: Path
+) -> None:
+    """Several habits together with manual windows, full syncs, renewals and an emptied Redis."""
+    judges = [await job_life(seed, ids, habits, empty_database, tmp_path, events=True) for seed in range(SEEDS)]
+    agree(judges, decided=all(ids in habit.decided for habit in habits))
