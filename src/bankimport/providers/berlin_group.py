@@ -65,7 +65,7 @@ class BerlinGroup:
         self._options = options
         self._limits = options.limits
         tls = _tls(options.client_cert, options.client_key, options.ca_certs)
-        self._client = BoundedClient(options.base_url, self._limits, tls)
+        self._client = BoundedClient(options.base_url, self._limits, tls, private_network=options.private_network)
         quality = IdQuality(options.id_quality)
         self._rows = RowReader(options, quality, ("transactionId", "entryReference"), options.day_field)
         self._capabilities = Capabilities(

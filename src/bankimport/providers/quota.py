@@ -6,9 +6,10 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Final
 
-from bankimport.imports.budget import LONGEST
 from bankimport.models import Quota
 
+#: so long at most a bank's word is believed: a longer one is a mistake, and after a day it is asked again
+LONGEST: Final = timedelta(hours=24)
 #: from here on a number is no count of seconds but an instant (Unix time)
 _UNIX_TIME: Final = 1_000_000_000
 #: `X-RateLimit-Remaining`; `HTTP_X_RATELIMIT_ACCOUNT_SUCCESS_REMAINING` of GoCardless, which is the account's own
@@ -18,10 +19,10 @@ _FIELD: Final = re.compile(r"(?:^|[;,\s])(?:(r|remaining)|(t|reset))\s*=\s*(\d{1
 
 
 def retry_after(headers: Mapping[str, str], now: datetime) -> timedelta | None:
-    """Return the wait of a `Retry-After` header (RFC 9110 §10.2.3): seconds or an HTTP date; at most a week."""
+    """Return the wait of a `Retry-After` header (RFC 9110 §10.2.3): seconds or an HTTP date; at most a day."""
     text = headers.get("retry-after", "").strip()
     if text.isascii() and text.isdigit():
-        return timedelta(seconds=min(int(text[:9]), 604_800))
+        return timedelta(seconds=min(int(text[:9]), 86_400))
     try:
         at = parsedate_to_datetime(text)
     except (TypeError, ValueError):
@@ -34,7 +35,7 @@ def quota_of(headers: Mapping[str, str], now: datetime) -> Quota | None:
     """Return what is left of a quota and until when; None if the answer doesn't tell both.
 
     `headers` are an answer's, in any case. A quota of the account goes before a general one. A reset is a number of
-    seconds, or an instant in Unix time, and at most a week away.
+    seconds, or an instant in Unix time, and at most a day away.
     """
     said: dict[tuple[bool, str], int] = {}
     for name, value in headers.items():
