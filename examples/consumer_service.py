@@ -10,8 +10,7 @@ import os
 import socket
 import sys
 
-from bankimport import BankImport
-from bankimport.events import Event, StreamGap, SyncCompleted
+from bankimport import BankImport, Event, StreamGap, SyncCompleted
 
 
 async def categorise(event: Event) -> None:

@@ -2,13 +2,15 @@
 
 import importlib.util
 import re
+import subprocess
+import sys
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 
 from bankimport.settings import Settings
-from tests.processes import ROOT
+from tests.processes import ROOT, clean_environment
 
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
 #: variables that begin like ours and belong to the examples
@@ -49,6 +51,18 @@ def test_variables_exist(page: Path) -> None:
     known = {str(field.validation_alias) for field in Settings.model_fields.values()} | OTHERS
     named = set(re.findall(r"\b(?:BANK_SYNC|REDIS|HOST)_[A-Z_]*[A-Z]\b", page.read_text()))
     assert sorted(named - known) == []
+
+
+def test_the_tests_of_a_host_pass(tmp_path: Path) -> None:
+    """What docs/how-to/test-your-service.md shows is a file of tests, and they pass."""
+    page = (ROOT / "docs" / "how-to" / "test-your-service.md").read_text()
+    [code] = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    (tmp_path / "test_host.py").write_text(code)
+    (tmp_path / "pytest.ini").write_text("[pytest]\nasyncio_mode = auto\n")
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--timeout=60"]
+    answer = subprocess.run(command, cwd=tmp_path, env=clean_environment(), capture_output=True, text=True, timeout=100)
+    assert answer.returncode == 0, answer.stdout
+    assert "2 passed" in answer.stdout
 
 
 def test_every_page_is_in_the_index() -> None:

@@ -1,79 +1,249 @@
 """Import bank transactions in the background, reliably, for many organisations, under PSD2.
 
 Importing this reads no environment, opens no connection and imports no optional dependency: the names below are
-loaded as they are asked for.
+loaded as they are asked for. A type checker sees each of them as what it is.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from bankimport.app import BankImport
-    from bankimport.errors import BankImportError
-    from bankimport.events import Event
-    from bankimport.models import JobPage, JobProgress, JobStatus, QueueHealth, QueueStats, SyncOptions
-    from bankimport.ports import BankProvider, BankStore
+    from bankimport.errors import (
+        AccountUnavailable,
+        BankImportError,
+        BankRejected,
+        Conflict,
+        ConnectionDisconnected,
+        ConnectionUnusable,
+        ConsentExpired,
+        CredentialError,
+        IllegalTransition,
+        InvalidRequest,
+        InvalidSettings,
+        JobCancelled,
+        JobError,
+        JobTimeout,
+        LeaseLost,
+        MalformedData,
+        MissingExtra,
+        NotFound,
+        NotOffered,
+        NotStarted,
+        PeriodRejected,
+        Permanent,
+        RateLimited,
+        ReauthRequired,
+        Retryable,
+        RunInterrupted,
+        SchemaOutdated,
+        StartFailed,
+        StoreUnavailable,
+        TooManyPending,
+        Transient,
+        UnattendedRefused,
+        Unavailable,
+        UnknownConnection,
+        Unsupported,
+    )
+    from bankimport.events import (
+        BatchCompleted,
+        ConsentsExpiring,
+        Event,
+        JobCancelledEvent,
+        JobCompleted,
+        JobFailed,
+        JobQueued,
+        JobRetrying,
+        JobStalled,
+        JobStarted,
+        ProgressAdvanced,
+        QueueAlert,
+        QueuePaused,
+        QueueResumed,
+        ReauthRequiredEvent,
+        StreamGap,
+        SyncCompleted,
+        SyncFailed,
+    )
+    from bankimport.models import (
+        AccountState,
+        Alert,
+        Balance,
+        BankAccount,
+        BankConnection,
+        BankId,
+        Capabilities,
+        Consent,
+        ConsentStatus,
+        Delta,
+        IdQuality,
+        Interval,
+        JobPage,
+        JobProgress,
+        JobStatus,
+        JobType,
+        Page,
+        PsuContext,
+        QueueHealth,
+        QueueStats,
+        Quota,
+        ReportedTransaction,
+        RowStatus,
+        Scope,
+        Stage,
+        StoredTransaction,
+        SyncOptions,
+        Transaction,
+        TransactionStatus,
+        UnreadableBalance,
+        Window,
+        WorkerInfo,
+    )
+    from bankimport.ports import (
+        AccessKey,
+        AccessLedger,
+        BankProvider,
+        BankStore,
+        ChangeSet,
+        Clock,
+        ConnectionStore,
+        KeepCredentials,
+        NewRow,
+        RotatesCredentials,
+        RowMark,
+        RowUpdate,
+    )
     from bankimport.settings import Settings
     from bankimport.status import ConnectionStatus, JobState
-    from bankimport.web import allow_all
+    from bankimport.web import Action, Authorize, Person, allow_all
     from bankimport.worker.settings_class import WorkerSettingsBase as WorkerSettings
 
-_HOMES = {
-    "BankImport": "app",
-    "BankImportError": "errors",
-    "BankProvider": "ports",
-    "BankStore": "ports",
-    "ConnectionStatus": "status",
-    "Event": "events",
-    "JobPage": "models",
-    "JobProgress": "models",
-    "JobState": "status",
-    "JobStatus": "models",
-    "QueueHealth": "models",
-    "QueueStats": "models",
-    "Settings": "settings",
-    "SyncOptions": "models",
-    "allow_all": "web",
-}
-
 __all__ = [
+    "AccessKey",
+    "AccessLedger",
+    "AccountState",
+    "AccountUnavailable",
+    "Action",
+    "Alert",
+    "Authorize",
+    "Balance",
+    "BankAccount",
+    "BankConnection",
+    "BankId",
     "BankImport",
     "BankImportError",
     "BankProvider",
+    "BankRejected",
     "BankStore",
+    "BatchCompleted",
+    "Capabilities",
+    "ChangeSet",
+    "Clock",
+    "Conflict",
+    "ConnectionDisconnected",
     "ConnectionStatus",
+    "ConnectionStore",
+    "ConnectionUnusable",
+    "Consent",
+    "ConsentExpired",
+    "ConsentStatus",
+    "ConsentsExpiring",
+    "CredentialError",
+    "Delta",
     "Event",
+    "IdQuality",
+    "IllegalTransition",
+    "Interval",
+    "InvalidRequest",
+    "InvalidSettings",
+    "JobCancelled",
+    "JobCancelledEvent",
+    "JobCompleted",
+    "JobError",
+    "JobFailed",
     "JobPage",
     "JobProgress",
+    "JobQueued",
+    "JobRetrying",
+    "JobStalled",
+    "JobStarted",
     "JobState",
     "JobStatus",
+    "JobTimeout",
+    "JobType",
+    "KeepCredentials",
+    "LeaseLost",
+    "MalformedData",
+    "MissingExtra",
+    "NewRow",
+    "NotFound",
+    "NotOffered",
+    "NotStarted",
+    "Page",
+    "PeriodRejected",
+    "Permanent",
+    "Person",
+    "ProgressAdvanced",
+    "PsuContext",
+    "QueueAlert",
     "QueueHealth",
+    "QueuePaused",
+    "QueueResumed",
     "QueueStats",
+    "Quota",
+    "RateLimited",
+    "ReauthRequired",
+    "ReauthRequiredEvent",
+    "ReportedTransaction",
+    "Retryable",
+    "RotatesCredentials",
+    "RowMark",
+    "RowStatus",
+    "RowUpdate",
+    "RunInterrupted",
+    "SchemaOutdated",
+    "Scope",
     "Settings",
+    "Stage",
+    "StartFailed",
+    "StoreUnavailable",
+    "StoredTransaction",
+    "StreamGap",
+    "SyncCompleted",
+    "SyncFailed",
     "SyncOptions",
+    "TooManyPending",
+    "Transaction",
+    "TransactionStatus",
+    "Transient",
+    "UnattendedRefused",
+    "Unavailable",
+    "UnknownConnection",
+    "UnreadableBalance",
+    "Unsupported",
+    "Window",
+    "WorkerInfo",
     "WorkerSettings",
     "allow_all",
 ]
 
+if not TYPE_CHECKING:  # a checker would take any name for one of ours
 
-def __getattr__(name: str) -> Any:
-    """Load a public name; `WorkerSettings` is made of the environment when `arq` asks for it."""
-    if name == "WorkerSettings":
-        from bankimport.app import worker_settings_from_env
+    def __getattr__(name: str) -> object:
+        """Load a public name; `WorkerSettings` is made of the environment when `arq` asks for it."""
+        if name not in __all__:
+            raise AttributeError(f"module 'bankimport' has no attribute {name!r}")
+        value = globals()[name] = _load(name)
+        return value
 
-        value: Any = worker_settings_from_env()
-    elif name in _HOMES:
-        value = getattr(import_module(f"bankimport.{_HOMES[name]}"), name)
-    else:
-        value = _found(name)
-    globals()[name] = value
-    return value
+    def _load(name: str) -> object:
+        from importlib import import_module
 
-
-def _found(name: str) -> Any:
-    """Return an error, an event, a port or a model by its name."""
-    for home in ("errors", "events", "ports", "models"):
-        value = vars(import_module(f"bankimport.{home}")).get(name)
-        if getattr(value, "__module__", "").startswith(f"bankimport.{home}"):
-            return value
-    raise AttributeError(f"module 'bankimport' has no attribute {name!r}")
+        if name == "WorkerSettings":
+            return import_module("bankimport.app").worker_settings_from_env()
+        # most names are errors, events and values, and need neither aiohttp nor arq
+        for home in ("errors", "events", "models", "ports", "settings", "status", "app", "web"):
+            value = vars(import_module(f"bankimport.{home}")).get(name)
+            if value is not None:
+                return value
+        raise AttributeError(f"module 'bankimport' has no attribute {name!r}")

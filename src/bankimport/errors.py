@@ -4,6 +4,9 @@
     ├── InvalidSettings          start-up stops; names the variable
     ├── MissingExtra             names the extra to install
     ├── SchemaOutdated           names the command to run
+    ├── StartFailed              Redis or the database is away at start-up
+    ├── NotStarted               used outside of `async with`
+    ├── NotOffered               the host's store or a provider can't do this
     ├── InvalidRequest           a field of a request is wrong
     ├── NotFound                 an unknown job, connection or organisation, or another's
     ├── Conflict                 the state doesn't allow it
@@ -60,6 +63,34 @@ class SchemaOutdated(BankImportError):
             f"the database schema is at {found or 'nothing'}, this version needs {expected}: "
             "run `bankimport db upgrade`"
         )
+
+
+class StartFailed(BankImportError):
+    """What is needed to serve is away at start-up; the message says how to mend it."""
+
+    code = "start-failed"
+
+
+class NotStarted(BankImportError):
+    """A `BankImport` was used before it was started, or after it was closed."""
+
+    code = "not-started"
+
+    def __init__(self, *, closed: bool = False) -> None:
+        when = "after it was closed" if closed else "before it was started"
+        super().__init__(
+            f"this BankImport was used {when}: use it inside `async with bank_import:`, "
+            "or between `await bank_import.start()` and `await bank_import.aclose()`"
+        )
+
+
+class NotOffered(BankImportError):
+    """The host's own store, or a provider, doesn't implement what was asked."""
+
+    code = "not-offered"
+
+    def __init__(self, who: str, what: str) -> None:
+        super().__init__(f"{who} can't {what}: it doesn't implement that part of its port")
 
 
 class InvalidRequest(BankImportError):

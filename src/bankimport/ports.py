@@ -3,10 +3,10 @@
 Any method may raise `bankimport.errors.Transient` (a provider) or `StoreUnavailable` (a store); both are retried.
 """
 
-from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 from bankimport.models import (
     AccountState,
@@ -208,6 +208,83 @@ class BankStore(Protocol):
 
     async def aclose(self) -> None:
         """Close what the store holds open."""
+
+
+@runtime_checkable
+class ConnectionStore(Protocol):
+    """What a store offers beside `BankStore` if connections are managed through `bank_import.connections` and our
+    routes. A host whose own code writes its connections needs none of it."""
+
+    async def add_connection(
+        self,
+        *,
+        org_id: str,
+        bank: str,
+        consent_id: str | None = None,
+        valid_until: date | None = None,
+        credentials: Mapping[str, Any] | None = None,
+        id: str | None = None,  # noqa: A002  # the contract's name
+    ) -> str:
+        """Add a connection and return its id.
+
+        Raises:
+            InvalidRequest: an id is none.
+            Conflict: the id is taken.
+            InvalidSettings: credentials are given, but no key to encrypt them with.
+        """
+
+    async def own_connections(self, org_id: str, connection_ids: Sequence[str]) -> Collection[str]:
+        """Return those of the ids that are connections of the organisation, with one question to the database."""
+
+    async def accounts(self, connection_id: str) -> Sequence[BankAccount]:
+        """Return the accounts of a connection, in a stable order."""
+
+    async def renew_consent(
+        self,
+        connection_id: str,
+        consent_id: str,
+        valid_until: date | None,
+        *,
+        credentials: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Give a connection its new consent, and new credentials if there are any: it is `ACTIVE` again.
+
+        Raises:
+            NotFound: no such connection.
+        """
+
+    async def disconnect(self, connection_id: str) -> None:
+        """Cut a connection and forget its credentials; its rows stay.
+
+        Raises:
+            NotFound: no such connection.
+        """
+
+    async def delete_connection(self, connection_id: str) -> None:
+        """Delete a connection with its accounts and rows.
+
+        Raises:
+            NotFound: no such connection.
+        """
+
+    async def update_credentials(self, connection_id: str, credentials: Mapping[str, Any] | None) -> None:
+        """Replace the credentials of a connection.
+
+        Raises:
+            NotFound: no such connection.
+        """
+
+
+#: Keeps the credentials of a connection that a provider was handed anew: `await keep(connection_id, credentials)`.
+KeepCredentials = Callable[[str, Mapping[str, Any]], Awaitable[None]]
+
+
+@runtime_checkable
+class RotatesCredentials(Protocol):
+    """A provider whose bank hands out new credentials as it is read (a refresh token that is good for one use)."""
+
+    def keep_credentials_with(self, keep: KeepCredentials) -> None:
+        """Remember `keep`, and await it with new credentials before they are used: what is lost is lost for good."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import timedelta
+from difflib import get_close_matches
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import parse_qs, unquote, urlsplit
 from zoneinfo import ZoneInfo
@@ -56,52 +57,74 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(populate_by_name=True, frozen=True, extra="ignore", arbitrary_types_allowed=True)
 
-    redis_host: str = Field("localhost", validation_alias="REDIS_HOST", description="host of Redis or Valkey")
-    redis_port: int = Field(6379, ge=1, le=65535, validation_alias="REDIS_PORT", description="its port")
-    redis_username: str | None = Field(None, validation_alias="REDIS_USERNAME", description="ACL user")
-    redis_password: SecretStr | None = Field(None, validation_alias="REDIS_PASSWORD", description="password")
-    redis_db: int = Field(0, ge=0, le=100_000, validation_alias="REDIS_DB", description="database number")
-    redis_ssl: bool = Field(False, validation_alias="REDIS_SSL", description="TLS, with the host name checked")
-    redis_ssl_ca_certs: str | None = Field(None, validation_alias="REDIS_SSL_CA_CERTS", description="path of a CA file")
-    redis_sentinels: Annotated[tuple[tuple[str, int], ...], NoDecode] = Field(
-        (), validation_alias="REDIS_SENTINELS", description="host:port, comma-separated; Sentinel finds the primary"
+    redis_host: str = Field(default="localhost", validation_alias="REDIS_HOST", description="host of Redis or Valkey")
+    redis_port: int = Field(default=6379, ge=1, le=65535, validation_alias="REDIS_PORT", description="its port")
+    redis_username: str | None = Field(default=None, validation_alias="REDIS_USERNAME", description="ACL user")
+    redis_password: SecretStr | None = Field(default=None, validation_alias="REDIS_PASSWORD", description="password")
+    redis_db: int = Field(default=0, ge=0, le=100_000, validation_alias="REDIS_DB", description="database number")
+    redis_ssl: bool = Field(default=False, validation_alias="REDIS_SSL", description="TLS, with the host name checked")
+    redis_ssl_ca_certs: str | None = Field(
+        default=None, validation_alias="REDIS_SSL_CA_CERTS", description="path of a CA file"
     )
-    redis_sentinel_master: str = Field("mymaster", validation_alias="REDIS_SENTINEL_MASTER", description="its name")
+    redis_sentinels: Annotated[tuple[tuple[str, int], ...], NoDecode] = Field(
+        default=(),
+        validation_alias="REDIS_SENTINELS",
+        description="host:port, comma-separated; Sentinel finds the primary",
+    )
+    redis_sentinel_master: str = Field(
+        default="mymaster", validation_alias="REDIS_SENTINEL_MASTER", description="its name"
+    )
     redis_max_connections: int = Field(
-        100, ge=4, le=10_000, validation_alias="REDIS_MAX_CONNECTIONS", description="connections of one process"
+        default=100, ge=4, le=10_000, validation_alias="REDIS_MAX_CONNECTIONS", description="connections of one process"
     )
     redis_url: SecretStr | None = Field(
-        None,
+        default=None,
         validation_alias="REDIS_URL",
         description="redis:// or rediss:// instead of host, port, user, password, database",
     )
 
     enabled: bool = Field(
-        True, validation_alias="BANK_SYNC_ENABLED", description="false stops the schedules only; manual jobs still run"
+        default=True,
+        validation_alias="BANK_SYNC_ENABLED",
+        description="false stops the schedules only; manual jobs still run",
     )
     stagger_delay: Milliseconds = _ms(
         30_000, 0, 3_600_000, "BANK_SYNC_STAGGER_DELAY_MS", "between two organisations of one tick"
     )
     timezone: Annotated[ZoneInfo, BeforeValidator(_zone)] = Field(
-        ZoneInfo("Europe/Berlin"), validation_alias="BANK_SYNC_TIMEZONE", description="of the schedules; an IANA name"
+        default=ZoneInfo("Europe/Berlin"),
+        validation_alias="BANK_SYNC_TIMEZONE",
+        description="of the schedules; an IANA name",
     )
     rate_limit_max: int = Field(
-        10, ge=1, le=1_000_000, validation_alias="BANK_SYNC_RATE_LIMIT_MAX", description="starts, over all workers, in"
+        default=10,
+        ge=1,
+        le=1_000_000,
+        validation_alias="BANK_SYNC_RATE_LIMIT_MAX",
+        description="starts, over all workers, in",
     )
     rate_limit_duration: Milliseconds = _ms(
         1000, 1, 86_400_000, "BANK_SYNC_RATE_LIMIT_DURATION_MS", "any window of this length"
     )
     concurrency: int = Field(
-        10, ge=1, le=1000, validation_alias="BANK_SYNC_CONCURRENCY", description="jobs of one worker at a time"
+        default=10, ge=1, le=1000, validation_alias="BANK_SYNC_CONCURRENCY", description="jobs of one worker at a time"
     )
     org_concurrency: int = Field(
-        3, ge=1, le=1000, validation_alias="BANK_SYNC_ORG_CONCURRENCY", description="scheduled jobs of one organisation"
+        default=3,
+        ge=1,
+        le=1000,
+        validation_alias="BANK_SYNC_ORG_CONCURRENCY",
+        description="scheduled jobs of one organisation",
     )
     org_max_pending: int = Field(
-        1000, ge=1, le=1_000_000, validation_alias="BANK_SYNC_ORG_MAX_PENDING", description="unfinished jobs before 429"
+        default=1000,
+        ge=1,
+        le=1_000_000,
+        validation_alias="BANK_SYNC_ORG_MAX_PENDING",
+        description="unfinished jobs before 429",
     )
     org_requests_per_minute: int = Field(
-        120,
+        default=120,
         ge=1,
         le=1_000_000,
         validation_alias="BANK_SYNC_ORG_REQUESTS_PER_MINUTE",
@@ -110,29 +133,31 @@ class Settings(BaseSettings):
     job_timeout: Milliseconds = _ms(300_000, 100, 86_400_000, "BANK_SYNC_JOB_TIMEOUT_MS", "the longest run of a job")
     lease: Milliseconds = _ms(15_000, 500, 600_000, "BANK_SYNC_LEASE_MS", "after which a dead worker's job waits again")
     keep_completed: Days = Field(
-        timedelta(days=7),
+        default=timedelta(days=7),
         ge=timedelta(days=0),
         le=timedelta(days=3650),
         validation_alias="BANK_SYNC_KEEP_COMPLETED_DAYS",
         description="records of completed jobs",
     )
     keep_failed: Days = Field(
-        timedelta(days=30),
+        default=timedelta(days=30),
         ge=timedelta(days=0),
         le=timedelta(days=3650),
         validation_alias="BANK_SYNC_KEEP_FAILED_DAYS",
         description="records of failed jobs",
     )
     consent_warning: Days = Field(
-        timedelta(days=7),
+        default=timedelta(days=7),
         ge=timedelta(days=1),
         le=timedelta(days=180),
         validation_alias="BANK_SYNC_CONSENT_WARNING_DAYS",
         description="before a consent ends its people are told",
     )
-    alert_failed: int = Field(100, ge=0, validation_alias="BANK_SYNC_ALERT_FAILED", description="more failed: an alert")
+    alert_failed: int = Field(
+        default=100, ge=0, validation_alias="BANK_SYNC_ALERT_FAILED", description="more failed: an alert"
+    )
     alert_waiting: int = Field(
-        1000, ge=0, validation_alias="BANK_SYNC_ALERT_WAITING", description="more waiting: an alert"
+        default=1000, ge=0, validation_alias="BANK_SYNC_ALERT_WAITING", description="more waiting: an alert"
     )
     alert_stalled: Milliseconds = _ms(
         300_000,
@@ -142,31 +167,31 @@ class Settings(BaseSettings):
         "a runnable job waits longer and nothing starts: an alert",
     )
     events_keep: Hours = Field(
-        timedelta(hours=24),
+        default=timedelta(hours=24),
         ge=timedelta(hours=1),
         le=timedelta(days=30),
         validation_alias="BANK_SYNC_EVENTS_KEEP_HOURS",
         description="events in the stream",
     )
     events_max: int = Field(
-        1_000_000, ge=1000, le=100_000_000, validation_alias="BANK_SYNC_EVENTS_MAX", description="at most"
+        default=1_000_000, ge=1000, le=100_000_000, validation_alias="BANK_SYNC_EVENTS_MAX", description="at most"
     )
     queue_name: str = Field(
-        "bank-import",
+        default="bank-import",
         pattern=r"^[A-Za-z0-9_.:-]{1,64}$",
         validation_alias="BANK_SYNC_QUEUE_NAME",
         description="arq's queue, and the prefix of our keys",
     )
     database_url: SecretStr = Field(
-        SecretStr("sqlite+aiosqlite:///bankimport.db"),
+        default=SecretStr("sqlite+aiosqlite:///bankimport.db"),
         validation_alias="BANK_SYNC_DATABASE_URL",
         description="SQLAlchemy URL of the SQL store",
     )
     credentials_key: SecretStr | None = Field(
-        None, validation_alias="BANK_SYNC_CREDENTIALS_KEY", description="Fernet key of stored credentials"
+        default=None, validation_alias="BANK_SYNC_CREDENTIALS_KEY", description="Fernet key of stored credentials"
     )
     environment: Literal["production", "development"] = Field(
-        "production",
+        default="production",
         validation_alias="BANK_SYNC_ENVIRONMENT",
         description="in production credentials are refused without a key",
     )
@@ -174,17 +199,19 @@ class Settings(BaseSettings):
         default_factory=dict, validation_alias="BANK_SYNC_BANKS", repr=False, description="JSON: name to provider"
     )
     app: str | None = Field(
-        None,
+        default=None,
         pattern=r"^[\w.]+:[\w.]+$",
         validation_alias="BANK_SYNC_APP",
         description="package.module:name of the host's BankImport",
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
-        "INFO", validation_alias="BANK_SYNC_LOG_LEVEL", description="of the worker and the command line"
+        default="INFO", validation_alias="BANK_SYNC_LOG_LEVEL", description="of the worker and the command line"
     )
-    log_format: Literal["console", "json"] = Field("console", validation_alias="BANK_SYNC_LOG_FORMAT", description="-")
+    log_format: Literal["console", "json"] = Field(
+        default="console", validation_alias="BANK_SYNC_LOG_FORMAT", description="-"
+    )
     retry_delay_scale: float = Field(
-        1.0,
+        default=1.0,
         gt=0,
         le=10,
         validation_alias="BANK_SYNC_RETRY_DELAY_SCALE",
@@ -218,8 +245,14 @@ class Settings(BaseSettings):
         """Return the settings of the environment, `values` before it.
 
         Raises:
-            InvalidSettings: naming each wrong variable and what it allows, never its value.
+            InvalidSettings: naming each wrong variable and what it allows, never its value; or a name that is none.
         """
+        unknown = sorted(
+            set(values) - set(cls.model_fields) - {str(f.validation_alias) for f in cls.model_fields.values()}
+        )
+        if unknown:
+            nearest = get_close_matches(unknown[0], cls.model_fields, 1, 0)
+            raise InvalidSettings(f"there is no setting {unknown[0]}; did you mean {nearest[0]}?")
         try:
             return cls(**values)
         except (ValidationError, ValueError) as error:

@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, date, datetime
+from difflib import get_close_matches
+from fnmatch import fnmatchcase
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -11,20 +13,19 @@ from arq.worker import create_worker
 from pydantic import ValidationError
 from redis.asyncio import Redis
 
+from bankimport.app.bounds import Bounds, bounded
 from bankimport.app.checks import check_period, check_usable, invalid
+from bankimport.app.connections import Connections
+from bankimport.app.starting import check_redis, check_store, name_unknown_variables
 from bankimport.commands import SyncAllOrg, SyncConnection
-from bankimport.errors import (
-    InvalidRequest,
-    NotFound,
-    StoreUnavailable,
-    Unavailable,
-)
-from bankimport.events import Event
-from bankimport.models import BankConnection, JobPage, JobStatus, JobType, PsuContext, QueueHealth, QueueStats
-from bankimport.ports import BankProvider, BankStore, Clock
+from bankimport.errors import InvalidRequest, NotFound, Unavailable
+from bankimport.events import EVENTS, Event
+from bankimport.models import JobPage, JobStatus, JobType, PsuContext, QueueHealth, QueueStats
+from bankimport.ports import BankProvider, BankStore, Clock, RotatesCredentials
 from bankimport.queue.adoption import Adoption
 from bankimport.queue.connection import connect
 from bankimport.queue.gate import Gate
+from bankimport.queue.health import unreachable
 from bankimport.queue.ledger import RedisLedger
 from bankimport.queue.queue import Enqueue, Queue
 from bankimport.schedules.planner import Planner
@@ -71,8 +72,13 @@ class BankImport:
         self.store = store
         self._clock = clock
         self._listeners = Listeners()
+        self.bounds = Bounds()
+        self.connections = Connections(store, banks, clock, self.bounds)
         self.queue = Queue(connect(self.settings, Redis), self.settings)
         self._stream = EventStream(self.queue.client, self.queue.keys)
+        for bank in banks.values():
+            if isinstance(bank, RotatesCredentials):
+                bank.keep_credentials_with(self.connections.update_credentials)
 
     @classmethod
     def from_env(cls) -> Self:
@@ -95,10 +101,20 @@ class BankImport:
         return cls(settings, banks=providers_from_settings(settings.banks), store=store)
 
     async def start(self) -> None:
-        """Begin to serve. Connections are opened as they are needed."""
+        """Check what we stand on, and begin to serve.
+
+        Raises:
+            StartFailed: Redis or the database does not answer; the message says how to mend it.
+            SchemaOutdated: the database has another schema than this version's.
+        """
+        name_unknown_variables()
+        await check_redis(self.queue.client, self.settings)
+        await check_store(self.store)
+        self.bounds.state = "open"
 
     async def aclose(self) -> None:
         """Close all connections, those of the store and the providers too."""
+        self.bounds.state = "closed"
         await self._stream.aclose()
         await self.queue.client.aclose()
         for bank in self.banks.values():
@@ -106,7 +122,11 @@ class BankImport:
         await self.store.aclose()
 
     async def __aenter__(self) -> Self:
-        await self.start()
+        try:
+            await self.start()
+        except BaseException:
+            await self.aclose()
+            raise
         return self
 
     async def __aexit__(
@@ -116,6 +136,7 @@ class BankImport:
 
     # Asking for work -------------------------------------------------------------------------------------------
 
+    @bounded
     async def schedule_immediate_sync(
         self,
         connection_id: str,
@@ -140,7 +161,9 @@ class BankImport:
             TooManyPending: the organisation has `BANK_SYNC_ORG_MAX_PENDING` unfinished jobs.
             Unavailable: Redis or the store can't be reached.
         """
-        connection = await self._connection(connection_id, org_id)
+        connection = await self.connections.get(connection_id, org_id=org_id)
+        if connection is None:
+            raise NotFound("connection")
         check_usable(connection, self._clock())
         check_period(start_date, end_date, self._clock())
         try:
@@ -157,6 +180,7 @@ class BankImport:
             raise invalid(error) from None
         return await self.queue.enqueue(Enqueue(command, psu=psu, limit=self.settings.org_max_pending))
 
+    @bounded
     async def schedule_org_sync(
         self,
         org_id: str,
@@ -170,8 +194,8 @@ class BankImport:
             NotFound: one of the connections is not the organisation's.
             InvalidRequest, TooManyPending, Unavailable: as for one connection.
         """
-        for connection_id in connection_ids or ():
-            await self._connection(connection_id, org_id)
+        if connection_ids:
+            await self.connections.owned(org_id, connection_ids)
         ids = tuple(connection_ids) if connection_ids is not None else None
         try:
             command = SyncAllOrg(org_id=org_id, connection_ids=ids, triggered_by=triggered_by)
@@ -179,22 +203,15 @@ class BankImport:
             raise invalid(error) from None
         return await self.queue.enqueue(Enqueue(command, limit=self.settings.org_max_pending))
 
-    async def _connection(self, connection_id: str, org_id: str | None) -> BankConnection:
-        try:
-            connection = await self.store.connection(connection_id)
-        except StoreUnavailable as error:
-            raise Unavailable("the store") from error
-        if connection is None or (org_id is not None and connection.org_id != org_id):
-            raise NotFound("connection")
-        return connection
-
     # Looking at jobs -------------------------------------------------------------------------------------------
 
+    @bounded
     async def get_job_status(self, job_id: str, org_id: str | None = None) -> JobStatus | None:
         """Return a job's record; None if there is no such job, or it is not `org_id`'s."""
         job = await self.queue.get(job_id)
         return job if job is not None and org_id in (None, job.org_id) else None
 
+    @bounded
     async def list_jobs(
         self,
         org_id: str,
@@ -216,6 +233,7 @@ class BankImport:
             org_id, state=state, connection_id=connection_id, type_=type, cursor=cursor, limit=limit
         )
 
+    @bounded
     async def cancel_job(self, job_id: str, org_id: str | None = None) -> None:
         """Cancel a job: at once where it waits; one that runs stops at its next step.
 
@@ -226,6 +244,7 @@ class BankImport:
         await self._own(job_id, org_id)
         await self.queue.cancel(job_id)
 
+    @bounded
     async def retry_job(self, job_id: str, org_id: str | None = None) -> None:
         """Try a failed job again, with all its retries.
 
@@ -253,28 +272,46 @@ class BankImport:
 
     # The whole queue -------------------------------------------------------------------------------------------
 
+    @bounded
     async def pause_queue(self, *, until: datetime | None = None, reason: str | None = None) -> None:
         """Let nothing start, in no process, until an instant or until resumed; running jobs finish."""
         if until is not None and (until.tzinfo is None or until <= self._clock()):
             raise InvalidRequest("/until", "must be an instant in the future, with its time zone")
         await self.queue.pause(until, reason)
 
+    @bounded
     async def resume_queue(self) -> None:
         """Let jobs start again."""
         await self.queue.resume()
 
+    @bounded
     async def get_queue_stats(self) -> QueueStats:
         """Return how many jobs are in each state."""
         return await self.queue.stats()
 
     async def get_queue_health(self) -> QueueHealth:
-        """Return the queue's health: ill exactly while there is an alert."""
-        return await self.queue.health()
+        """Return the queue's health: ill exactly while there is an alert. Redis being away is one."""
+        try:
+            return await self.bounds.within(self.queue.health())
+        except Unavailable:
+            return unreachable(self._clock())
 
     # Being told ------------------------------------------------------------------------------------------------
 
     def on(self, pattern: str, handler: EventHandler) -> None:
-        """Call `handler` in the worker that emits an event whose name matches (`bank.sync.*`); async or plain."""
+        """Call `handler` in the worker that emits an event whose name matches (`bank.sync.*`); async or plain.
+
+        Raises:
+            ValueError: no event has such a name.
+            TypeError: the handler can't be called.
+        """
+        if not any(fnmatchcase(name, pattern) for name in EVENTS):
+            nearest = get_close_matches(pattern, EVENTS, 1, 0)
+            raise ValueError(
+                f"no event is called {pattern!r}; did you mean {nearest[0]!r}? See docs/reference/events.md"
+            )
+        if not callable(handler):
+            raise TypeError(f"the handler of {pattern!r} must be a function of the event, not {handler!r}")
         self._listeners.on(pattern, handler)
 
     def follow(self, job_id: str, *, after: str | None = None) -> AsyncIterator[Event]:
@@ -399,9 +436,8 @@ class BankImport:
     async def _prepare(self) -> None:
         if self._listeners:
             self.queue.scripts.listener = self._listeners.tell
-        check = getattr(self.store, "check_schema", None)
-        if check is not None:
-            await check()
+        if self.bounds.state != "open":
+            await self.start()
 
     async def _dispose(self) -> None:
         await self._listeners.drain()

@@ -1,10 +1,12 @@
 """A `BankImport` of the environment: what `arq bankimport.WorkerSettings` runs."""
 
 import importlib
+import traceback
 from typing import Any
 
 from bankimport.app.bank_import import BankImport
-from bankimport.errors import InvalidSettings
+from bankimport.app.starting import end_in_one_line
+from bankimport.errors import BankImportError, InvalidSettings
 from bankimport.logs import configure
 from bankimport.settings import Settings
 from bankimport.worker.settings_class import WorkerSettingsBase
@@ -16,6 +18,7 @@ def worker_settings_from_env() -> type[WorkerSettingsBase]:
     Raises:
         InvalidSettings: naming the variable that is wrong.
     """
+    end_in_one_line()
     settings = Settings.load()
     configure(settings)
     app = _named(settings.app) if settings.app else BankImport.from_env()
@@ -28,9 +31,21 @@ def _named(name: str) -> BankImport:
         found: Any = importlib.import_module(module)
         for part in attribute.split("."):
             found = getattr(found, part)
-    except (ImportError, AttributeError) as error:
-        raise InvalidSettings(f"BANK_SYNC_APP: {name} can't be imported: {error}") from error
-    app = found() if callable(found) and not isinstance(found, BankImport) else found
+        app = found() if callable(found) and not isinstance(found, BankImport) else found
+    except BankImportError:
+        raise
+    except Exception as error:
+        raise InvalidSettings(f"BANK_SYNC_APP: {name} can't be used: {_what(error, module)}") from error
     if not isinstance(app, BankImport):
-        raise InvalidSettings(f"BANK_SYNC_APP: {name} is no BankImport and returns none")
+        raise InvalidSettings(f"BANK_SYNC_APP: {name} is no BankImport and returns none, but a {type(app).__name__}")
     return app
+
+
+def _what(error: Exception, module: str) -> str:
+    """Return what is wrong with a host's module in a sentence; of its own errors the place, not the text."""
+    if isinstance(error, ModuleNotFoundError) and error.name == module.partition(".")[0]:
+        return f"there is no module {module}; is its folder on PYTHONPATH?"
+    if isinstance(error, ImportError | AttributeError):
+        return str(error)
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{type(error).__name__} in {frame.filename}, line {frame.lineno}"

@@ -1,6 +1,6 @@
 """Stores: where connections, accounts and transactions live. `SqlStore` needs the extra `sql`."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bankimport.errors import MissingExtra
 
@@ -10,15 +10,16 @@ if TYPE_CHECKING:
 
 __all__ = ["SqlStore", "upgrade", "upgrade_async"]
 
+if not TYPE_CHECKING:  # a checker would take any name for one of ours
 
-def __getattr__(name: str) -> Any:
-    """Load a public name; what it needs may not be installed."""
-    if name not in __all__:
-        raise AttributeError(f"module 'bankimport.stores' has no attribute {name!r}")
-    try:
-        from bankimport.stores.sql import migrations, store
-    except ModuleNotFoundError as error:
-        if error.name and error.name.split(".")[0] == "bankimport":
-            raise
-        raise MissingExtra("sql", "the SQL store") from None
-    return store.SqlStore if name == "SqlStore" else getattr(migrations, name)
+    def __getattr__(name: str) -> object:
+        """Load a public name; what it needs may not be installed."""
+        if name not in __all__:
+            raise AttributeError(f"module 'bankimport.stores' has no attribute {name!r}")
+        try:
+            from bankimport.stores.sql import migrations, store
+        except ModuleNotFoundError as error:
+            if error.name and error.name.split(".")[0] == "bankimport":
+                raise
+            raise MissingExtra("sql", "the SQL store") from None
+        return store.SqlStore if name == "SqlStore" else getattr(migrations, name)

@@ -1,10 +1,12 @@
 """A `BankStore` in memory, for hosts' own tests: the contract of `bankimport.ports`, and nothing of a database."""
 
+import secrets
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime
+from datetime import UTC, date, datetime
+from typing import Any
 
-from bankimport.errors import LeaseLost
+from bankimport.errors import Conflict, LeaseLost, NotFound
 from bankimport.imports.consents import is_syncable
 from bankimport.models import (
     AccountState,
@@ -34,7 +36,10 @@ class _Account:
 
 
 class MemoryStore:
-    """A `BankStore` in memory. `before` is awaited with the name of each write, so that a test can come between."""
+    """A `BankStore` and `ConnectionStore` in memory.
+
+    `before` is awaited with the name of each write, so that a test can come between.
+    """
 
     def __init__(self, *connections: BankConnection, before: Callable[[str], None] | None = None) -> None:
         self._connections = {connection.id: connection for connection in connections}
@@ -79,6 +84,74 @@ class MemoryStore:
             last_day = connection.consent_valid_until
             if connection.status is not ConnectionStatus.DISCONNECTED and last_day is not None and last_day < before:
                 yield connection
+
+    async def add_connection(
+        self,
+        *,
+        org_id: str,
+        bank: str,
+        consent_id: str | None = None,
+        valid_until: date | None = None,
+        credentials: Mapping[str, Any] | None = None,
+        id: str | None = None,  # noqa: A002  # the contract's name
+    ) -> str:
+        """See `ConnectionStore`."""
+        connection_id = id or f"conn_{secrets.token_urlsafe(9)}"
+        if connection_id in self._connections:
+            raise Conflict(f"there is a connection {connection_id} already")
+        self.add(
+            BankConnection(
+                connection_id,
+                org_id,
+                bank,
+                consent_id=consent_id,
+                consent_valid_until=valid_until,
+                credentials=credentials,
+                created_at=datetime.now(UTC),
+            )
+        )
+        return connection_id
+
+    async def own_connections(self, org_id: str, connection_ids: Sequence[str]) -> Collection[str]:
+        """See `ConnectionStore`."""
+        return [each.id for each in await self.connections(org_id) if each.id in set(connection_ids)]
+
+    async def accounts(self, connection_id: str) -> Sequence[BankAccount]:
+        """See `ConnectionStore`."""
+        return [known.account for (owner, _), known in self._accounts.items() if owner == connection_id]
+
+    def _change(self, connection_id: str, **values: Any) -> None:
+        if connection_id not in self._connections:
+            raise NotFound("connection")
+        self._connections[connection_id] = replace(self._connections[connection_id], **values)
+
+    async def renew_consent(
+        self,
+        connection_id: str,
+        consent_id: str,
+        valid_until: date | None,
+        *,
+        credentials: Mapping[str, Any] | None = None,
+    ) -> None:
+        """See `ConnectionStore`."""
+        more = {"credentials": credentials} if credentials is not None else {}
+        status = {"status": ConnectionStatus.ACTIVE, "status_reason": None, "next_sync_at": None}
+        self._change(connection_id, consent_id=consent_id, consent_valid_until=valid_until, **status, **more)
+
+    async def disconnect(self, connection_id: str) -> None:
+        """See `ConnectionStore`."""
+        self._change(connection_id, status=ConnectionStatus.DISCONNECTED, status_reason=None, credentials=None)
+
+    async def delete_connection(self, connection_id: str) -> None:
+        """See `ConnectionStore`."""
+        self._change(connection_id)
+        del self._connections[connection_id]
+        for key in [key for key in self._accounts if key[0] == connection_id]:
+            del self._by_id[self._accounts.pop(key).account.id]
+
+    async def update_credentials(self, connection_id: str, credentials: Mapping[str, Any] | None) -> None:
+        """See `ConnectionStore`."""
+        self._change(connection_id, credentials=credentials)
 
     async def set_connection_status(
         self, connection_id: str, from_: Iterable[ConnectionStatus], to: ConnectionStatus, reason: str | None = None

@@ -44,7 +44,8 @@ _ALL = (
     ProblemType("too-many-pending", 429, "Too many unfinished jobs", "More than `BANK_SYNC_ORG_MAX_PENDING`."),
     ProblemType("too-many-followers", 429, "Too many followers", "Too many follow this organisation's events."),
     ProblemType("internal-error", 500, "Internal error", "A fault of ours or of the host's. The log has it."),
-    ProblemType("missing-extra", 501, "Not installed", "The host lacks an extra of bankimport, or a store that can."),
+    ProblemType("missing-extra", 501, "Not installed", "The host lacks an extra of bankimport."),
+    ProblemType("not-offered", 501, "Not offered", "The host's own store or a provider doesn't implement this."),
     ProblemType("unavailable", 503, "Unavailable", "Redis or the database is away: come again after `Retry-After`."),
     ProblemType(
         "authorization-unavailable", 503, "Authorisation unavailable", "The host can't tell now who may do this."

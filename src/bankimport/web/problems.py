@@ -21,6 +21,8 @@ from bankimport.errors import (
     InvalidRequest,
     MissingExtra,
     NotFound,
+    NotOffered,
+    NotStarted,
     StoreUnavailable,
     TooManyPending,
     Unavailable,
@@ -105,9 +107,11 @@ def problem_of(error: BankImportError) -> Problem:
             return Problem(422, error.code, detail, errors=fields)
         case TooManyPending():
             return Problem(429, error.code, detail, headers=_retry_after(error.retry_after))
+        case NotStarted():
+            return problem_of(Unavailable("the service"))
         case Unavailable():
             return Problem(503, error.code, detail, headers=_retry_after(error.retry_after))
-        case MissingExtra():
+        case MissingExtra() | NotOffered():
             return Problem(501, error.code, detail)
         case StoreUnavailable():
             return problem_of(Unavailable("the store"))

@@ -121,7 +121,19 @@ class SqlStore:
         await transact(self._engine, work)
         return connection_id
 
-    async def renew_consent(self, connection_id: str, consent_id: str, valid_until: date | None) -> None:
+    async def own_connections(self, org_id: str, connection_ids: Sequence[str]) -> Collection[str]:
+        """See `ConnectionStore`."""
+        query = select(connections.c.id).where(connections.c.org_id == org_id, connections.c.id.in_(connection_ids))
+        return [row.id for row in await self._rows(query)]
+
+    async def renew_consent(
+        self,
+        connection_id: str,
+        consent_id: str,
+        valid_until: date | None,
+        *,
+        credentials: Mapping[str, Any] | None = None,
+    ) -> None:
         """Give a connection its new consent: it is `ACTIVE` again, with the same accounts and rows.
 
         Raises:
@@ -133,6 +145,7 @@ class SqlStore:
             "status": ConnectionStatus.ACTIVE.value,
             "status_reason": None,
             "next_sync_at": None,
+            **({"credentials": self._vault.close(credentials)} if credentials is not None else {}),
         }
         if not await self._update_connection(connection_id, values):
             raise NotFound("connection")
@@ -145,6 +158,30 @@ class SqlStore:
         """
         values = {"status": ConnectionStatus.DISCONNECTED.value, "status_reason": None, "credentials": None}
         if not await self._update_connection(connection_id, values):
+            raise NotFound("connection")
+
+    async def delete_connection(self, connection_id: str) -> None:
+        """Delete a connection with its accounts and rows, for good.
+
+        Raises:
+            NotFound: no such connection.
+        """
+        query = delete(connections).where(connections.c.id == connection_id)
+
+        async def work(connection: AsyncConnection) -> bool:
+            return (await connection.execute(query)).rowcount == 1
+
+        if not await transact(self._engine, work):
+            raise NotFound("connection")
+
+    async def update_credentials(self, connection_id: str, credentials: Mapping[str, Any] | None) -> None:
+        """Replace the credentials of a connection.
+
+        Raises:
+            NotFound: no such connection.
+            InvalidSettings: there is no key to encrypt them with.
+        """
+        if not await self._update_connection(connection_id, {"credentials": self._vault.close(credentials)}):
             raise NotFound("connection")
 
     async def syncable_organisations(self, now: datetime) -> AsyncIterator[str]:

@@ -1,0 +1,96 @@
+"""What has to be true before anything is served, checked with one sentence for each thing that isn't."""
+
+import asyncio
+import difflib
+import os
+import sys
+from collections.abc import Callable, Mapping
+from types import TracebackType
+
+import structlog
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from bankimport.app.bounds import mending
+from bankimport.errors import BankImportError, StartFailed
+from bankimport.ports import BankStore
+from bankimport.settings import Settings
+
+_log = structlog.get_logger(__name__)
+
+_PATIENCE = 5.0
+#: Kubernetes sets these for a service that is called `bank-sync`; nobody has mistyped them.
+_OF_KUBERNETES = ("_SERVICE_HOST", "_SERVICE_PORT", "_TCP", "_TCP_ADDR", "_TCP_PORT", "_TCP_PROTO")
+
+
+async def check_redis(client: Redis, settings: Settings) -> None:
+    """Check that Redis answers.
+
+    Raises:
+        StartFailed: it doesn't, with what to do about it.
+    """
+    where = f"{settings.redis_host}:{settings.redis_port}"
+    if settings.redis_sentinels:
+        where = f"{settings.redis_sentinel_master} of the Sentinels"
+    try:
+        async with asyncio.timeout(_PATIENCE):
+            await client.ping()
+            facts = await client.info("server")
+    except TimeoutError:
+        raise StartFailed(f"Redis at {where} did not answer within {_PATIENCE:g} s: is REDIS_HOST right?") from None
+    except (RedisError, OSError) as error:
+        raise StartFailed(f"Redis at {where} is not available: {mending(error)}") from error
+    if facts.get("redis_mode") == "cluster":
+        raise StartFailed(f"Redis at {where} is a Redis Cluster, which arq does not support")
+
+
+async def check_store(store: BankStore) -> None:
+    """Check the store's schema, if it has one.
+
+    Raises:
+        SchemaOutdated: it is another one than this version's.
+        StartFailed: its database is away.
+    """
+    check = getattr(store, "check_schema", None)
+    if check is None:
+        return
+    try:
+        async with asyncio.timeout(_PATIENCE):
+            await check()
+    except TimeoutError:
+        raise StartFailed(f"the database did not answer within {_PATIENCE:g} s: is it running?") from None
+    except BankImportError as error:
+        if error.code != "store-unavailable":
+            raise
+        raise StartFailed("the database of BANK_SYNC_DATABASE_URL is not available: is it running?") from error
+
+
+def name_unknown_variables(environment: Mapping[str, str] | None = None) -> None:
+    """Say in the log which BANK_SYNC_… variable nobody reads, and which one may be meant."""
+    known = {str(field.validation_alias) for field in Settings.model_fields.values()}
+    for name in sorted(environment if environment is not None else os.environ):
+        if not name.upper().startswith("BANK_SYNC_") or name.upper() in known or name.endswith(_OF_KUBERNETES):
+            continue
+        nearest = difflib.get_close_matches(name.upper(), known, 1, 0.6)
+        _log.warning("settings.unknown_variable", variable=name, nearest=nearest[0] if nearest else None)
+
+
+Hook = Callable[[type[BaseException], BaseException, TracebackType | None], object]
+
+
+def _hook(otherwise: Hook) -> Hook:
+    def say(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> object:
+        if not isinstance(error, BankImportError):
+            return otherwise(kind, error, trace)
+        sys.stderr.write(f"bankimport: {error}\n")
+        return None
+
+    return say
+
+
+def end_in_one_line() -> None:
+    """From now on, an error of ours that ends this process ends it with its sentence, not with a traceback.
+
+    For processes that are a worker's alone: `arq` prints whatever comes out of its settings' import.
+    """
+    sys.excepthook = _hook(sys.excepthook)
