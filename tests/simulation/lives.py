@@ -3,7 +3,7 @@
 import dataclasses
 import itertools
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import date, timedelta
 
 from bankimport.imports import (
@@ -29,6 +29,7 @@ from bankimport.models import (
 from bankimport.ports import ChangeSet
 
 Booked = Counter[tuple[date, object, str]]
+Answer = Callable[[Window], Sequence[Sequence[ReportedTransaction]]]
 HISTORY = timedelta(days=90)
 
 
@@ -74,6 +75,19 @@ class Rows:
         )
 
 
+def decide(
+    window: Window,
+    pages: Sequence[Sequence[Transaction]],
+    stored: Sequence[StoredTransaction],
+    *,
+    new_id: Callable[[], str],
+    cut: bool = False,
+) -> ChangeSet:
+    """The decision about one read."""
+    reading = Reading(window, Extent.INCOMPLETE if cut else Extent.COMPLETE)
+    return reconcile(reading, list(itertools.chain.from_iterable(pages)), stored, new_id=new_id)
+
+
 class Life:
     """One account at one bank: what is stored of it, what was covered, and which day it is."""
 
@@ -89,15 +103,21 @@ class Life:
     def sync(self, *pages: Sequence[ReportedTransaction], window: Window | None = None, cut: bool = False) -> ChangeSet:
         """Store what the bank answers, page by page; a `cut` read broke off after these pages."""
         window = window or self.window()
-        entries = [read(entry) for entry in itertools.chain.from_iterable(pages)]
-        reading = Reading(window, Extent.INCOMPLETE if cut else Extent.COMPLETE)
-        seen = [entry.day for entry in entries]
-        stored = self.rows.load(window_to_load(window, min(seen, default=None), max(seen, default=None)), entries)
-        change = reconcile(reading, entries, stored, new_id=self.rows.new_id)
+        entries = [[read(entry) for entry in page] for page in pages]
+        seen = [entry.day for page in entries for entry in page]
+        days = window_to_load(window, min(seen, default=None), max(seen, default=None))
+        stored = self.rows.load(days, [entry for page in entries for entry in page])
+        change = decide(window, entries, stored, new_id=self.rows.new_id, cut=cut)
         self.rows.apply(change)
         if not cut:
             self.coverage = covered(self.coverage, window, self.today)
         return change
+
+    def turn(self, answer: Answer, *, window: Window | None = None, cut_after: int | None = None) -> None:
+        """Ask the bank for a window and store what it answers; the read breaks off after `cut_after` pages."""
+        window = window or self.window()
+        pages = answer(window)
+        self.sync(*pages[:cut_after], window=window, cut=cut_after is not None)
 
     def tomorrow(self, *bank: ReportedTransaction, days: int = 1) -> ChangeSet:
         """Let days pass and sync with a bank that honours the window: one page, and all that is pending."""

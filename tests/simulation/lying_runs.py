@@ -29,29 +29,34 @@ STABLE_KEY = "DE02120300000000202051"
 EVERYTHING = Window(FIRST_DAY - timedelta(days=80))
 
 
-def live_pure(seed: int, ids: Ids, habits: Sequence[type[Habit]], days: int = 90) -> Judge:
+def live_pure(
+    seed: int, ids: Ids, habits: Sequence[type[Habit]], days: int = 90, *, life_of: type[Life] = Life
+) -> Judge:
     """Sync for `days` through the decision, some reads cut off in the middle, then twice with the whole history."""
-    bank, life = LyingBank(seed, ids, [habit() for habit in habits], days), Life(FIRST_DAY)
+    bank, life = LyingBank(seed, ids, [habit() for habit in habits], days), life_of(FIRST_DAY)
     judge, r = Judge(bank), random.Random(f"syncs-{seed}-{ids}")
+    asked: list[tuple[Window, Pages, bool]] = []
+
+    def answer(window: Window) -> Pages:
+        judge.asks(window)
+        pages = bank.pages(window, life.today)
+        asked.append((window, pages, bank.honest))
+        return pages
+
     for today, times in sync_days(r, days):
         life.today = today
         for _ in range(times):
-            window = life.window()
-            judge.asks(window)
-            pages = bank.pages(window, today)
-            if r.random() < CUT:
-                life.sync(*pages[: r.randrange(len(pages))], window=window, cut=True)
-                continue
-            life.sync(*pages, window=window)
-            if bank.honest:
-                judge.looks(life.live(), window, today, pages)
+            asked.clear()
+            cut = r.randrange(4) if r.random() < CUT else None
+            life.turn(answer, cut_after=cut)
+            if cut is None and all(honest for _, _, honest in asked):
+                judge.looks(life.live(), asked[0][0], today, asked[0][1])
     honest_days = 0
     while honest_days < 2:
         life.today += timedelta(days=1)
-        window = EVERYTHING if all(habit.answers_all for habit in bank.habits) else life.window()
-        judge.asks(window)
-        life.sync(*bank.pages(window, life.today), window=window)
-        honest_days += bank.honest
+        asked.clear()
+        life.turn(answer, window=EVERYTHING if all(habit.answers_all for habit in bank.habits) else None)
+        honest_days += all(honest for _, _, honest in asked)
     judge.ends(life.live(), life.today, life.rows.booked().total(), len(life.all()))
     return judge
 
