@@ -50,7 +50,7 @@ class BankProvider(Protocol):
         """
 
     async def accounts(self, connection: BankConnection, psu: PsuContext | None) -> Sequence[BankAccount]:
-        """Return every account the consent covers; `stable_key` survives a renewed consent.
+        """Return every account the consent covers, each with all that names it (`references`), as the bank has it.
 
         Raises:
             ReauthRequired: the person has to authorise again.
@@ -167,13 +167,19 @@ class BankStore(Protocol):
     async def upsert_accounts(
         self, connection: BankConnection, accounts: Sequence[BankAccount], *, fence: int
     ) -> Sequence[BankAccount]:
-        """Store the accounts by `stable_key`; return the same ones in the same order, each with its `id`.
+        """Store a bank's list as `bankimport.imports.accounts` decides who is whom; return the listed accounts, once
+        each and in the same order, as they are stored, each with `id` and `stable_key`.
 
-        From then on every write with a smaller fence is refused.
+        An account that isn't listed stays, with `is_listed` false. `stable_key` never changes, and no two accounts of
+        a connection share one; in another connection the same account at the same bank has the same. From then on
+        every write with a smaller fence is refused.
 
         Raises:
             LeaseLost: a later run has written already.
         """
+
+    async def accounts(self, connection_id: str) -> Sequence[BankAccount]:
+        """Return all stored accounts of a connection, listed or not."""
 
     async def account_state(self, account: BankAccount) -> AccountState:
         """Return version, coverage and cursor of an account; the defaults for a new one."""

@@ -1,10 +1,11 @@
 """What every `BankProvider` must do. A provider's test subclasses `ProviderContract` and gives it a `bank` fixture: a
 provider, a connection at a bank that behaves, and the bank's present day."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
 from bankimport.imports import read_transaction
+from bankimport.imports.accounts import assign
 from bankimport.models import BankConnection, ConsentStatus, Page, Transaction, TransactionStatus, Window
 from bankimport.ports import BankProvider
 
@@ -39,14 +40,14 @@ class ProviderContract:
         assert consent.status is ConsentStatus.VALID
         assert consent.valid_until is None or consent.valid_until >= bank.today
 
-    async def test_accounts_keep_their_key_over_a_renewed_consent(self, bank: Bank) -> None:
-        """Resource ids may be new; the stable keys are the same, one an account, and tell nobody a number."""
+    async def test_accounts_are_recognised_over_a_renewed_consent(self, bank: Bank) -> None:
+        """Resource ids may be new; what names the accounts tells who is whom, and none is taken for another."""
         before = await bank.provider.accounts(bank.connection, None)
+        stored = [replace(one, id=str(n), consent_id=bank.connection.consent_id) for n, one in enumerate(before)]
         after = await bank.provider.accounts(bank.renewed, None)
-        keys = [account.stable_key for account in before]
-        assert keys == [account.stable_key for account in after]
-        assert len(set(keys)) == len(keys)
-        assert not any(account.iban and account.iban in account.stable_key for account in before)
+        decided = assign([replace(account, consent_id=bank.renewed.consent_id) for account in after], stored)
+        assert [(account.id, account.undecided) for account in decided.accounts] == [(one.id, None) for one in stored]
+        assert decided.away == ()
 
     async def test_balances_are_exact(self, bank: Bank) -> None:
         """At least one balance, in the account's currency."""

@@ -226,30 +226,20 @@ async def test_what_is_left_of_a_quota_comes_with_the_page(serve: Serve) -> None
     assert timedelta(minutes=59) < page.quota.resets_at - datetime.now(UTC) <= timedelta(hours=1)
 
 
-async def test_accounts_of_one_number_are_told_apart(serve: Serve) -> None:
-    """Two cards of one account, or its pots, each have a key of their own, in whatever order and under whatever ids they
-    are listed later; the key of an account that stands alone says nothing of them."""
-    iban = "DE02120300000000202051"
-    giro = {"iban": iban, "currency": "EUR", "cashAccountType": "CACC"}
-    pots = [{**giro, "cashAccountType": "SVGS", "name": name} for name in ("Urlaub", "Auto", "Auto")]
-    lists = [[giro], [giro, *pots], [*reversed(pots), giro]]
-    shown = iter(lists)
+async def test_all_that_names_an_account_is_handed_over(serve: Serve) -> None:
+    """Each reference under its kind; the product's name where the account has none of its own."""
+    named = {"iban": "DE02120300000000202051", "bban": "0532013000", "maskedPan": "5409**1234", "msisdn": "+49170"}
+    listed = {**named, "resourceId": "r", "currency": "EUR", "cashAccountType": "CARD", "product": "Gold"}
 
     async def handler(request: web.Request) -> web.Response:
-        listed = next(shown)
-        return web.json_response(
-            {"accounts": [{**row, "resourceId": f"{len(listed)}-{n}"} for n, row in enumerate(listed)]}
-        )
+        return web.json_response({"accounts": [{**listed, "pan": 5409123412341234}]})
 
     provider = await answering(serve, handler)
-    alone, first, renewed = [await provider.accounts(connection(), None) for _ in lists]
+    [account] = await provider.accounts(connection(), None)
     await provider.aclose()
-    assert len({account.stable_key for account in first}) == 4
-    assert {a.stable_key for a in first} == {a.stable_key for a in renewed}
-    assert {a.name: a.stable_key for a in first if a.name == "Urlaub"} == {
-        a.name: a.stable_key for a in renewed if a.name == "Urlaub"
-    }
-    assert first[0].stable_key == alone[0].stable_key == renewed[-1].stable_key
+    assert {one.kind: one.value for one in account.references} == {**named, "pan": "5409123412341234"}
+    assert (account.name, account.kind, account.stable_key) == ("Gold", "CARD", "")
+    assert "5409" not in repr(account)
 
 
 async def test_a_slow_bank_is_given_up(url: str) -> None:

@@ -444,6 +444,7 @@ async def test_the_result_has_exactly_the_fields_of_the_contract(world: World) -
     assert set(result.model_dump(mode="json")) == {
         "connectionId", "success", "partial", "accountsSynced", "transactionsSynced", "newAccounts", "newTransactions",
         "updatedTransactions", "removedTransactions", "quarantined", "accounts", "balanceCheck", "deferred", "window",
+        "undecided",
     }  # fmt: skip
 
 

@@ -137,7 +137,8 @@ class World:
         return await self.sync(**options)
 
     async def stored(self, account: BankAccount = GIRO) -> Sequence[BankAccount]:
-        return await self.store.upsert_accounts(CONNECTION, [account], fence=self.runs)
+        known = [one for one in await self.store.accounts(CONNECTION.id) if one.stable_key == account.stable_key]
+        return known or await self.store.upsert_accounts(CONNECTION, [account], fence=self.runs)
 
     async def rows(self, account: BankAccount = GIRO) -> list[StoredTransaction]:
         """All rows of an account, by day."""

@@ -1,5 +1,6 @@
 """The import as pure decisions: values in, values out; no clock, no random, no I/O (banking.md §4 and §5).
 
+`accounts` which account is which ·
 `window` which days · `reading` what a bank said, checked · `identity` what its ids are worth · `matching` and
 `reconciliation` which entry is which row, and what changes · `consents` who must authorise again · `budget` and
 `attendance` when a bank may be read · `balance` whether it all adds up.

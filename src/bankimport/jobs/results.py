@@ -5,7 +5,7 @@ from decimal import Decimal
 from enum import StrEnum
 
 from bankimport.imports import BalanceVerdict
-from bankimport.models import Model, Scope
+from bankimport.models import Model, Scope, Undecided
 
 
 class AccountOutcome(StrEnum):
@@ -41,7 +41,8 @@ class DeferredRead(Model):
 
 
 class AccountResult(Model):
-    """One account's part. `error` is our own sentence, never the bank's; `balance_difference` a diagnosis."""
+    """One account's part. `error` is our own sentence, never the bank's; `balance_difference` a diagnosis; `undecided`
+    why it is an account of its own although it may be one that was stored before."""
 
     account_id: str
     outcome: AccountOutcome
@@ -58,10 +59,12 @@ class AccountResult(Model):
     balance_difference: Decimal | None = None
     error_code: str | None = None
     error: str | None = None
+    undecided: Undecided | None = None
 
 
 class SyncResult(Model):
-    """The result of a `sync-connection` job. `partial`: some accounts failed, others did not."""
+    """The result of a `sync-connection` job. `partial`: some accounts failed, others did not. `undecided` counts the
+    accounts that may have been stored before under another id."""
 
     connection_id: str
     success: bool
@@ -73,6 +76,7 @@ class SyncResult(Model):
     updated_transactions: int
     removed_transactions: int
     quarantined: int
+    undecided: int
     accounts: tuple[AccountResult, ...]
     balance_check: BalanceVerdict
     deferred: tuple[DeferredRead, ...]
@@ -108,6 +112,7 @@ def summed(connection_id: str, accounts: tuple[AccountResult, ...], deferred: tu
         updated_transactions=updated,
         removed_transactions=sum(account.removed_transactions for account in accounts),
         quarantined=sum(account.quarantined for account in accounts),
+        undecided=sum(account.undecided is not None for account in accounts),
         accounts=accounts,
         balance_check=_worst({account.balance_check for account in accounts}),
         deferred=deferred,

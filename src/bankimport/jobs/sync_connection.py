@@ -149,9 +149,8 @@ async def _accounts(ground: Ground) -> Sequence[BankAccount]:
     reported = await ground.provider.accounts(ground.connection, ground.psu)
     if len(reported) > MAX_ACCOUNTS:
         raise MalformedData("the bank lists more accounts than we accept", scope=Scope.ACCOUNTS)
-    unique = list({account.stable_key: account for account in reported}.values())
     ground.run.ensure_owned()
-    return await ground.store.upsert_accounts(ground.connection, unique, fence=ground.run.fence)
+    return await ground.store.upsert_accounts(ground.connection, reported, fence=ground.run.fence)
 
 
 async def _sync_accounts(ground: Ground, accounts: Sequence[BankAccount]) -> SyncResult:
@@ -176,6 +175,7 @@ async def _sync_accounts(ground: Ground, accounts: Sequence[BankAccount]) -> Syn
             transactions_processed=rows,
         )
         sync = await _one(ground, account)
+        sync = replace(sync, result=sync.result.model_copy(update={"undecided": account.undecided}))
         rows += sync.rows
         syncs.append(sync)
     await ground.run.advance(

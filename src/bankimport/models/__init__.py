@@ -1,10 +1,10 @@
 """The values that travel: jobs and the queue's numbers (`jobs`), banking (`bank`), what a bank reports
 (`reported`)."""
 
+from bankimport.models.accounts import AccountReference, BankAccount, Undecided
 from bankimport.models.bank import (
     AccountState,
     Balance,
-    BankAccount,
     BankConnection,
     BankId,
     Capabilities,
@@ -40,6 +40,7 @@ from bankimport.models.reported import Delta, Page, Quota, ReportedTransaction, 
 
 __all__ = [
     "ID_PATTERN",
+    "AccountReference",
     "AccountState",
     "Alert",
     "Asker",
@@ -73,6 +74,7 @@ __all__ = [
     "SyncOptions",
     "Transaction",
     "TransactionStatus",
+    "Undecided",
     "UnreadableBalance",
     "Window",
     "WorkerInfo",

@@ -32,23 +32,6 @@ class BankConnection:
 
 
 @dataclass(frozen=True, slots=True)
-class BankAccount:
-    """An account at the bank.
-
-    `provider_id` is the bank's resource id and dies with the consent; `stable_key` survives a renewed consent (the
-    IBAN with currency, or the provider's own hash). `id` is ours, and empty until the store has given one.
-    """
-
-    provider_id: str
-    stable_key: str = field(repr=False)
-    currency: str | None = None
-    iban: str | None = field(default=None, repr=False)
-    name: str | None = field(default=None, repr=False)
-    kind: str | None = None
-    id: str = ""
-
-
-@dataclass(frozen=True, slots=True)
 class Balance:
     """A balance as reported; `balance_type` is Berlin Group's (`closingBooked`, `interimAvailable`, …)."""
 

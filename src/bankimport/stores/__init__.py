@@ -3,12 +3,14 @@
 from typing import TYPE_CHECKING
 
 from bankimport.errors import MissingExtra
+from bankimport.imports.accounts import Assignment, assign
+from bankimport.stores.access_keys import with_keys
 
 if TYPE_CHECKING:
     from bankimport.stores.sql.migrations import upgrade, upgrade_async
     from bankimport.stores.sql.store import SqlStore
 
-__all__ = ["SqlStore", "upgrade", "upgrade_async"]
+__all__ = ["Assignment", "SqlStore", "assign", "upgrade", "upgrade_async", "with_keys"]
 
 if not TYPE_CHECKING:  # a checker would take any name for one of ours
 

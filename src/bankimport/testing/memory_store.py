@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 from bankimport.errors import Conflict, LeaseLost, NotFound
+from bankimport.imports.accounts import assign
 from bankimport.imports.consents import is_syncable
 from bankimport.models import (
     AccountState,
@@ -22,6 +23,7 @@ from bankimport.models import (
 )
 from bankimport.ports import ChangeSet
 from bankimport.status import ConnectionStatus
+from bankimport.stores.access_keys import with_keys
 
 AliasKey = tuple[str, str]
 
@@ -182,16 +184,25 @@ class MemoryStore:
         """See `BankStore`."""
         self.before("upsert_accounts")
         self._check(connection.id, fence)
+        known = await self.accounts(connection.id)
+        decided = assign([replace(account, consent_id=connection.consent_id) for account in accounts], known)
+        for gone in decided.away:
+            self._by_id[gone.id].account = replace(gone, is_listed=False)
+        banks = {one.id: one.bank for one in self._connections.values() if one.id != connection.id}
+        elsewhere = [one.account for (owner, _), one in self._accounts.items() if banks.get(owner) == connection.bank]
+        taken = [account.stable_key for account in known]
         result = []
-        for account in accounts:
-            known = self._accounts.get((connection.id, account.stable_key))
-            stored = replace(account, id=f"account-{len(self._accounts) + 1}" if known is None else known.account.id)
-            if known is None:
-                known = self._accounts[connection.id, account.stable_key] = _Account(stored)
-                self._by_id[stored.id] = known
-            known.account = stored
+        for account in with_keys(decided.accounts, taken, elsewhere, connection.id):
+            stored = account if account.id else replace(account, id=f"account-{len(self._accounts) + 1}")
+            if not account.id:
+                self._accounts[connection.id, stored.stable_key] = self._by_id[stored.id] = _Account(stored)
+            self._by_id[stored.id].account = stored
             result.append(stored)
         return result
+
+    async def accounts(self, connection_id: str) -> Sequence[BankAccount]:
+        """See `BankStore`."""
+        return [one.account for (owner, _), one in self._accounts.items() if owner == connection_id]
 
     def _check(self, connection_id: str, fence: int) -> None:
         if fence < self._fences.get(connection_id, 0):

@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import Row
 
 from bankimport.models import (
+    AccountReference,
     BankAccount,
     BankConnection,
     BankId,
@@ -16,6 +17,7 @@ from bankimport.models import (
     StoredTransaction,
     Transaction,
     TransactionStatus,
+    Undecided,
 )
 from bankimport.models.maker import maker
 from bankimport.status import ConnectionStatus
@@ -50,7 +52,7 @@ def connection_of(row: Row[Any], vault: Vault) -> BankConnection:
     )
 
 
-def account_of(row: Row[Any]) -> BankAccount:
+def account_of(row: Row[Any], references: tuple[AccountReference, ...]) -> BankAccount:
     """Return the account of a row."""
     return BankAccount(
         provider_id=row.provider_id,
@@ -60,6 +62,10 @@ def account_of(row: Row[Any]) -> BankAccount:
         name=row.name,
         kind=row.kind,
         id=row.id,
+        references=references,
+        consent_id=row.consent_id,
+        is_listed=row.is_listed,
+        undecided=None if row.undecided is None else Undecided(row.undecided),
     )
 
 

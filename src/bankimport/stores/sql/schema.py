@@ -129,15 +129,27 @@ accounts = Table(
     Column("connection_id", ForeignKey("bank_connections.id", ondelete="CASCADE"), nullable=False),
     Column("stable_key", String(128), nullable=False),
     Column("provider_id", String(512), nullable=False),
+    Column("consent_id", String(512)),  # internal: the consent under which `provider_id` was listed
     Column("iban", String(64)),
     Column("currency", String(8)),
     Column("name", Text),
     Column("kind", String(64)),
+    Column("is_listed", Boolean, nullable=False, server_default="1"),
+    Column("undecided", String(16)),
     Column("version", BigInteger, nullable=False, server_default="0"),  # internal: compare-and-set
     Column("coverage", Text, nullable=False, server_default="[]"),  # internal: days read completely
     Column("cursor", Text),  # internal: of a delta
     Column("attended_only", Boolean, nullable=False, server_default="0"),  # internal
     UniqueConstraint("connection_id", "stable_key"),
+)
+
+account_references = Table(
+    "bank_account_references",
+    metadata,
+    Column("account_id", ForeignKey("bank_accounts.id", ondelete="CASCADE"), primary_key=True),
+    Column("kind", String(64), primary_key=True),
+    Column("value", String(128), primary_key=True),
+    Index(None, "value"),
 )
 
 transactions = Table(

@@ -26,10 +26,11 @@ from bankimport.models import (
 from bankimport.ports import ChangeSet
 from bankimport.status import ConnectionStatus
 from bankimport.stores.sql import migrations
+from bankimport.stores.sql.accounts import stored_accounts, upsert
 from bankimport.stores.sql.credentials import Vault
 from bankimport.stores.sql.engine import adopt_engine, for_reading, open_engine, transact
 from bankimport.stores.sql.loading import load
-from bankimport.stores.sql.rows import account_of, connection_of, coverage_of, coverage_text
+from bankimport.stores.sql.rows import connection_of, coverage_of, coverage_text
 from bankimport.stores.sql.schema import accounts, balances, connections, transactions
 from bankimport.stores.sql.writing import write_changes
 
@@ -288,35 +289,17 @@ class SqlStore:
 
         async def work(db: AsyncConnection) -> list[BankAccount]:
             await _raise_fence(db, connection.id, fence)
-            known = await db.execute(select(accounts).where(accounts.c.connection_id == connection.id))
-            ids = {row.stable_key: row.id for row in known}
-            for account in accounts_:
-                values = {
-                    "provider_id": account.provider_id,
-                    "iban": account.iban,
-                    "currency": account.currency,
-                    "name": account.name,
-                    "kind": account.kind,
-                }
-                if account.stable_key in ids:
-                    where = accounts.c.id == ids[account.stable_key]
-                    await db.execute(update(accounts).where(where).values(values))
-                else:
-                    ids[account.stable_key] = f"acc_{secrets.token_urlsafe(9)}"
-                    keys = {"id": ids[account.stable_key], "stable_key": account.stable_key}
-                    await db.execute(insert(accounts), {**values, **keys, "connection_id": connection.id})
-            stored = await db.execute(select(accounts).where(accounts.c.connection_id == connection.id))
-            by_key = {row.stable_key: account_of(row) for row in stored}
-            return [by_key[account.stable_key] for account in accounts_]
+            return await upsert(db, connection, accounts_)
 
         return await transact(self._engine, work)
 
     async def accounts(self, connection_id: str) -> Sequence[BankAccount]:
-        """Return the accounts of a connection."""
-        rows = await self._rows(
-            select(accounts).where(accounts.c.connection_id == connection_id).order_by(accounts.c.id)
-        )
-        return [account_of(row) for row in rows]
+        """See `BankStore`."""
+
+        async def work(db: AsyncConnection) -> list[BankAccount]:
+            return await stored_accounts(db, accounts.c.connection_id == connection_id)
+
+        return await transact(self._reader, work)
 
     async def account_state(self, account: BankAccount) -> AccountState:
         """See `BankStore`."""
