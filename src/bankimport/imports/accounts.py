@@ -46,7 +46,7 @@ class View:
         self.currency = "" if currency == "XXX" else currency
         self.kind = re.sub(r"\W", "", account.kind or "").casefold()
         self.name = " ".join(unicodedata.normalize("NFKC", account.name or "").casefold().split())
-        self.order = (account.iban or "", self.currency, self.kind, account.name or "", account.provider_id)
+        self.order = (self.references, self.currency, self.kind, account.name or "", account.provider_id)
 
 
 def assign(reported: Sequence[BankAccount], known: Sequence[BankAccount]) -> Assignment:
@@ -57,26 +57,17 @@ def assign(reported: Sequence[BankAccount], known: Sequence[BankAccount]) -> Ass
     theirs = [max(same, key=lambda view: view.order) for same in each.values()]
     ours = [View(account) for account in known]
     who = _agreed(_ranks(theirs, ours))
-    free = [j for j in range(len(ours)) if j not in set(who.values())]
-    left = [ours[j] for j in free]
+    left = [ours[j] for j in sorted(set(range(len(ours))) - set(who.values()))]
     accounts = (_merged(a, ours[who[i]]) if i in who else _new(a, left) for i, a in enumerate(theirs))
-    return Assignment(tuple(accounts), tuple(known[j] for j in free))
+    return Assignment(tuple(accounts), tuple(view.account for view in left))
 
 
 def _merged(a: View, b: View) -> BankAccount:
     """Return the stored account as it is listed now; what isn't told any more stays, and so do earlier references."""
     new, old = a.account, b.account
-    return replace(
-        old,
-        provider_id=new.provider_id,
-        consent_id=new.consent_id,
-        is_listed=True,
-        currency=a.currency or old.currency,
-        iban=new.iban or old.iban,
-        name=new.name or old.name,
-        kind=new.kind or old.kind,
-        references=tuple(dict.fromkeys((*a.references, *b.references)))[:_KEPT],
-    )
+    told = {name: getattr(new, name) or getattr(old, name) for name in ("iban", "name", "kind")}
+    told |= {"provider_id": a.resource, "consent_id": a.consent, "currency": a.currency or old.currency}
+    return replace(old, **told, is_listed=True, references=tuple(dict.fromkeys((*a.references, *b.references)))[:_KEPT])
 
 
 def _new(a: View, left: Sequence[View]) -> BankAccount:
@@ -115,10 +106,9 @@ def _ranks(theirs: Sequence[View], ours: Sequence[View]) -> dict[tuple[int, int]
 
 def _rank(a: View, b: View, lists: Holders, stored: Holders) -> Rank | None:
     """Return how strongly it is one account; None where something speaks against it, or nothing decides."""
-    same, kinds_differ = (a.resource, a.consent) == (b.resource, b.consent), _differ(a.kind, b.kind)
-    if _are_two(a, b) or (kinds_differ and not same):
+    same, shared = (a.resource, a.consent) == (b.resource, b.consent), a.keys & b.keys
+    if _are_two(a, b) or (_differ(a.kind, b.kind) and not same):
         return None
-    shared = a.keys & b.keys
 
     def alone(of_a: str, of_b: str) -> bool:
         """Whether a reference is theirs alone in their currency, and in these kinds."""
@@ -126,11 +116,12 @@ def _rank(a: View, b: View, lists: Holders, stored: Holders) -> Rank | None:
         return (1, 1) in found
 
     lasting = a.resource == b.resource and len(a.resource) >= _LASTING
-    named, own = bool(shared and a.name) and a.name == b.name, alone("", "")
-    of_its_kind = (a.kind == b.kind == _CURRENT or not _differ(a.name, b.name)) and alone(a.kind, b.kind)
+    closed = not b.is_listed and a.consent == b.consent is not None  # seen to go, and ids are lasting meanwhile
+    named, own = bool(shared and a.name) and a.name == b.name and not closed, alone("", "")
+    of_its_kind = (a.kind == b.kind == _CURRENT or not _differ(a.name, b.name)) and alone(a.kind, b.kind) and not closed
     if not (same or lasting or named or own or of_its_kind):
         return None
-    held = bool(shared)  # a resource id of an account that has nothing else in common gives way to a reference
+    held = bool(shared)  # a resource id with nothing else in common gives way to a reference
     return same and held, lasting and held, named, own, same, a.currency == b.currency, a.kind == b.kind, b.is_listed
 
 

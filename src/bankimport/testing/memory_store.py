@@ -200,10 +200,6 @@ class MemoryStore:
             result.append(stored)
         return result
 
-    async def accounts(self, connection_id: str) -> Sequence[BankAccount]:
-        """See `BankStore`."""
-        return [one.account for (owner, _), one in self._accounts.items() if owner == connection_id]
-
     def _check(self, connection_id: str, fence: int) -> None:
         if fence < self._fences.get(connection_id, 0):
             raise LeaseLost("(a later run has written)")
