@@ -9,8 +9,19 @@ from typing import Any
 from aiohttp import ClientSession, web
 
 from bankimport.errors import NotFound
-from bankimport.models import JobPage, JobProgress, JobStatus, PsuContext, QueueHealth, QueueStats, Stage
-from bankimport.status import JobState
+from bankimport.models import (
+    ConnectionDetails,
+    ConnectionPage,
+    ConnectionSummary,
+    JobPage,
+    JobProgress,
+    JobStatus,
+    PsuContext,
+    QueueHealth,
+    QueueStats,
+    Stage,
+)
+from bankimport.status import ConnectionStatus, JobState
 from bankimport.web import Action, web_app
 
 NOW = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
@@ -26,6 +37,13 @@ def running_job(**fields: Any) -> JobStatus:
     """Return the record of a job that runs."""
     progress = JobProgress(stage=Stage.SYNCING_ACCOUNTS, message="account 1 of 3", percent=20)
     return job(state=JobState.ACTIVE, progress=progress, processed_on=NOW, attempts_made=1, **fields)
+
+
+def connection(org_id: str = "acme") -> ConnectionSummary:
+    """Return how a connection stands."""
+    return ConnectionSummary(
+        id="giro", org_id=org_id, bank="bank", status=ConnectionStatus.ACTIVE, explanation="well", syncable=True
+    )
 
 
 @dataclass
@@ -53,6 +71,18 @@ class FakeService:
         """Note the call."""
         self._called("org-sync", org_id, connection_ids, triggered_by)
         return f"job-{len(self.calls)}"
+
+    async def list_connections(self, org_id: str, **filters: Any) -> ConnectionPage:
+        """Return the organisation's connections."""
+        self._called("connections", org_id, filters)
+        return ConnectionPage(connections=(connection(org_id),))
+
+    async def get_connection(self, connection_id: str, org_id: str | None = None) -> ConnectionDetails:
+        """Return a connection of the organisation."""
+        self._called("connection", connection_id, org_id)
+        if connection_id != "giro":
+            raise NotFound("connection")
+        return ConnectionDetails(**dict(connection(org_id or "acme")))
 
     async def get_job_status(self, job_id: str, org_id: str | None = None) -> JobStatus | None:
         """Return a job of the organisation."""

@@ -131,8 +131,8 @@ async def test_one_job(host: Host, service: FakeService, writer: StreamWriter, k
 async def test_another_organisations_events_never_come(host: Host, writer: StreamWriter, kind: str) -> None:
     """Under no parameter or header does a follower get another organisation's event, or the whole queue's."""
     await writer.queued("g0", "globex")
-    queries = ["", "?after=0", "?after=0&jobId="]
-    for wrong in ("orgId=globex", "org_id=globex", "org=*"):
+    queries = ["", "?after=0"]
+    for wrong in ("orgId=globex", "org_id=globex", "org=*", "jobId="):
         assert await host.problem("GET", f"/events?after=0&{wrong}") == (422, "invalid-request")
     headers = [{}, {"X-Org-Id": "globex"}, {"Last-Event-ID": "0"}, {"X-Forwarded-Host": "globex"}]
     listening = [await listen(host, kind, query, **extra) for query in queries for extra in headers]

@@ -1,10 +1,12 @@
 """`/openapi.json` is what the routes really do."""
 
+import json
 from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator
 
+from bankimport.events import EVENTS
 from bankimport.web.routes import web_app
 from bankimport.web.table import ROUTES
 from tests.web.serving import FakeService, Host, by_token, job, running_job
@@ -59,7 +61,11 @@ async def test_every_route_is_described() -> None:
         ("POST", "/jobs/{jobId}/retry", "/jobs/j1/retry", 202),
         ("GET", "/queue/health", "/queue/health", 200),
         ("GET", "/queue/stats", "/queue/stats", 200),
+        ("GET", "", "", 200),
+        ("GET", "/{id}", "/giro", 200),
+        ("GET", "/{id}", "/nix", 404),
         ("POST", "/queue/pause", "/queue/pause", 200),
+        ("POST", "/jobs/{jobId}/cancel", "/jobs/nix/cancel", 404),
     ],
 )
 async def test_answers_are_as_described(
@@ -70,3 +76,51 @@ async def test_answers_are_as_described(
     got, body, _ = await host.call(method, path, token="*" if "pause" in path else "acme")
     assert got == status
     schema_of(await described(host), method, route, status).validate(body)
+
+
+async def test_examples_are_what_they_are_examples_of(host: Host) -> None:
+    """Each example is valid by the schema beside it."""
+    description = await described(host)
+    seen = 0
+    for path in description["paths"].values():
+        for operation in path.values():
+            parts = [operation.get("requestBody", {}), *operation["responses"].values()]
+            for content in (each for part in parts for each in part.get("content", {}).values()):
+                for example in content.get("examples", {}).values():
+                    schema = {**content["schema"], "components": description["components"]}
+                    Draft202012Validator(schema).validate(example["value"])
+                    seen += 1
+    assert seen >= 15
+
+
+async def test_events_are_discriminated(host: Host) -> None:
+    """An event of each name is valid by the schema of its own name, and with another's data it is not."""
+    description = await described(host)
+    schema = Draft202012Validator({"$ref": "#/components/schemas/Event", "components": description["components"]})
+    told = {"orgId": "acme", "jobId": "j1", "timestamp": "2026-03-31T08:00:00.000Z", "id": "1-1"}
+    data = {"jobId": "j1", "type": "sync-connection", "timestamp": "2026-03-31T08:00:00.000Z"}
+    schema.validate({**told, "name": "bank.job.queued", "data": data})
+    assert not schema.is_valid({**told, "name": "bank.sync.completed", "data": data})
+    names = description["components"]["schemas"]["Event"]["discriminator"]["mapping"]
+    assert set(names) == set(EVENTS)
+
+
+async def test_results_are_typed(host: Host, service: FakeService) -> None:
+    """A job of each type has the result of its own."""
+    description = await described(host)
+    jobs = description["components"]["schemas"]["Job"]["oneOf"]
+    assert {each["$ref"].rpartition("/")[2] for each in jobs} >= {"SyncConnectionJob", "SyncAllOrgJob", "HostJob"}
+    validator = schema_of(description, "GET", "/jobs/{jobId}", 200)
+    service.jobs["j1"] = job(
+        type="sync-all-org", result={"totalConnections": 1, "successfulSyncs": 1, "failedSyncs": 0}
+    )
+    validator.validate((await host.call("GET", "/jobs/j1"))[1])
+    service.jobs["j1"] = job(type="sync-all-org", result={"removed": 3})
+    assert not validator.is_valid((await host.call("GET", "/jobs/j1"))[1])
+    service.jobs["j1"] = job(type="the-hosts-own", result={"removed": 3})
+    validator.validate((await host.call("GET", "/jobs/j1"))[1])
+
+
+async def test_nothing_is_null_by_default(host: Host) -> None:
+    """No schema has a default: a generator would send it, or believe that it comes."""
+    assert '"default"' not in json.dumps((await described(host))["components"])

@@ -16,11 +16,21 @@ from redis.asyncio import Redis
 from bankimport.app.bounds import Bounds, bounded
 from bankimport.app.checks import check_period, check_usable, invalid
 from bankimport.app.connections import Connections
+from bankimport.app.overview import Overview
 from bankimport.app.starting import check_redis, check_store, name_unknown_variables
 from bankimport.commands import SyncAllOrg, SyncConnection
 from bankimport.errors import InvalidRequest, NotFound, Unavailable
 from bankimport.events import EVENTS, Event
-from bankimport.models import JobPage, JobStatus, JobType, PsuContext, QueueHealth, QueueStats
+from bankimport.models import (
+    ConnectionDetails,
+    ConnectionPage,
+    JobPage,
+    JobStatus,
+    JobType,
+    PsuContext,
+    QueueHealth,
+    QueueStats,
+)
 from bankimport.ports import BankProvider, BankStore, Clock, RotatesCredentials
 from bankimport.queue.adoption import Adoption
 from bankimport.queue.connection import connect
@@ -76,6 +86,8 @@ class BankImport:
         self.connections = Connections(store, banks, clock, self.bounds)
         self.queue = Queue(connect(self.settings, Redis), self.settings)
         self._stream = EventStream(self.queue.client, self.queue.keys)
+        ledger = RedisLedger(self.queue)
+        self._overview = Overview(self.connections, store, ledger, clock, self.settings.timezone)
         for bank in banks.values():
             if isinstance(bank, RotatesCredentials):
                 bank.keep_credentials_with(self.connections.update_credentials)
@@ -202,6 +214,32 @@ class BankImport:
         except ValidationError as error:
             raise invalid(error) from None
         return await self.queue.enqueue(Enqueue(command, limit=self.settings.org_max_pending))
+
+    # Looking at connections ------------------------------------------------------------------------------------
+
+    @bounded
+    async def list_connections(self, org_id: str, *, cursor: str | None = None, limit: int = 50) -> ConnectionPage:
+        """Return how an organisation's connections stand, in the order of their ids; `limit` 1 to 200.
+
+        Raises:
+            InvalidRequest: the limit is wrong.
+            Unavailable: the store can't be reached.
+        """
+        if not 1 <= limit <= 200:
+            raise InvalidRequest("/limit", "must be 1 to 200")
+        return await self._overview.page(org_id, cursor, limit)
+
+    @bounded
+    async def get_connection(self, connection_id: str, org_id: str | None = None) -> ConnectionDetails:
+        """Return how a connection stands, with its accounts and their reads.
+
+        Raises:
+            NotFound: no such connection, or not `org_id`'s.
+            Unavailable: Redis or the store can't be reached.
+        """
+        connection = await self.connections.get(connection_id, org_id=org_id)
+        bank = self.banks.get(connection.bank) if connection is not None else None
+        return await self._overview.details(connection_id, org_id, bank)
 
     # Looking at jobs -------------------------------------------------------------------------------------------
 

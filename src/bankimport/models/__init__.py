@@ -20,6 +20,13 @@ from bankimport.models.bank import (
     TransactionStatus,
     Window,
 )
+from bankimport.models.connections import (
+    AccountDetails,
+    ConnectionDetails,
+    ConnectionPage,
+    ConnectionSummary,
+    ReadsToday,
+)
 from bankimport.models.jobs import (
     ID_PATTERN,
     Alert,
@@ -40,6 +47,7 @@ from bankimport.models.reported import Delta, Page, Quota, ReportedTransaction, 
 
 __all__ = [
     "ID_PATTERN",
+    "AccountDetails",
     "AccountReference",
     "AccountState",
     "Alert",
@@ -49,6 +57,9 @@ __all__ = [
     "BankConnection",
     "BankId",
     "Capabilities",
+    "ConnectionDetails",
+    "ConnectionPage",
+    "ConnectionSummary",
     "Consent",
     "ConsentStatus",
     "Delta",
@@ -65,6 +76,7 @@ __all__ = [
     "QueueHealth",
     "QueueStats",
     "Quota",
+    "ReadsToday",
     "ReportedTransaction",
     "RowStatus",
     "Scope",

@@ -22,7 +22,9 @@ def _json(body: Any, status: int = 200, **headers: str) -> web.Response:
 
 def _model(model: Model) -> web.Response:
     return web.Response(
-        text=model.model_dump_json(), content_type="application/json", headers={"Cache-Control": "no-store"}
+        text=model.model_dump_json(exclude_none=True),
+        content_type="application/json",
+        headers={"Cache-Control": "no-store"},
     )
 
 
@@ -47,6 +49,18 @@ async def sync_organisation(call: Call) -> web.Response:
         call.org_id, connection_ids=body.connection_ids, triggered_by=body.triggered_by
     )
     return _accepted(call, job_id, SCHEDULED)
+
+
+async def list_connections(call: Call) -> web.Response:
+    """Show a page of the organisation's connections and how they stand."""
+    limit = query_number(call.request, "limit", 50, 1, 200)
+    return _model(await call.service.list_connections(call.org_id, cursor=query_cursor(call.request), limit=limit))
+
+
+async def get_connection(call: Call) -> web.Response:
+    """Show how one connection stands, with its accounts."""
+    connection_id = path_id(call.request, "id", "connection")
+    return _model(await call.service.get_connection(connection_id, call.org_id))
 
 
 async def get_job(call: Call) -> web.StreamResponse:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
@@ -17,6 +18,7 @@ from bankimport.web.service import Answer, Answers
 _log = structlog.get_logger(__name__)
 
 HEADER = "Idempotency-Key"
+_KEY = re.compile(r"[!-~]{1,255}")
 KEPT = timedelta(hours=24)
 #: A claim whose process died is free again after this; no POST of ours takes as long.
 CLAIMED = timedelta(seconds=60)
@@ -97,8 +99,8 @@ async def once(
     told = request.headers.get(HEADER)
     if told is None:
         return await handle()
-    if not 1 <= len(told) <= 255:
-        raise InvalidRequest(f"/{HEADER}", "must have 1 to 255 characters")
+    if not _KEY.fullmatch(told):
+        raise InvalidRequest(f"/{HEADER}", "must be 1 to 255 printable ASCII characters without blanks")
     key, digest = _digest(org_id, told), _digest(request.method, request.path, body)
     known = await answers.claim(key, digest)
     if known is not None:

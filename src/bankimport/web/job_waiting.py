@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import json
+from collections.abc import Sequence
 from datetime import timedelta
 
 from aiohttp import web
@@ -21,16 +22,19 @@ _LOOK_AGAIN = timedelta(seconds=5)
 
 async def answer_job(call: Call, job_id: str, wait: int) -> web.Response:
     """Answer with the job; 304 where the client has it already, after `wait` seconds if nothing changes sooner."""
-    known = call.request.headers.get("If-None-Match")
+    known = _tags(call.request.headers.getall("If-None-Match", []))
     text, tag, ended = await _shown(call, job_id)
-    if wait and known in (None, tag) and not ended:
-        known = known or tag
+    if wait and not ended and (not known or tag in known):
         text, tag = await _changed(call, job_id, tag, wait) or (text, tag)
-        known = None if call.request.headers.get("If-None-Match") is None else known
     headers = {"Cache-Control": "no-cache", "ETag": tag}
-    if known is not None and known == tag:
+    if tag in known or "*" in known:
         return web.Response(status=304, headers=headers)
     return web.Response(text=text, content_type="application/json", headers=headers)
+
+
+def _tags(headers: Sequence[str]) -> set[str]:
+    """Return the tags that a client has; a weak one will do (RFC 9110, 13.1.2)."""
+    return {tag.strip().removeprefix("W/") for header in headers for tag in header.split(",")} - {""}
 
 
 async def _shown(call: Call, job_id: str) -> tuple[str, str, bool]:

@@ -73,7 +73,7 @@ async def end_followers(app: web.Application) -> None:
 
 
 async def _subscribe(call: Call, events: EventStream) -> Follower:
-    after = call.request.headers.get("Last-Event-ID") or call.request.query.get("after") or None
+    after = call.request.headers.get("Last-Event-ID") or call.request.query.get("after")
     job_id = query_id(call.request, "jobId")
     if job_id is not None:
         job = await call.service.get_job_status(job_id, call.scope)

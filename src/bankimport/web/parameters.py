@@ -48,13 +48,13 @@ def check_names(request: web.Request, known: Collection[str]) -> None:
 
 
 def query_id(request: web.Request, name: str) -> str | None:
-    """Return an id of the query; None if it is absent or empty.
+    """Return an id of the query; None if it is absent.
 
     Raises:
         InvalidRequest: it is none.
     """
     text = request.query.get(name)
-    if not text:
+    if text is None:
         return None
     if not is_id(text):
         raise InvalidRequest(f"/{name}", "must be 1 to 128 letters, digits and _ . : -")
@@ -62,15 +62,15 @@ def query_id(request: web.Request, name: str) -> str | None:
 
 
 def query_cursor(request: web.Request) -> str | None:
-    """Return the cursor of the query; None if it is absent or empty.
+    """Return the cursor of the query; None if it is absent.
 
     Raises:
         InvalidRequest: it can't be one.
     """
     text = request.query.get("cursor")
-    if text and not _CURSOR.fullmatch(text):
+    if text is not None and not _CURSOR.fullmatch(text):
         raise InvalidRequest("/cursor", "is not a cursor of this list")
-    return text or None
+    return text
 
 
 def query_number(request: web.Request, name: str, default: int, low: int, high: int) -> int:
@@ -80,7 +80,7 @@ def query_number(request: web.Request, name: str, default: int, low: int, high: 
         InvalidRequest: it is none, or out of range.
     """
     text = request.query.get(name)
-    if not text:
+    if text is None:
         return default
     if not re.fullmatch(r"\d{1,9}", text, re.ASCII) or not low <= int(text) <= high:
         raise InvalidRequest(f"/{name}", f"must be a number from {low} to {high}")
@@ -88,13 +88,13 @@ def query_number(request: web.Request, name: str, default: int, low: int, high: 
 
 
 def query_choice(request: web.Request, name: str, choices: type[Choice]) -> Choice | None:
-    """Return a choice of the query; None if it is absent or empty.
+    """Return a choice of the query; None if it is absent.
 
     Raises:
         InvalidRequest: it is none.
     """
     text = request.query.get(name)
-    if not text:
+    if text is None:
         return None
     try:
         return choices(text)

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 from functools import cache
@@ -23,7 +24,7 @@ from bankimport.web.origins import ensure_own_page, origin_of, origins
 from bankimport.web.parameters import check_names, path_id
 from bankimport.web.person import networks
 from bankimport.web.problem_page import show_problem
-from bankimport.web.problems import PROBLEM_PAGE, PUBLIC_URL, problems
+from bankimport.web.problems import PROBLEM_PAGE, PUBLIC_URL, problems, public
 from bankimport.web.service import Answers, Authorize, Person, Service
 from bankimport.web.table import ROUTES, Route
 
@@ -64,13 +65,14 @@ async def _answered(route: Route, call: Call) -> web.StreamResponse:
 
 
 @cache
-def _description() -> str:
-    return json.dumps(describe(ROUTES))
+def _description(server: str) -> str:
+    return json.dumps(describe(ROUTES, server))
 
 
 async def show_openapi(request: web.Request) -> web.Response:
     """Answer with the description of the routes; it holds nothing secret, so everybody may read it."""
-    return web.Response(text=_description(), content_type="application/json")
+    server = public(request, str(request.app.router["openapi"].url_for())).removesuffix("/openapi.json")
+    return web.Response(text=_description(server), content_type="application/json")
 
 
 def _public_url(url: str | None) -> str:
@@ -142,13 +144,17 @@ def web_app(
     return app
 
 
+#: A connection's id at the end of a path is none of our own words: `HEAD …/events` asks for no connection.
+_NO_WORD_OF_OURS = r"/{id:(?!(?:events|jobs|queue|sync)$)[^/]+}"
+
+
 def _add_routes(app: web.Application) -> None:
     """Add a resource for each path: its methods, HEAD where there is a GET, and the OPTIONS of browsers."""
     by_path: dict[str, list[Route]] = {}
     for route in ROUTES:
         by_path.setdefault(route.path, []).append(route)
     for path, routes in by_path.items():
-        resource = app.router.add_resource(path, name=routes[0].name)
+        resource = app.router.add_resource(re.sub(r"/{id}$", _NO_WORD_OF_OURS, path), name=routes[0].name)
         for route in routes:
             resource.add_route(route.method, _handler(route))
             if route.method == "GET" and not route.streams:

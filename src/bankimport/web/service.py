@@ -7,7 +7,16 @@ from typing import Literal, Protocol
 
 from aiohttp import web
 
-from bankimport.models import JobPage, JobStatus, JobType, PsuContext, QueueHealth, QueueStats
+from bankimport.models import (
+    ConnectionDetails,
+    ConnectionPage,
+    JobPage,
+    JobStatus,
+    JobType,
+    PsuContext,
+    QueueHealth,
+    QueueStats,
+)
 from bankimport.status import JobState
 
 #: What a request wants to do: read = look; sync = sync, retry, cancel, connect; operate = whatever concerns the whole
@@ -42,6 +51,12 @@ class Service(Protocol):
         self, org_id: str, *, connection_ids: Sequence[str] | None = None, triggered_by: str | None = None
     ) -> str:
         """Ask for the import of an organisation's connections; return the batch's id."""
+
+    async def list_connections(self, org_id: str, *, cursor: str | None = None, limit: int = 50) -> ConnectionPage:
+        """Return how an organisation's connections stand."""
+
+    async def get_connection(self, connection_id: str, org_id: str | None = None) -> ConnectionDetails:
+        """Return how a connection of the organisation stands, with its accounts."""
 
     async def get_job_status(self, job_id: str, org_id: str | None = None) -> JobStatus | None:
         """Return a job's record; None if there is none, or it is another organisation's."""

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from bankimport.models import QueueHealth, QueueStats
+from bankimport.models import ConnectionDetails, ConnectionPage, QueueHealth, QueueStats
 from bankimport.models.model import Model, StrictModel
 from bankimport.web import handlers
 from bankimport.web.bodies import EmptyBody, OrgSyncBody, PauseBody, SyncBody
@@ -51,12 +51,12 @@ class Route:
         return self.handle is follow_events
 
 
+_PAGES = {"cursor": "`nextCursor` of the page before", "limit": "1 to 200; 50 if absent"}
 _FILTERS = {
     "state": "only jobs in this state",
     "connectionId": "only jobs of this connection",
     "type": "only jobs of this type",
-    "cursor": "`nextCursor` of the page before",
-    "limit": "1 to 200; 50 if absent",
+    **_PAGES,
 }
 _WAIT = {"wait": "seconds to wait for a change, 0 to 30: since `If-None-Match`, or since now"}
 _FOLLOW = {
@@ -81,6 +81,9 @@ ROUTES = (
     Route("GET", PREFIX + "/queue/stats", "read", handlers.queue_stats, "org-stats", 200, QueueStats),
     Route("GET", PREFIX + "/events", "read", follow_events, "org-events", 200, None, query=_FOLLOW, refused=(404, 429),
           waits=True),
+    Route("GET", PREFIX, "read", handlers.list_connections, "connections", 200, ConnectionPage, query=_PAGES),
+    Route("GET", PREFIX + "/{id}", "read", handlers.get_connection, "connection", 200, ConnectionDetails,
+          refused=(404,)),
     Route("GET", "/queue/health", "operate", handlers.queue_health, "health", 200, QueueHealth),
     Route("GET", "/queue/stats", "operate", handlers.queue_stats, "stats", 200, QueueStats),
     Route("POST", "/queue/pause", "operate", handlers.pause_queue, "pause", 200, QueueHealth, PauseBody),

@@ -33,8 +33,12 @@ class JobView(Model):
     def of(cls, job: JobStatus) -> dict[str, Any]:
         """Return a record as JSON values."""
         fields = {name: getattr(job, name) for name in JobView.model_fields}
-        shown = cls.model_validate(fields).model_dump(mode="json")
-        return {name: value for name, value in shown.items() if value is not None or name in _ALWAYS}
+        shown = cls.model_validate(fields).model_dump(mode="json", exclude_none=True)
+        return {
+            field.alias or name: shown.get(field.alias or name)
+            for name, field in cls.model_fields.items()
+            if (field.alias or name) in shown or name in _ALWAYS
+        }
 
 
 class JobListView(Model):
@@ -67,6 +71,26 @@ class OrganisationHealthView(Model):
             alerts=health.alerts,
             live_workers=len(health.workers),
         )
+
+
+class BatchResultView(Model):
+    """The result of a `sync-all-org` job."""
+
+    total_connections: int
+    successful_syncs: int
+    failed_syncs: int
+
+
+class CleanupResultView(Model):
+    """The result of a `cleanup` job: records removed."""
+
+    removed: int
+
+
+class PlanResultView(Model):
+    """The result of a `plan-syncs` job: organisations that were given their sync."""
+
+    organisations: int
 
 
 class AcceptedView(Model):

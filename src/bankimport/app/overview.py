@@ -1,0 +1,123 @@
+"""How connections stand: gathered of the store, the provider and the ledger of reads."""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from bankimport.app.connections import Connections
+from bankimport.errors import NotFound
+from bankimport.imports.consents import ENDING, EXPIRED, REVOKED, has_ended, is_syncable
+from bankimport.models import (
+    AccountDetails,
+    BankAccount,
+    BankConnection,
+    ConnectionDetails,
+    ConnectionPage,
+    ConnectionSummary,
+    ReadsToday,
+    Scope,
+)
+from bankimport.ports import AccessKey, AccessLedger, BankProvider, BankStore, Clock
+from bankimport.schedules.ticks import SYNCS
+from bankimport.status import ConnectionStatus
+
+
+class Overview:
+    """Shows connections to those who own them."""
+
+    def __init__(
+        self, connections: Connections, store: BankStore, ledger: AccessLedger, clock: Clock, zone: ZoneInfo
+    ) -> None:
+        self._connections = connections
+        self._store = store
+        self._ledger = ledger
+        self._clock = clock
+        self._zone = zone
+
+    async def page(self, org_id: str, cursor: str | None, limit: int) -> ConnectionPage:
+        """Return a page of an organisation's connections; the cursor is the last id of the page before."""
+        found = sorted(await self._connections.list(org_id), key=lambda each: each.id)
+        left = [each for each in found if cursor is None or each.id > cursor]
+        shown = tuple(ConnectionSummary(**self._summary(each)) for each in left[:limit])
+        return ConnectionPage(connections=shown, next_cursor=shown[-1].id if len(left) > limit else None)
+
+    async def details(self, connection_id: str, org_id: str | None, bank: BankProvider | None) -> ConnectionDetails:
+        """Return a connection with its accounts.
+
+        Raises:
+            NotFound: no such connection, or not `org_id`'s.
+        """
+        connection = await self._connections.get(connection_id, org_id=org_id)
+        if connection is None:
+            raise NotFound("connection")
+        accounts = await self._store_accounts(connection_id)
+        allowed = (await bank.capabilities(connection)).unattended_limit if bank is not None else None
+        details = await asyncio.gather(*(self._account(connection, account, allowed) for account in accounts))
+        return ConnectionDetails(**self._summary(connection), accounts=tuple(details))
+
+    async def _store_accounts(self, connection_id: str) -> Sequence[BankAccount]:
+        read = getattr(self._store, "accounts", None)
+        return await read(connection_id) if read is not None else ()
+
+    def _summary(self, connection: BankConnection) -> dict[str, Any]:
+        now = self._clock()
+        syncable = is_syncable(connection, now.date())
+        return {
+            "id": connection.id,
+            "org_id": connection.org_id,
+            "bank": connection.bank,
+            "status": connection.status,
+            "status_reason": connection.status_reason,
+            "explanation": explain(connection, now),
+            "syncable": syncable,
+            "consent_valid_until": connection.consent_valid_until,
+            "last_sync_at": connection.last_sync_at,
+            "next_sync_at": self._next_sync(connection, now) if syncable else None,
+            "created_at": connection.created_at,
+        }
+
+    def _next_sync(self, connection: BankConnection, now: datetime) -> datetime:
+        """Return when it is read next: when its bank allows it, or with the schedule's next tick."""
+        tick = next(SYNCS.ticks(now, now + timedelta(days=1), self._zone)).astimezone(UTC)
+        return max(tick, connection.next_sync_at) if connection.next_sync_at is not None else tick
+
+    async def _account(self, connection: BankConnection, account: BankAccount, allowed: int | None) -> AccountDetails:
+        state = await self._store.account_state(account)
+        key = AccessKey(connection.bank, account.stable_key, Scope.TRANSACTIONS)
+        used = len(await self._ledger.reads(key, self._clock()))
+        latest = max(state.coverage, key=lambda each: each.until, default=None)
+        return AccountDetails(
+            id=account.id,
+            name=account.name,
+            kind=account.kind,
+            currency=account.currency,
+            iban_end=account.iban[-4:] if account.iban else None,
+            covered_since=latest.since if latest else None,
+            covered_until=latest.until if latest else None,
+            attended_only=state.attended_only,
+            reads_today=ReadsToday(used=used, allowed=allowed),
+        )
+
+
+_REASONS = {
+    EXPIRED: "The bank says that the consent has ended: authorise the access again.",
+    REVOKED: "The consent was withdrawn at the bank: authorise the access again.",
+}
+
+
+def explain(connection: BankConnection, now: datetime) -> str:
+    """Return in plain words how a connection stands, and what its person can do."""
+    reason, last_day = connection.status_reason or "", connection.consent_valid_until
+    if connection.status is ConnectionStatus.DISCONNECTED:
+        return "Disconnected: nothing is read any more; what was read stays."
+    if has_ended(last_day, now.date()):
+        return f"The consent ended on {last_day}: authorise the access again."
+    if connection.status is ConnectionStatus.REQUIRES_REAUTH:
+        if not reason or reason.startswith(ENDING):
+            return f"The consent ends on {last_day}: renew it; until then it is read as before."
+        return _REASONS.get(reason, "The bank wants its customer: authorise the access again.")
+    if connection.status is ConnectionStatus.ERROR:
+        return "The last sync failed; the next one tries again." + (f" Reason: {reason}." if reason else "")
+    return "Read as planned." if connection.last_sync_at is not None else "Not read yet."

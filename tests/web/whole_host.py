@@ -1,0 +1,45 @@
+"""A host with everything, as a process of its own: the routes over a real store and Redis, and a worker.
+
+python whole_host.py PORT      prints a job's id once it serves
+"""
+
+import asyncio
+import sys
+from datetime import date
+
+from aiohttp import web
+
+from bankimport import BankImport, Settings
+from bankimport.stores import SqlStore, upgrade_async
+from bankimport.testing import FakeBank
+
+
+async def authorize(request: web.Request, action: str, org_id: str | None) -> bool:
+    """Let in who has the token."""
+    token = request.headers.get("Authorization")
+    if token is None:
+        raise web.HTTPUnauthorized(headers={"WWW-Authenticate": "Bearer"})
+    return token == "Bearer token"
+
+
+async def main(port: int) -> None:
+    """Serve until the process is ended."""
+    settings = Settings.load(org_requests_per_minute=1_000_000)
+    url = settings.database_url.get_secret_value()
+    await upgrade_async(url)
+    async with BankImport(settings, banks={"bank": FakeBank()}, store=SqlStore(url)) as bank_import:
+        for name in ("giro", "sparen"):
+            await bank_import.connections.add(org_id="acme", bank="bank", valid_until=date(2099, 12, 31), id=name)
+        job_id = await bank_import.schedule_immediate_sync("giro")
+        app = web.Application()
+        app.add_subapp("/api", bank_import.web_app(authorize=authorize))
+        runner = web.AppRunner(app)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", port).start()
+        print(f"serving {job_id}", flush=True)
+        async with bank_import.working():
+            await asyncio.Event().wait()
+
+
+if __name__ == "__main__":
+    asyncio.run(main(int(sys.argv[1])))
