@@ -43,7 +43,7 @@ $(DEMO_VENV)/.installed: pyproject.toml
 
 $(VENV)/.installed: pyproject.toml
 	$(call make_venv,$(VENV))
-	@$(VENV)/bin/python -m pip install --quiet --editable '.[sql,postgres,embedded,cli,metrics]' --group dev
+	@$(VENV)/bin/python -m pip install --quiet --editable '.[sql,postgres,embedded,cli,metrics,enable-banking,gocardless]' --group dev
 	@touch $@
 
 # pip learned --group in 25.1; the one that comes with Python 3.11 is older.

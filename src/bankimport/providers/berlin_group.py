@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, ClassVar, Literal
-from urllib.parse import quote
 
 from pydantic import Field
 from yarl import URL
@@ -31,6 +30,7 @@ from bankimport.providers.berlin_group_reading import accounts_of, consent_of
 from bankimport.providers.berlin_group_rows import RowReader, balances_of, next_link
 from bankimport.providers.http import BoundedClient, Reply
 from bankimport.providers.options import Options, ReadingOptions, read_options
+from bankimport.providers.psu import headers_of
 from bankimport.providers.quota import quota_of
 
 
@@ -82,18 +82,18 @@ class BerlinGroup:
     async def consent(self, connection: BankConnection, psu: PsuContext | None) -> Consent:
         """See `BankProvider`."""
         return consent_of(
-            await self._get(self._path("v1", "consents", _consent(connection)), connection, psu, Scope.CONSENT)
+            await self._get(self._client.path("v1", "consents", _consent(connection)), connection, psu, Scope.CONSENT)
         )
 
     async def accounts(self, connection: BankConnection, psu: PsuContext | None) -> Sequence[BankAccount]:
         """See `BankProvider`."""
-        return accounts_of(await self._get(self._path("v1", "accounts"), connection, psu, Scope.ACCOUNTS))
+        return accounts_of(await self._get(self._client.path("v1", "accounts"), connection, psu, Scope.ACCOUNTS))
 
     async def balances(
         self, connection: BankConnection, account: BankAccount, psu: PsuContext | None
     ) -> Sequence[Balance | UnreadableBalance]:
         """See `BankProvider`."""
-        url = self._path("v1", "accounts", account.provider_id, "balances")
+        url = self._client.path("v1", "accounts", account.provider_id, "balances")
         return balances_of(await self._get(url, connection, psu, Scope.BALANCES), account, datetime.now(UTC))
 
     async def transactions(
@@ -109,7 +109,7 @@ class BerlinGroup:
         query = {"bookingStatus": "both", "dateFrom": window.since.isoformat()}
         if window.until is not None:
             query["dateTo"] = window.until.isoformat()
-        first = self._path("v1", "accounts", account.provider_id, "transactions").with_query(query)
+        first = self._client.path("v1", "accounts", account.provider_id, "transactions").with_query(query)
         url = first if cursor is None else self._client.resolve(cursor, first)
         seen: set[URL] = set()
         while True:
@@ -129,10 +129,6 @@ class BerlinGroup:
     async def aclose(self) -> None:
         """See `BankProvider`."""
         await self._client.aclose()
-
-    def _path(self, *parts: str) -> URL:
-        """Return the URL of a path; an id of the bank's is one segment, whatever it holds."""
-        return self._client.base.joinpath(*(quote(part, safe="") for part in parts), encoded=True)
 
     async def _get(self, url: URL, connection: BankConnection, psu: PsuContext | None, scope: Scope) -> Any:
         return (await self._reply(url, connection, psu, scope)).body
@@ -161,12 +157,7 @@ def _headers(connection: BankConnection, psu: PsuContext | None) -> dict[str, st
     token = (connection.credentials or {}).get("access_token")
     if isinstance(token, str):
         headers["Authorization"] = f"Bearer {token}"
-    if psu is not None:
-        headers["PSU-IP-Address"] = psu.ip
-        agent = "".join(c for c in psu.user_agent or "" if " " <= c <= "~")[:256]
-        if agent:
-            headers["PSU-User-Agent"] = agent
-    return headers
+    return {**headers, **headers_of(psu)}
 
 
 def _tls(cert: str | None, key: str | None, authorities: str | None) -> ssl.SSLContext | None:

@@ -62,10 +62,17 @@ class RowReader:
         return tuple(rows)
 
     def entry(
-        self, row: Mapping[str, Any], status: TransactionStatus, account: BankAccount
+        self,
+        row: Mapping[str, Any],
+        status: TransactionStatus,
+        account: BankAccount,
+        *,
+        raw: Mapping[str, Any] | None = None,
     ) -> ReportedTransaction | None:
-        """Return an entry as reported; None for one that the bank shows a second time."""
-        ids = () if self._options.ignore_ids else self._ids(row)
+        """Return an entry as reported; None for one that the bank shows a second time. `raw` is the row in the bank's
+        own words, where they are others: fields that an option names are theirs."""
+        raw = row if raw is None else raw
+        ids = () if self._options.ignore_ids else self._ids(raw)
         skipped = self._options.skip_ids
         if skipped and any(bank_id.value.startswith(skipped) for bank_id in ids):
             return None
@@ -83,12 +90,12 @@ class RowReader:
             transaction_date=row.get("transactionDate") or row.get("acceptorTransactionDateTime"),
             booking_date_time=row.get("bookingDateTime"),
             value_date_time=row.get("valueDateTime"),
-            day=None if self._day_field is None else row.get(self._day_field),
+            day=None if self._day_field is None else raw.get(self._day_field),
             ids=ids,
             counterparty_name=row.get(f"{side}Name"),
             counterparty_iban=other.get("iban") if isinstance(other, dict) else None,
             remittance=text,
-            raw=row if len(json.dumps(row, default=str)) <= _RAW_LIMIT else None,
+            raw=raw if len(json.dumps(raw, default=str)) <= _RAW_LIMIT else None,
         )
 
     def _ids(self, row: Mapping[str, Any]) -> tuple[BankId, ...]:

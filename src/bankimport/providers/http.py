@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
+from urllib.parse import quote
 
 import aiohttp
 from yarl import URL
@@ -85,6 +86,10 @@ class BoundedClient:
         if self._session is not None:
             await self._session.close()
             self._session = None
+
+    def path(self, *parts: str) -> URL:
+        """Return the URL of a path; an id of the bank's is one segment, whatever it holds."""
+        return self.base.joinpath(*(quote(part, safe="") for part in parts), encoded=True)
 
     def resolve(self, href: str, current: URL) -> URL:
         """Return where a bank's link leads.

@@ -10,10 +10,16 @@ from pydantic import BaseModel
 from bankimport.errors import BankImportError, InvalidSettings
 from bankimport.ports import BankProvider
 from bankimport.providers.berlin_group import BerlinGroup
+from bankimport.providers.enable_banking import EnableBanking
+from bankimport.providers.gocardless import GoCardless
 from bankimport.providers.options import read_options, unknown_field
 
 GROUP = "bankimport.providers"
-_OWN: Mapping[str, Callable[..., BankProvider]] = {"berlin-group": BerlinGroup}
+_OWN: Mapping[str, Callable[..., BankProvider]] = {
+    "berlin-group": BerlinGroup,
+    "enable-banking": EnableBanking,
+    "gocardless": GoCardless,
+}
 
 
 def providers_from_settings(banks: Mapping[str, Mapping[str, Any]]) -> dict[str, BankProvider]:

@@ -31,6 +31,10 @@ class Kind(StrEnum):
     ACCOUNT_GONE = "account-gone"
     PERIOD_INVALID = "period-invalid"
     FORMAT_ERROR = "format-error"
+    ERROR = "error"
+    QUOTA = "quota"
+    EMPTY_PAGES = "empty-pages"
+    SAME_PAGE = "same-page"
     ROTATE_IDS = "rotate-ids"
     NO_IDS = "no-ids"
     SHARED_IDS = "shared-ids"
@@ -60,8 +64,8 @@ class Kind(StrEnum):
     UNREADABLE_BALANCE = "unreadable-balance"
 
 
-#: kind -> (HTTP status, message code)
-ANSWERS = {
+#: kind -> (HTTP status, message code), in Berlin Group's words
+BERLIN_GROUP = {
     Kind.RATE_LIMIT: (429, "ACCESS_EXCEEDED"),
     Kind.UNAVAILABLE: (503, "SERVICE_UNAVAILABLE"),
     Kind.BAD_GATEWAY: (502, "INTERNAL_SERVER_ERROR"),
@@ -77,8 +81,42 @@ ANSWERS = {
     Kind.PERIOD_INVALID: (400, "PERIOD_INVALID"),
     Kind.FORMAT_ERROR: (400, "FORMAT_ERROR"),
 }
+#: the same in Enable Banking's
+ENABLE_BANKING = {
+    Kind.RATE_LIMIT: (429, "ASPSP_RATE_LIMIT_EXCEEDED"),
+    Kind.UNAVAILABLE: (503, "ASPSP_ERROR"),
+    Kind.BAD_GATEWAY: (502, None),
+    Kind.GATEWAY_TIMEOUT: (504, "ASPSP_TIMEOUT"),
+    Kind.CONSENT_EXPIRED: (401, "EXPIRED_SESSION"),
+    Kind.CONSENT_INVALID: (401, "REVOKED_SESSION"),
+    Kind.CONSENT_UNKNOWN: (404, "SESSION_DOES_NOT_EXIST"),
+    Kind.TOKEN_INVALID: (401, "UNAUTHORIZED_ACCESS"),
+    Kind.TOKEN_EXPIRED: (401, "UNAUTHORIZED_ACCESS"),
+    Kind.CERTIFICATE_INVALID: (403, "ACCESS_DENIED"),
+    Kind.SERVICE_BLOCKED: (403, "ASPSP_PSU_ACTION_REQUIRED"),
+    Kind.ACCOUNT_GONE: (404, "ACCOUNT_DOES_NOT_EXIST"),
+    Kind.PERIOD_INVALID: (422, "WRONG_TRANSACTIONS_PERIOD"),
+    Kind.FORMAT_ERROR: (422, "WRONG_REQUEST_PARAMETERS"),
+}
+#: and in GoCardless's: (HTTP status, summary, detail)
+GOCARDLESS = {
+    Kind.RATE_LIMIT: (429, "Rate limit exceeded", "The rate limit for this resource is 4/day. Please try again later."),
+    Kind.UNAVAILABLE: (503, "Service unavailable", "Institution service unavailable"),
+    Kind.BAD_GATEWAY: (502, "Bad gateway", ""),
+    Kind.GATEWAY_TIMEOUT: (504, "Gateway time-out", ""),
+    Kind.CONSENT_EXPIRED: (401, "End User Agreement (EUA) has expired", "EUA was valid for 90 days and it expired."),
+    Kind.CONSENT_INVALID: (403, "No valid End User Agreement", "There is no valid EUA for this account"),
+    Kind.CONSENT_UNKNOWN: (404, "Not found.", "Not found."),
+    Kind.TOKEN_INVALID: (401, "Invalid token", "Token is invalid or expired"),
+    Kind.TOKEN_EXPIRED: (401, "Invalid token", "Token is invalid or expired"),
+    Kind.CERTIFICATE_INVALID: (403, "IP address access denied", "Your IP isn't whitelisted to perform this action"),
+    Kind.SERVICE_BLOCKED: (409, "Account suspended", "This account was suspended after too many failures"),
+    Kind.ACCOUNT_GONE: (404, "Account ID not found", "Please check whether you specified a valid Account ID"),
+    Kind.PERIOD_INVALID: (400, "Incorrect date_from", "date_from is before the agreement's history"),
+    Kind.FORMAT_ERROR: (400, "Invalid request", "Please check what you have sent"),
+}
 #: what changes how an answer is written, and not whether there is one
-WRITTEN = frozenset([*Kind][[*Kind].index(Kind.ROTATE_IDS) :])
+WRITTEN = frozenset([*Kind][[*Kind].index(Kind.QUOTA) :])
 #: kinds that make the consent itself say so
 ENDED = {Kind.CONSENT_EXPIRED: "expired", Kind.CONSENT_INVALID: "revokedByPsu", Kind.CONSENT_UNKNOWN: "revokedByPsu"}
 
@@ -87,7 +125,8 @@ class Switch(StrictModel):
     """One thing that goes wrong.
 
     `times` counts requests (None: for ever); `endpoint` and `page` (1 is the first) narrow it, `account` is the
-    position of the account, from 0; `retry_after` and `seconds` are for `rate-limit`, `unavailable` and `slow`.
+    position of the account, from 0; `retry_after` and `seconds` are for `rate-limit`, `unavailable` and `slow`,
+    `status` and `code` for `error`, which says whatever you like.
     """
 
     kind: Kind
@@ -97,6 +136,8 @@ class Switch(StrictModel):
     account: Annotated[int, Field(ge=0)] | None = None
     retry_after: Annotated[int, Field(ge=0)] | None = None
     seconds: Annotated[float, Field(ge=0, le=3600)] = 1.0
+    status: Annotated[int, Field(ge=400, le=599)] = 400
+    code: Annotated[str, Field(max_length=200)] | None = None
 
 
 @dataclass
@@ -136,6 +177,10 @@ class Switches:
                 armed.left = None if armed.left is None else armed.left - 1
                 return switch
         return None
+
+    def waits_for(self, consent_id: str, endpoint: Scope) -> bool:
+        """Whether a switch stands that only requests of this endpoint meet."""
+        return any(armed.switch.endpoint is endpoint and armed.left != 0 for armed in self._armed.get(consent_id, []))
 
     def has(self, consent_id: str, kind: Kind) -> bool:
         """Whether such a switch stands."""

@@ -1,0 +1,238 @@
+"""GoCardless Bank Account Data (formerly Nordigen), for its customers from before it was closed to new ones."""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from datetime import UTC, date, datetime, timedelta
+from typing import Any, ClassVar, Final, Literal
+
+from pydantic import Field, SecretStr
+from yarl import URL
+
+from bankimport.errors import (
+    AccountUnavailable,
+    MalformedData,
+    PeriodRejected,
+    RateLimited,
+    ReauthRequired,
+)
+from bankimport.imports.amounts import Unreadable, read_day
+from bankimport.models import (
+    Balance,
+    BankAccount,
+    BankConnection,
+    Capabilities,
+    Consent,
+    ConsentStatus,
+    IdQuality,
+    Page,
+    PsuContext,
+    Scope,
+    UnreadableBalance,
+    Window,
+)
+from bankimport.providers.answers import an_object, text_of
+from bankimport.providers.berlin_group_reading import accounts_of
+from bankimport.providers.berlin_group_rows import RowReader, balances_of
+from bankimport.providers.gocardless_errors import TokenRefused, error_of
+from bankimport.providers.http import BoundedClient, Reply
+from bankimport.providers.options import Options, ReadingOptions, read_options
+from bankimport.providers.quota import quota_of
+from bankimport.providers.tokens import SharedTokens, Tokens, TokenShelf
+
+_STATUSES: Final = {
+    "LN": ConsentStatus.VALID,
+    "EX": ConsentStatus.EXPIRED,
+    "RJ": ConsentStatus.REVOKED,
+    "ER": ConsentStatus.REVOKED,
+    "SU": ConsentStatus.REVOKED,
+    **dict.fromkeys(("CR", "ID", "GC", "UA", "GA", "SA"), ConsentStatus.PENDING),
+}
+
+
+class GoCardlessOptions(Options, ReadingOptions):
+    """The options of a bank of type `gocardless`."""
+
+    secret_id: str = Field(min_length=1, description="the id of our user secret")
+    secret_key: SecretStr = Field(min_length=1, description="the secret itself")
+    base_url: str = Field("https://bankaccountdata.gocardless.com", description="where `/api/v2/…` begins")
+    day_field: Literal["bookingDate", "valueDate", "bookingDateTime", "valueDateTime"] | None = Field(
+        None, description="which date is the day of an entry, where it isn't the booking date"
+    )
+
+
+class GoCardless:
+    """A `BankProvider` for the banks behind GoCardless. A connection's consent is a requisition.
+
+    Args:
+        options: the options, or none and all by name.
+
+    Raises:
+        InvalidSettings: an option is wrong.
+        MissingExtra: `bankimport[gocardless]` isn't installed.
+    """
+
+    options: ClassVar = GoCardlessOptions
+
+    def __init__(self, options: GoCardlessOptions | None = None, **more: Any) -> None:
+        if options is None:
+            options = read_options(GoCardlessOptions, {"name": "gocardless", **more})
+        self.name = options.name
+        self._options = options
+        self._client = BoundedClient(options.base_url, options.limits, private_network=options.private_network)
+        secret = f"{options.secret_id}\0{options.secret_key.get_secret_value()}"
+        self._tokens = SharedTokens(options.name, secret, self._new_tokens, namespace=options.base_url)
+        quality = IdQuality(options.id_quality)
+        self._rows = RowReader(
+            options, quality, ("transactionId", "internalTransactionId", "entryReference"), options.day_field
+        )
+        self._capabilities = Capabilities(
+            max_history=options.max_history,
+            unattended_limit=options.unattended_limit,
+            id_quality=quality,
+            pages_newest_first=options.pages_newest_first,
+        )
+
+    def share_tokens(self, shelf: TokenShelf) -> None:
+        """Keep the access token where all workers find it; without this each process has its own."""
+        self._tokens.shelf = shelf
+
+    async def capabilities(self, connection: BankConnection) -> Capabilities:
+        """See `BankProvider`."""
+        return self._capabilities
+
+    async def consent(self, connection: BankConnection, psu: PsuContext | None) -> Consent:
+        """See `BankProvider`. The last day is the agreement's: so many days after it was accepted."""
+        try:
+            requisition = await self._requisition(connection, Scope.CONSENT)
+        except ReauthRequired as error:
+            if error.reason != "expired":
+                raise
+            return Consent(ConsentStatus.EXPIRED)
+        status = _STATUSES.get(text_of(requisition, "status") or "")
+        if status is None:
+            raise MalformedData("the requisition has no status we know", scope=Scope.CONSENT)
+        agreement = text_of(requisition, "agreement")
+        if not agreement or status is not ConsentStatus.VALID:
+            return Consent(status)
+        return Consent(
+            status, _last_day(await self._get(self._path("agreements", "enduser", agreement), Scope.CONSENT))
+        )
+
+    async def accounts(self, connection: BankConnection, psu: PsuContext | None) -> Sequence[BankAccount]:
+        """See `BankProvider`. An account whose details the bank gives no more just now is known by its number."""
+        listed = (await self._requisition(connection, Scope.ACCOUNTS)).get("accounts")
+        if not isinstance(listed, list):
+            raise MalformedData("the requisition has no list of accounts", scope=Scope.ACCOUNTS)
+        rows: list[Mapping[str, Any]] = []
+        for account_id in listed:
+            if not isinstance(account_id, str) or not account_id:
+                raise MalformedData("an account of the requisition has no id", scope=Scope.ACCOUNTS)
+            about = await self._get(self._path("accounts", account_id), Scope.ACCOUNTS)
+            rows.append({**about, **await self._details(account_id), "resourceId": account_id})
+        return accounts_of({"accounts": rows})
+
+    async def _details(self, account_id: str) -> Mapping[str, Any]:
+        try:
+            details = await self._get(self._path("accounts", account_id, "details"), Scope.ACCOUNTS)
+        except (AccountUnavailable, RateLimited):
+            return {}
+        found = details.get("account")
+        return {name: value for name, value in found.items() if value} if isinstance(found, dict) else {}
+
+    async def balances(
+        self, connection: BankConnection, account: BankAccount, psu: PsuContext | None
+    ) -> Sequence[Balance | UnreadableBalance]:
+        """See `BankProvider`."""
+        url = self._path("accounts", account.provider_id, "balances")
+        return balances_of(await self._get(url, Scope.BALANCES), account, datetime.now(UTC))
+
+    async def transactions(
+        self,
+        connection: BankConnection,
+        account: BankAccount,
+        window: Window,
+        *,
+        cursor: str | None,
+        psu: PsuContext | None,
+    ) -> AsyncIterator[Page]:
+        """See `BankProvider`. There is one page. They refuse a last day that is to come, and need none."""
+        today = datetime.now(UTC).date()
+        if window.since > today + timedelta(days=1):
+            raise PeriodRejected
+        query = {"date_from": min(window.since, today).isoformat()}
+        if window.until is not None and window.until < today:
+            query["date_to"] = window.until.isoformat()
+        url = self._path("accounts", account.provider_id, "transactions").with_query(query)
+        reply = await self._reply(url, Scope.TRANSACTIONS)
+        body = an_object(reply.body, Scope.TRANSACTIONS)
+        rows = self._rows.page(body.get("transactions"), account)
+        yield Page(rows, quota=quota_of(reply.headers, datetime.now(UTC)))
+
+    async def aclose(self) -> None:
+        """See `BankProvider`."""
+        await self._client.aclose()
+
+    def _path(self, *parts: str) -> URL:
+        return self._client.path("api", "v2", *parts, "")
+
+    async def _requisition(self, connection: BankConnection, scope: Scope) -> Mapping[str, Any]:
+        if not connection.consent_id:
+            raise ReauthRequired("missing", scope=scope)
+        try:
+            return await self._get(self._path("requisitions", connection.consent_id), scope)
+        except AccountUnavailable:
+            raise ReauthRequired("revoked", scope=scope) from None
+
+    async def _get(self, url: URL, scope: Scope) -> Mapping[str, Any]:
+        return an_object((await self._reply(url, scope)).body, scope)
+
+    async def _reply(self, url: URL, scope: Scope) -> Reply:
+        now = datetime.now(UTC)
+        token = await self._tokens.access(now)
+        reply = await self._client.get(url, {"Authorization": f"Bearer {token}", **_ACCEPTED}, scope)
+        if reply.status == 200:
+            return reply
+        error = error_of(reply, scope, now)
+        if isinstance(error, TokenRefused):
+            await self._tokens.drop(token)
+        raise error
+
+    async def _new_tokens(self, refresh: str | None, now: datetime) -> Tokens:
+        """Ask for an access token: by the refresh token if there is one that they take, else by our secret."""
+        if refresh is not None:
+            url = self._path("token", "refresh")
+            reply = await self._client.send("POST", url, _ACCEPTED, Scope.CONSENT, {"refresh": refresh})
+            if reply.status == 200:
+                return _tokens_of(reply.body, now, refresh)
+        secret = {"secret_id": self._options.secret_id, "secret_key": self._options.secret_key.get_secret_value()}
+        reply = await self._client.send("POST", self._path("token", "new"), _ACCEPTED, Scope.CONSENT, secret)
+        if reply.status == 200:
+            return _tokens_of(reply.body, now, None)
+        raise error_of(reply, Scope.CONSENT, now)
+
+
+_ACCEPTED: Final = {"Accept": "application/json", "Accept-Encoding": "gzip"}
+
+
+def _tokens_of(body: Any, now: datetime, refresh: str | None) -> Tokens:
+    answer = an_object(body, Scope.CONSENT)
+    access, new = text_of(answer, "access"), text_of(answer, "refresh")
+    if not access:
+        raise MalformedData("the answer has no access token", scope=Scope.CONSENT)
+    at = now.timestamp()
+    refreshed = at + _seconds(answer.get("refresh_expires"), 2_592_000)
+    return Tokens(access, at + _seconds(answer.get("access_expires"), 86_400), new or refresh or "", refreshed)
+
+
+def _seconds(value: Any, otherwise: int) -> int:
+    return min(value, otherwise) if isinstance(value, int) and not isinstance(value, bool) and value > 0 else otherwise
+
+
+def _last_day(agreement: Mapping[str, Any]) -> date | None:
+    days = agreement.get("access_valid_for_days")
+    try:
+        accepted = read_day(agreement.get("accepted") or agreement.get("created"))
+    except Unreadable:
+        return None
+    if accepted is None or not isinstance(days, int) or not 0 < days <= 3650:
+        return None
+    return accepted + timedelta(days=days)

@@ -1,0 +1,114 @@
+"""The sandbox as a bank of Berlin Group NextGenPSD2 1.3, below `/v1`."""
+
+import uuid
+from datetime import timedelta
+from typing import Any
+
+from aiohttp import web
+
+from bankimport.models import Scope
+from bankimport.sandbox.bank import account_json, balances_json
+from bankimport.sandbox.counter import STATE, Refused, account_at, day_in, enter
+from bankimport.sandbox.misbehaviour import BERLIN_GROUP, Kind
+from bankimport.sandbox.people import Account, Person, person_of
+from bankimport.sandbox.rows import page_of, report_of, rows_of
+from bankimport.sandbox.writing import with_unreadable_balance
+
+
+def routes() -> list[web.RouteDef]:
+    """Return the API's routes."""
+    return [
+        web.get("/v1/consents/{consent}", _consent),
+        web.get("/v1/consents/{consent}/status", _consent_status),
+        web.get("/v1/accounts", _accounts),
+        web.get("/v1/accounts/{account}/balances", _balances),
+        web.get("/v1/accounts/{account}/transactions", _transactions),
+    ]
+
+
+def refusal(refused: Refused) -> web.Response:
+    """Return a refusal in Berlin Group's words."""
+    if refused.kind is Kind.BARE_401:
+        return web.Response(status=401)
+    status, code = BERLIN_GROUP.get(refused.kind, (400, "FORMAT_ERROR"))
+    if refused.kind is Kind.ERROR and refused.switch is not None:
+        status, code = refused.switch.status, refused.switch.code or code
+    body = {"tppMessages": [{"category": "ERROR", "code": code, "text": "the sandbox misbehaves as told"}]}
+    return web.json_response(body, status=status, headers=refused.headers)
+
+
+async def _entered(request: web.Request, scope: Scope, page: int | None = None) -> tuple[str, Person]:
+    consent = request.match_info.get("consent") or request.headers.get("Consent-ID", "")
+    try:
+        uuid.UUID(request.headers.get("X-Request-ID", ""))
+    except ValueError:
+        raise Refused(Kind.FORMAT_ERROR) from None
+    if not consent:
+        raise Refused(Kind.CONSENT_UNKNOWN)
+    position = next(
+        (n for n, a in enumerate(person_of(consent).accounts) if a.resource_id == request.match_info.get("account")),
+        None,
+    )
+    return consent, await enter(request, consent, scope, page=page, position=position)
+
+
+async def _account(request: web.Request, scope: Scope, page: int | None = None) -> tuple[str, Account]:
+    consent, person = await _entered(request, scope, page)
+    return consent, account_at(person, request.match_info["account"])[0]
+
+
+async def _consent(request: web.Request) -> web.Response:
+    consent, person = await _entered(request, Scope.CONSENT)
+    state = request.app[STATE]
+    status = state.switches.consent_status(consent)
+    until = state.clock.today() + timedelta(days=-1 if status == "expired" else 90)
+    access = {"accounts": [{"iban": account.iban, "currency": account.currency} for account in person.accounts]}
+    body = {
+        "access": access,
+        "recurringIndicator": True,
+        "validUntil": until.isoformat(),
+        "frequencyPerDay": 4,
+        "lastActionDate": state.clock.today().isoformat(),
+        "consentStatus": status,
+    }
+    return web.json_response(body)
+
+
+async def _consent_status(request: web.Request) -> web.Response:
+    consent, _ = await _entered(request, Scope.CONSENT)
+    return web.json_response({"consentStatus": request.app[STATE].switches.consent_status(consent)})
+
+
+async def _accounts(request: web.Request) -> web.Response:
+    _, person = await _entered(request, Scope.ACCOUNTS)
+    return web.json_response({"accounts": [account_json(account, person.name) for account in person.accounts]})
+
+
+async def _balances(request: web.Request) -> web.Response:
+    consent, account = await _account(request, Scope.BALANCES)
+    state = request.app[STATE]
+    balances = with_unreadable_balance(balances_json(account, state.clock.today()), state.switches.written(consent))
+    return web.json_response({"account": _reference(account), "balances": balances})
+
+
+async def _transactions(request: web.Request) -> web.Response:
+    page = _page_number(request)
+    consent, account = await _account(request, Scope.TRANSACTIONS, page)
+    state = request.app[STATE]
+    rows = rows_of(state, account, day_in(request, "dateFrom"), day_in(request, "dateTo"))
+    part, following = page_of(state, consent, rows, page)
+    links: dict[str, Any] = {"account": {"href": f"/v1/accounts/{account.resource_id}"}}
+    if following is not None:
+        links["next"] = {"href": str(request.rel_url.update_query(page=str(following)))}
+    return web.json_response({"account": _reference(account), **report_of(state, consent, part, links)})
+
+
+def _reference(account: Account) -> dict[str, str]:
+    return {"iban": account.iban, "currency": account.currency}
+
+
+def _page_number(request: web.Request) -> int:
+    text = request.query.get("page", "1")
+    if not text.isdigit() or not 1 <= int(text[:6]) <= 100_000:
+        raise Refused(Kind.FORMAT_ERROR)
+    return int(text[:6])

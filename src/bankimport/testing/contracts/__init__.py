@@ -1,0 +1,13 @@
+"""What every adapter promises, as test classes: subclass one, give it its fixture, and pytest does the rest.
+
+    class TestMyBank(ProviderContract):
+        @pytest.fixture
+        async def bank(self): ...
+
+They need pytest and pytest-asyncio. Failures tell more after
+`pytest.register_assert_rewrite("bankimport.testing.contracts")` in your conftest.
+"""
+
+from bankimport.testing.contracts.provider import BankUnderTest, ProviderContract, Trouble
+
+__all__ = ["BankUnderTest", "ProviderContract", "Trouble"]
