@@ -1,7 +1,4 @@
-"""Which account of a bank's list is which of the stored ones; docs/explanation/accounts.md has it in sentences.
-
-The order of the lists never matters, and no account is given away on a guess.
-"""
+"""Which account of a bank's list is which of the stored ones; docs/explanation/accounts.md has it in sentences."""
 
 import re
 import unicodedata
@@ -17,6 +14,7 @@ _FAMILY: Final = {"iban": "number", "bban": "number", "bbanOfIban": "number"}
 _CURRENT: Final = "cacc"  # the kind of a number's own account, of which there is one; pots come and go
 _LASTING: Final = 16  # a shorter resource id may be a place in the list, and another account's after a renewal
 _KEPT: Final = 32  # references of one account
+_CROWD: Final = 100  # what more stored accounts than this have in common names none of them
 Rank = tuple[bool, ...]
 #: how many accounts of each currency and kind, listed or not, have a reference
 Holders = defaultdict[tuple[str, str], Counter[tuple[str, str, bool]]]
@@ -98,7 +96,8 @@ def _ranks(theirs: Sequence[View], ours: Sequence[View]) -> dict[tuple[int, int]
     for j, b in enumerate(ours):
         for key in (b.resource, *b.keys):
             at[key].append(j)
-    pairs = {(i, j) for i, a in enumerate(theirs) for key in (a.resource, *a.keys) for j in at[key]}
+    told = ((i, at[key]) for i, a in enumerate(theirs) for key in (a.resource, *a.keys))
+    pairs = {(i, j) for i, found in told if len(found) <= _CROWD for j in found}
     lists, stored = _holders(theirs), _holders(ours)
     ranked = {(i, j): _rank(theirs[i], ours[j], lists, stored) for i, j in pairs}
     return {pair: rank for pair, rank in ranked.items() if rank is not None}
@@ -111,9 +110,9 @@ def _rank(a: View, b: View, lists: Holders, stored: Holders) -> Rank | None:
         return None
 
     def alone(of_a: str, of_b: str) -> bool:
-        """Whether a reference is theirs alone in their currency, and in these kinds."""
-        found = ((_count(lists[key], b, of_b), _count(stored[key], a, of_a, b.is_listed)) for key in shared)
-        return (1, 1) in found
+        """Whether the references of one family are theirs alone in their currency, and in these kinds."""
+        held = {k: _count(lists[k], b, of_b) == 1 == _count(stored[k], a, of_a, b.is_listed) for k in shared}
+        return any(all(held[key] for key in shared if key[0] == family) for family, _ in shared)
 
     lasting = a.resource == b.resource and len(a.resource) >= _LASTING
     closed = not b.is_listed and a.consent == b.consent is not None  # seen to go, and ids are lasting meanwhile
@@ -121,8 +120,8 @@ def _rank(a: View, b: View, lists: Holders, stored: Holders) -> Rank | None:
     of_its_kind = (a.kind == b.kind == _CURRENT or not _differ(a.name, b.name)) and alone(a.kind, b.kind) and not closed
     if not (same or lasting or named or own or of_its_kind):
         return None
-    held = bool(shared)  # a resource id with nothing else in common gives way to a reference
-    return same and held, lasting and held, named, own, same, a.currency == b.currency, a.kind == b.kind, b.is_listed
+    near = bool(shared)  # a resource id with nothing else in common gives way to a reference
+    return same and near, lasting and near, named, own, same, a.currency == b.currency, a.kind == b.kind, b.is_listed
 
 
 def _holders(views: Iterable[View]) -> Holders:
