@@ -27,13 +27,9 @@ class Row:
 
 def rows() -> Iterator[Row]:
     """Yield the table's rows."""
-    for line in (keys.__doc__ or "").splitlines():
-        cells = [cell.strip() for cell in line.strip().strip("|").split("|")]
-        if len(cells) != 4 or cells[0] in ("key", "---"):
-            continue
-        assert cells[3], f"{cells[0]} has no end in the table of bankimport.queue.keys"
-        for name in cells[0].split(", "):
-            yield Row(re.compile(re.sub(r"<\w+>", ".+", name)), cells[3])
+    for key in keys.KEYS:
+        assert key.end, f"{key.pattern} has no end in the table of bankimport.queue.keys"
+        yield Row(re.compile(re.sub(r"<\w+>", ".+", key.pattern)), key.end)
 
 
 def endless_keys(redis: "Redis[bytes]", queue: str = "bank-import") -> list[str]:
@@ -50,6 +46,10 @@ def endless_keys(redis: "Redis[bytes]", queue: str = "bank-import") -> list[str]
             wrong.append(f"{key} has no TTL and is not in the table of bankimport.queue.keys")
         elif row.needs_ttl:
             wrong.append(f"{key} has no TTL; its end is: {row.end}")
-        elif row.end.startswith("TTL once it has ended") and redis.hget(raw, "state") in (b"completed", b"failed"):
+        elif row.end.startswith("TTL once it has ended") and redis.hget(raw, "state") in (
+            b"completed",
+            b"failed",
+            b"cancelled",
+        ):
             wrong.append(f"{key} has ended and has no TTL")
     return wrong

@@ -18,11 +18,12 @@ class JobState(StrEnum):
     WAITING_CHILDREN = "waiting-children"
     COMPLETED = "completed"
     FAILED = "failed"
+    CANCELLED = "cancelled"
 
     @property
     def is_terminal(self) -> bool:
-        """Whether the job has ended (it may still be retried by hand after it failed)."""
-        return self in (JobState.COMPLETED, JobState.FAILED)
+        """Whether the job has ended (it may still be retried by hand after it failed or was cancelled)."""
+        return self in (JobState.COMPLETED, JobState.FAILED, JobState.CANCELLED)
 
 
 class Operation(StrEnum):
@@ -43,29 +44,24 @@ class Operation(StrEnum):
 _S = JobState
 _O = Operation
 
-#: operation -> {state before: state after}. `cancel` of an active job only raises a flag; its run then fails.
+#: operation -> {state before: state after}. Asking to cancel an active job raises a flag; its run's end is the cancel.
 TRANSITIONS: Final = MappingProxyType(
     {
         _O.START: {_S.WAITING: _S.ACTIVE},
         _O.COMPLETE: {_S.ACTIVE: _S.COMPLETED, _S.WAITING_CHILDREN: _S.COMPLETED},
-        _O.FAIL: {
-            _S.ACTIVE: _S.FAILED,
-            _S.WAITING: _S.FAILED,
-            _S.DELAYED: _S.FAILED,
-            _S.WAITING_CHILDREN: _S.FAILED,
-        },
+        _O.FAIL: {_S.ACTIVE: _S.FAILED},
         _O.DELAY: {_S.ACTIVE: _S.DELAYED},
         _O.GIVE_BACK: {_S.ACTIVE: _S.WAITING},
         _O.STALL: {_S.ACTIVE: _S.WAITING},
         _O.FAN_OUT: {_S.ACTIVE: _S.WAITING_CHILDREN},
         _O.PROMOTE: {_S.DELAYED: _S.WAITING, _S.WAITING: _S.WAITING},
         _O.CANCEL: {
-            _S.WAITING: _S.FAILED,
-            _S.DELAYED: _S.FAILED,
-            _S.ACTIVE: _S.ACTIVE,
-            _S.WAITING_CHILDREN: _S.WAITING_CHILDREN,
+            _S.WAITING: _S.CANCELLED,
+            _S.DELAYED: _S.CANCELLED,
+            _S.ACTIVE: _S.CANCELLED,
+            _S.WAITING_CHILDREN: _S.CANCELLED,
         },
-        _O.RETRY: {_S.FAILED: _S.WAITING},
+        _O.RETRY: {_S.FAILED: _S.WAITING, _S.CANCELLED: _S.WAITING},
     }
 )
 

@@ -42,7 +42,7 @@ class Chaos:
         """Start one more worker, behind the proxy."""
         url = self._proxy.url(self._field.url)
         with contextlib.suppress(AssertionError):  # a worker may well not start while the server is away
-            self.workers.append(await self._field.worker(REDIS_URL=url, LAB_GRACE_S="1", LAB_SOCKET_S="2"))
+            self.workers.append(await self._field.worker(REDIS_URL=url, LAB_GRACE_S="1"))
 
     async def ask(self) -> None:
         """Ask for a sync or a batch, cancel something, or try something again."""

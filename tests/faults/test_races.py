@@ -1,19 +1,15 @@
 """Two things at once, on the real scripts: the order that a crowded machine makes rare is made here every time."""
 
-import json
-
-from bankimport.commands import SyncAllOrg, SyncConnection
+from bankimport.commands import COMMANDS, SyncAllOrg, SyncConnection
 from bankimport.queue.queue import Enqueue
 from bankimport.status import JobState
 from tests.faults.field import Field
 
-NO_LIMIT = (3, 1_000_000, 1000)
 
-
-async def _claim(field: Field, number: int) -> dict[str, bytes]:
+async def _claim(field: Field, number: int) -> dict[str, str]:
     """Claim what there is; return the fence of each job."""
-    rows, *_ = await field.queue.scripts.run("claim_jobs", "worker", number, 10, 15_000, *NO_LIMIT)
-    return {row[0].decode(): row[6] for row in rows}
+    claimed = await field.queue.transitions.claim_jobs("worker", str(number), 10, 0, list(COMMANDS))
+    return {row[0].decode(): row[6].decode() for row in claimed.rows}
 
 
 async def test_a_batch_cancelled_while_it_lists_its_connections_syncs_none(field: Field) -> None:
@@ -22,9 +18,9 @@ async def test_a_batch_cancelled_while_it_lists_its_connections_syncs_none(field
     fence = (await _claim(field, 1))[batch]
     await field.queue.cancel(batch)
     child = Enqueue(SyncConnection(org_id="org-1", connection_id="plain")).row()
-    await field.queue.scripts.run("fan_out_batch", batch, fence, json.dumps([child]))
+    await field.queue.transitions.fan_out_batch(batch, fence, [child], 0, True)
     status = await field.status(batch)
-    assert (status.state, status.error_code) == (JobState.FAILED, "cancelled")
+    assert (status.state, status.error_code) == (JobState.CANCELLED, "cancelled")
     assert await field.events() == [
         ("bank.job.queued", batch),
         ("bank.job.started", batch),
@@ -39,5 +35,5 @@ async def test_a_lost_record_holds_up_nobody_behind_it(field: Field) -> None:
     waiting = await field.sync("plain", start_date="2025-01-01")
     fence = (await _claim(field, 1))[running]
     await field.redis.delete(field.queue.keys.job(vanished))
-    await field.queue.scripts.run("complete_job", running, fence, "{}", "")
+    await field.queue.transitions.complete_job(running, fence, b"{}", "", "", "ok", [], [], [])
     assert list(await _claim(field, 2)) == [waiting]

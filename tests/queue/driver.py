@@ -1,20 +1,27 @@
 """The queue without arq: what a worker would ask of the scripts, asked by a test."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from redis.asyncio import Redis
 
-from bankimport.commands import Command, SyncAllOrg, SyncConnection
+from bankimport.commands import COMMANDS, Command, SyncAllOrg, SyncConnection
 from bankimport.queue.connection import connect
 from bankimport.queue.queue import Enqueue, Queue
 from bankimport.queue.run import Claim
+from bankimport.queue.transitions import Ended, Transitions
 from bankimport.settings import Settings
 from bankimport.status import JobState
 
 PLACES = 3
-LEASE = 60_000
+FUNCTIONS = tuple(COMMANDS)
+#: keys that must be gone once every job has ended
+WORKING = (
+    "ring:", "line:", "held:", "suspects", "unknown", "lock:", "pending:", "running:", "question:", "children:",
+    "watchers:", "cancelling", "state:active", "state:waiting", "state:delayed",
+)  # fmt: skip
 
 
 @dataclass
@@ -26,12 +33,19 @@ class Driver:
 
     @classmethod
     def of(cls, settings: Settings) -> "Driver":
-        """Return a driver of the settings' queue."""
-        return cls(Queue(connect(settings, Redis), settings))
+        """Return a driver of the settings' queue, with time to debug and no limit of starts."""
+        made = settings.model_copy(update={"lease": timedelta(minutes=1), "rate_limit_max": 10**6})
+        return cls(Queue(connect(made, Redis), made))
 
-    async def run(self, script: str, *args: str | int | bytes) -> Any:
-        """Run a script."""
-        return await self.queue.scripts.run(script, *args)
+    @property
+    def do(self) -> Transitions:
+        """What can be done to jobs."""
+        return self.queue.transitions
+
+    def with_settings(self, **values: Any) -> "Driver":
+        """Return a driver of the same queue under other settings."""
+        settings = self.queue.settings.model_copy(update=values)
+        return Driver(Queue(self.queue.client, settings), self.calls + 1000)
 
     async def ask(self, connection: str, *, org: str = "acme", scheduled: bool = False, **options: Any) -> str:
         """Ask for a sync of a connection."""
@@ -45,34 +59,51 @@ class Driver:
             Enqueue(SyncAllOrg(org_id=org, connection_ids=connections, scheduled=scheduled))
         )
 
-    async def claim(self, slots: int = 10, *, worker: str = "w", most: int = 10**6, window: int = 1000) -> list[Claim]:
+    async def claim(
+        self, slots: int = 10, *, worker: str = "w", busy: int = 0, functions: Sequence[str] = FUNCTIONS
+    ) -> list[Claim]:
         """Claim what may start."""
         self.calls += 1
-        rows, *_ = await self.run("claim_jobs", worker, self.calls, slots, LEASE, PLACES, most, window)
-        return [Claim.parse(row) for row in rows]
+        claimed = await self.do.claim_jobs(worker, str(self.calls), slots, busy, list(functions))
+        return [Claim.parse(row) for row in claimed.rows]
 
-    async def complete(self, claim: Claim) -> bytes:
+    async def complete(self, claim: Claim, *, counts_as: str = "ok", steps: Sequence[str] = ()) -> Ended:
         """End a run well."""
-        answer: bytes = await self.run("complete_job", claim.job_id, claim.fence, '{"connectionId":"c"}', "")
-        return answer
+        result = b'{"connectionId":"c"}'
+        return await self.do.complete_job(
+            claim.job_id, str(claim.fence), result, "", "", counts_as, list(steps), [], []
+        )
 
-    async def fail(self, claim: Claim, *, delay: int = -1) -> bytes:
+    async def fail(self, claim: Claim, *, delay: int = -1, was_cancelled: bool = False) -> Ended:
         """End a run badly; `delay` in ms, -1 for good."""
-        answer: bytes = await self.run("fail_job", claim.job_id, claim.fence, "it broke", "transient", delay, "")
-        return answer
+        return await self.do.fail_job(
+            claim.job_id, str(claim.fence), "it broke", "transient", delay, was_cancelled, b""
+        )
 
-    async def fan_out(self, claim: Claim, *connections: str, scheduled: bool = False) -> bytes:
-        """Make a batch's children."""
-        import json
+    async def give_back(self, claim: Claim) -> list[str]:
+        """Give a run back."""
+        return await self.do.give_back_jobs([(claim.job_id, str(claim.fence))])
 
+    async def fan_out(self, claim: Claim, *connections: str, scheduled: bool = False, size: int = 200) -> Ended:
+        """Make a batch's children, by slices of `size`."""
         children: list[Command] = [
             SyncConnection(org_id=claim.org_id, connection_id=each, scheduled=scheduled) for each in connections
         ]
         rows = [Enqueue(child).row() for child in children]
-        kept = ("id", "type", "org", "lock", "data", "question")
-        text = json.dumps([{name: row[name] for name in kept} for row in rows])
-        answer: bytes = await self.run("fan_out_batch", claim.job_id, claim.fence, text)
+        kept = ("type", "org", "lock", "data", "question")
+        given = [{name: row[name] for name in kept} for row in rows]
+        answer = Ended.MORE
+        for number, start in enumerate(range(0, max(1, len(given)), size)):
+            slice_, last = given[start : start + size], start + size >= len(given)
+            answer = await self.do.fan_out_batch(claim.job_id, str(claim.fence), slice_, number, last)
+            if answer is not Ended.MORE:
+                break
         return answer
+
+    async def score(self, state: JobState, job_id: str) -> float | None:
+        """Return a job's place in a state's set."""
+        found: float | None = await self.queue.client.zscore(self.queue.keys.state(state), job_id)
+        return found
 
     async def state(self, job_id: str) -> JobState | None:
         """Return the state of a job."""
@@ -85,7 +116,7 @@ class Driver:
 
     async def lapse(self, job_id: str) -> None:
         """Let a run's lease be over."""
-        await self.queue.client.zadd(f"{self.queue.keys.prefix}leases", {job_id: 1}, xx=True)
+        await self.queue.client.zadd(self.queue.keys.state(JobState.ACTIVE), {job_id: 1}, xx=True)
 
     async def make_due(self) -> None:
         """Let the time of all delayed jobs have come."""
@@ -101,13 +132,12 @@ class Driver:
 
     async def leftovers(self) -> list[str]:
         """Return the keys that must be gone once every job has ended."""
-        working = ("ready:", "held:", "lock:", "pending:", "running:", "question:", "children:", "unlet:", "leases")
         prefix = self.queue.keys.prefix
         found = [key.decode() async for key in self.queue.client.scan_iter(count=1000)]
         return [
             key
             for key in found
-            if key.removeprefix(prefix).startswith(working)
+            if key.removeprefix(prefix).startswith(WORKING)
             or key.startswith(("arq:job:", "arq:in-progress:"))
             or key == self.queue.keys.queue
         ]

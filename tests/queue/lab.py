@@ -4,7 +4,7 @@ The gate, the runner, the lifecycle and stock arq are the real ones; only what a
 leaves its marks in the list `lab:runs`: `start <job> <fence> <connection> <instant>`, then `write …` for each of its
 writes, then `end …`; `marks` reads them. `arq tests.queue.lab.WorkerSettings` is configured by the environment, like
 the real one; `LAB_GRACE_S` is how long it waits for its jobs after SIGTERM, `LAB_STORE_AWAY` makes its store fail,
-`LAB_HEALTH_S` is how often arq writes its health key, `LAB_SOCKET_S` when an answer of Redis is given up.
+`LAB_HEALTH_S` is how often arq writes its health key.
 
     sleep-500-x     sleeps for 500 ms, in slices that check the lease before each write
     deaf-500-x      the same, but swallows the first cancel, as `wait_for` of Python 3.11 may
@@ -29,7 +29,8 @@ from bankimport.commands import Command, SyncAllOrg, SyncConnection
 from bankimport.errors import BankRejected, StoreUnavailable, Transient
 from bankimport.models import JobType, Stage
 from bankimport.queue.adoption import Adoption
-from bankimport.queue.connection import SOCKET_TIMEOUT, connect
+from bankimport.queue.claims import Hooks
+from bankimport.queue.connection import connect, patiently
 from bankimport.queue.gate import Gate
 from bankimport.queue.queue import Queue
 from bankimport.queue.run import Run
@@ -73,7 +74,8 @@ class Lab:
 
     async def _mark(self, word: str, run: Run) -> None:
         about = f"{run.job_id} {run.fence} {run.claim.data.get('connectionId', '-')}"
-        await self._redis.rpush(RUNS, f"{word} {about} {time.time():.4f}")
+        text = f"{word} {about} {time.time():.4f}"
+        await patiently(lambda: self._redis.rpush(RUNS, text), within=30.0)
 
     async def sync(self, command: Command, run: Run) -> Outcome:
         """Do what the connection's id says."""
@@ -131,10 +133,9 @@ class Lab:
 
 def lab_settings_class(settings: Settings) -> type[WorkerSettingsBase]:
     """Return arq's settings class for the laboratory's jobs."""
-    limits = {"socket_timeout": float(os.environ.get("LAB_SOCKET_S", str(SOCKET_TIMEOUT)))}
-    queue = Queue(connect(settings, Redis, **limits), settings)
+    queue = Queue(connect(settings, Redis), settings)
     gate = connect(settings, Gate)
-    gate.attach(queue, new_worker_id(), settings.concurrency)
+    gate.attach(queue, Hooks(new_worker_id(), settings.concurrency))
     lab = Lab(queue)
     runner = Runner(queue, gate, {JobType.SYNC_CONNECTION: lab.sync, JobType.SYNC_ALL_ORG: lab.sync_all})
 
@@ -150,7 +151,7 @@ def lab_settings_class(settings: Settings) -> type[WorkerSettingsBase]:
         await queue.client.aclose()
 
     adoption = Adoption(queue, org_of)
-    lifecycle = Lifecycle(queue, gate, adoption, prepare=prepare, dispose=dispose)
+    lifecycle = Lifecycle(queue, gate, adoption, prepare=prepare, dispose=dispose, alone=True, trouble=runner.trouble)
     made: Any = settings_class(settings, gate, runner, lifecycle, [], adoption)
     made.job_completion_wait = int(os.environ.get("LAB_GRACE_S", "30"))
     made.health_check_interval = int(os.environ.get("LAB_HEALTH_S", "30"))

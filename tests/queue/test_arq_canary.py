@@ -250,7 +250,8 @@ async def test_arq_sends_nothing_about_a_claimed_job(working: Driver, redis_url:
             if command["client_type"] != "lua":
                 seen.append(command["command"])
     assert any(text.startswith("EVALSHA") for text in seen)
-    assert [text for text in seen if text.partition(" ")[0] in VERBS and job_id in text] == []
+    about = [text for text in seen if job_id in text and " bankimport:" not in text]  # the test itself looks at records
+    assert [text for text in about if text.partition(" ")[0] in VERBS] == []
     assert [text for text in seen if text.startswith(("WATCH", "MULTI", "EXEC", "ZRANGEBYSCORE"))] == []
 
 

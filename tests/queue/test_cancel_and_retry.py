@@ -2,8 +2,10 @@
 
 import pytest
 
-from bankimport.errors import Conflict, IllegalTransition, NotFound
+from bankimport.errors import Conflict, IllegalTransition, InvalidRequest, NotFound
 from bankimport.events import TERMINAL
+from bankimport.queue.filters import JobFilter
+from bankimport.queue.transitions import Ended
 from bankimport.status import JobState
 from tests.queue.driver import Driver
 
@@ -17,7 +19,7 @@ async def cancelled(driver: Driver, job_id: str) -> bool:
     """Whether a job has ended by being cancelled, told once, and left nothing behind."""
     job = await driver.queue.get(job_id)
     assert job is not None
-    return (job.state, job.error_code) == (JobState.FAILED, "cancelled")
+    return (job.state, job.error_code) == (JobState.CANCELLED, "cancelled")
 
 
 async def test_a_waiting_job_ends_at_once(driver: Driver) -> None:
@@ -58,9 +60,8 @@ async def test_a_running_job_ends_through_its_worker(driver: Driver) -> None:
     await driver.queue.cancel(job_id)
     assert await driver.state(job_id) is JobState.ACTIVE
     fields = '"stage":"starting","message":"m","percent":0'
-    assert await driver.run("advance_progress", job_id, claim.fence, fields) == b"cancelled"
-    answer = await driver.run("fail_job", job_id, claim.fence, "cancelled", "cancelled", -1, "cancelled")
-    assert answer == b"failed"
+    assert await driver.do.advance_progress(job_id, str(claim.fence), [fields]) == "cancelled"
+    assert await driver.fail(claim, was_cancelled=True) is Ended.CANCELLED
     job = await driver.queue.get(job_id)
     assert job is not None
     assert job.attempts_made == 0
@@ -76,11 +77,11 @@ async def test_a_cancelled_run_that_ends_otherwise_does_not_come_back(driver: Dr
     if how == "retry":
         await driver.fail(claim, delay=1)
     elif how == "give back":
-        await driver.run("give_back_jobs", job_id, claim.fence)
+        await driver.give_back(claim)
     else:
         await driver.lapse(job_id)
     assert await driver.claim() == []
-    assert await driver.state(job_id) is JobState.FAILED
+    assert await driver.state(job_id) is JobState.CANCELLED
     assert await ends(driver) == [("bank.job.cancelled", job_id)]
     assert await driver.leftovers() == []
 
@@ -90,7 +91,7 @@ async def test_a_run_that_was_quicker_than_its_cancel_is_completed(driver: Drive
     job_id = await driver.ask("c")
     [claim] = await driver.claim()
     await driver.queue.cancel(job_id)
-    assert await driver.complete(claim) == b"done"
+    assert await driver.complete(claim) is Ended.DONE
     assert await ends(driver) == [("bank.job.completed", job_id)]
 
 
@@ -163,7 +164,7 @@ async def test_a_retried_batch_makes_its_children_anew(driver: Driver) -> None:
     [batch] = await driver.claim()
     await driver.fan_out(batch, "a", "b")
     await driver.queue.cancel(batch_id)
-    assert await driver.state(batch_id) is JobState.FAILED
+    assert await driver.state(batch_id) is JobState.CANCELLED
     await driver.queue.retry(batch_id)
     [batch] = await driver.claim()
     await driver.fan_out(batch, "a", "b")
@@ -171,7 +172,7 @@ async def test_a_retried_batch_makes_its_children_anew(driver: Driver) -> None:
         await driver.complete(claim)
     job = await driver.queue.get(batch_id)
     assert job is not None
-    assert job.result == {"totalConnections": 2, "successfulSyncs": 2, "failedSyncs": 0}
+    assert job.result == {"totalConnections": 2, "successfulSyncs": 2, "failedSyncs": 0, "deferredSyncs": 0}
     assert await driver.leftovers() == []
 
 
@@ -181,9 +182,106 @@ async def test_all_that_failed_is_retried(driver: Driver) -> None:
     other = await failed(driver, "x", org="other")
     await driver.ask("c0")
     retry = driver.queue.retry_failed
-    assert await retry("acme", type_=None, error_code="rate-limited") == 0
-    assert await retry("acme", type_="sync-all-org", error_code=None) == 0
-    assert await retry("acme", type_="sync-connection", error_code="transient") == 2
+    assert await retry(JobFilter(org_id="acme", error_code="rate-limited")) == 0
+    assert await retry(JobFilter(org_id="acme", type="sync-all-org")) == 0
+    assert await driver.queue.count(JobFilter(org_id="acme", state=JobState.FAILED)) == 3
+    assert await retry(JobFilter(org_id="acme", type="sync-connection", error_code="transient")) == 2
     assert await driver.ids(JobState.FAILED) == {jobs[0], other}
-    assert await retry(None, type_=None, error_code=None) == 1
+    assert await retry(JobFilter()) == 1
     assert await driver.ids(JobState.FAILED) == {jobs[0]}
+
+
+async def test_what_is_retried_together_keeps_its_lane(driver: Driver) -> None:
+    """A schedule's job stays the schedule's and asks what it asked; what somebody cancelled is left alone."""
+    scheduled = await failed(driver, "c", scheduled=True)
+    cancelled_id = await driver.ask("d")
+    await driver.queue.cancel(cancelled_id)
+    assert await driver.queue.retry_failed(JobFilter()) == 1
+    assert await driver.state(cancelled_id) is JobState.CANCELLED
+    manual = await driver.ask("e")
+    claims = await driver.claim()
+    assert [claim.job_id for claim in claims] == [manual, scheduled]
+    assert claims[1].data["scheduled"] is True
+
+
+async def test_a_cancelled_job_is_retried_by_name(driver: Driver) -> None:
+    """Who cancelled by mistake asks for that very job again."""
+    job_id = await driver.ask("c")
+    await driver.queue.cancel(job_id)
+    await driver.queue.retry(job_id)
+    [claim] = await driver.claim()
+    await driver.complete(claim)
+    assert await ends(driver) == [("bank.job.cancelled", job_id), ("bank.job.completed", job_id)]
+    assert await driver.leftovers() == []
+
+
+async def test_who_asks_again_for_what_is_being_cancelled_is_given_a_new_job(driver: Driver) -> None:
+    """The running job has been asked to stop: it is no answer to a new wish, which runs after it."""
+    dying = await driver.ask("c")
+    [claim] = await driver.claim()
+    await driver.queue.cancel(dying)
+    asked = await driver.ask("c")
+    assert asked != dying
+    await driver.fail(claim, was_cancelled=True)
+    [claim] = await driver.claim()
+    assert claim.job_id == asked
+    await driver.complete(claim)
+    assert await driver.leftovers() == []
+
+
+async def test_held_jobs_are_woken_though_the_first_of_them_is_cancelled(driver: Driver) -> None:
+    """A run ends, the one that stood aside first is let into line, and is cancelled there: the next has its turn."""
+    await driver.ask("c")
+    [running] = await driver.claim()
+    first = await driver.ask("c", start_date="2025-01-01")
+    second = await driver.ask("c", start_date="2025-01-02")
+    assert await driver.claim() == []
+    await driver.complete(running)
+    await driver.queue.cancel(first)
+    assert [claim.job_id for claim in await driver.claim()] == [second]
+
+
+async def test_a_person_waits_for_no_scheduled_job_in_a_full_line(driver: Driver) -> None:
+    """Of those that stand aside a person's goes first, though a schedule's was there before, whose places are taken."""
+    await driver.ask("c")
+    [running] = await driver.claim()
+    for number in range(3):
+        await driver.ask(f"s{number}", scheduled=True)
+    assert len(await driver.claim()) == 3
+    await driver.ask("c", scheduled=True, start_date="2025-01-01")
+    wish = await driver.ask("c", start_date="2025-01-02")
+    assert await driver.claim() == []
+    await driver.complete(running)
+    assert [claim.job_id for claim in await driver.claim()] == [wish]
+
+
+@pytest.mark.parametrize("word", ["cancel_job", "retry_job", "pause_queue", "emit_event", "discard_job"])
+async def test_a_call_whose_reply_was_lost_is_repeated(driver: Driver, word: str) -> None:
+    """Carried out once, though it was sent twice: neither refused nor told twice."""
+    job_id = await failed(driver, "f") if word in ("retry_job", "discard_job") else await driver.ask("c")
+    words: dict[str, list[bytes]] = {
+        "cancel_job": [job_id.encode()],
+        "retry_job": [job_id.encode(), b"1"],
+        "pause_queue": [b"", b"why"],
+        "emit_event": [b"bank.test", b"acme", b"", b""],
+        "discard_job": [job_id.encode()],
+    }
+    before = await driver.events()
+    call = driver.queue.scripts.call
+    first = await call(word, words[word], b"token")
+    told = (await driver.events())[len(before) :]
+    assert await call(word, words[word], b"token", again=True) == first
+    assert (await driver.events())[len(before) :] == told
+
+
+async def test_failed_jobs_are_discarded(driver: Driver) -> None:
+    """Their records go, the running ones can't; waiting ones are cancelled."""
+    job_id, other = await failed(driver, "a"), await failed(driver, "b", org="other")
+    waiting = await driver.ask("w")
+    assert await driver.queue.discard(JobFilter(org_id="acme")) == 1
+    assert await driver.state(job_id) is None
+    assert await driver.state(other) is JobState.FAILED
+    assert await driver.queue.discard(JobFilter(state=JobState.WAITING)) == 1
+    assert await driver.state(waiting) is JobState.CANCELLED
+    with pytest.raises(InvalidRequest):
+        await driver.queue.discard(JobFilter(state=JobState.ACTIVE))

@@ -9,11 +9,12 @@ from redis.asyncio import Redis
 from bankimport.queue.connection import connect
 from bankimport.queue.keys import Keys
 from bankimport.queue.queue import Queue
+from bankimport.queue.run import Claim
 from bankimport.queue.sweeper import Sweeper
 from bankimport.settings import Settings
 from bankimport.stream import groups_behind
 from tests.processes import free_port
-from tests.queue.driver import Driver
+from tests.queue.driver import FUNCTIONS, Driver
 from tests.waiting import wait_until
 
 HOUR = 3_600_000
@@ -31,10 +32,13 @@ async def forget_starts(driver: Driver) -> None:
     await driver.queue.client.hset(driver.queue.keys.meta, "last-start", 1)
 
 
-async def beat(driver: Driver, worker: str = "w", *pairs: str | int, lifetime: int = 60_000) -> list[list[bytes]]:
+async def beat(
+    driver: Driver, worker: str = "w", *claims: Claim, lifetime: int = 60_000, trouble: str = ""
+) -> tuple[list[str], list[str]]:
     """Let a worker tell that it lives."""
-    answer: list[list[bytes]] = await driver.run("beat_worker", worker, 15_000, lifetime, "host", 7, "1.2", *pairs)
-    return answer
+    about = {"host": "host", "pid": 7, "version": "1.2", "lag": 0, "trouble": trouble}
+    runs = [(claim.job_id, str(claim.fence)) for claim in claims]
+    return await driver.do.beat_worker(worker, timedelta(milliseconds=lifetime), about, list(FUNCTIONS), runs)
 
 
 async def alerts(driver: Driver) -> list[str]:
@@ -129,14 +133,14 @@ async def test_workers_beat(driver: Driver) -> None:
     """A heartbeat tells id, host, pid, version and running jobs; a worker that stops beating, or says so, is gone."""
     await driver.ask("c")
     [claim] = await driver.claim(worker="a")
-    assert await beat(driver, "a", claim.job_id, claim.fence) == [[], []]
+    assert await beat(driver, "a", claim) == ([], [])
     await beat(driver, "b", lifetime=1)
     [worker] = [each for each in (await driver.queue.health()).workers if each.id == "a"]
     assert (worker.host, worker.pid, worker.running, worker.version) == ("host", 7, 1, "1.2")
     assert datetime.now(UTC) - worker.seen_at < timedelta(seconds=5)
     await wait_until(lambda: _gone(driver, "b"))
     assert [each.id for each in (await driver.queue.health()).workers] == ["a"]
-    await driver.run("remove_worker", "a")
+    await driver.do.remove_worker("a")
     assert (await driver.queue.health()).workers == ()
 
 
@@ -153,8 +157,7 @@ async def test_a_beat_keeps_leases_and_hears_of_lost_and_cancelled_runs(driver: 
     assert [claim.job_id for claim in await driver.claim(worker="b")] == [lost.job_id]
     await driver.lapse(kept.job_id)
     await driver.queue.cancel(cancelled.job_id)
-    pairs = [value for claim in (kept, lost, cancelled) for value in (claim.job_id, claim.fence)]
-    assert await beat(driver, "a", *pairs) == [[lost.job_id.encode()], [cancelled.job_id.encode()]]
+    assert await beat(driver, "a", kept, lost, cancelled) == ([lost.job_id], [cancelled.job_id])
     assert await driver.claim(worker="b") == [], "the beat came before anybody saw that the lease was over"
 
 
@@ -174,7 +177,7 @@ async def test_a_paused_queue_says_until_when_and_why(driver: Driver) -> None:
 async def test_redis_away(settings: Settings) -> None:
     """Nobody answers: an alert, not an error."""
     away = settings.model_copy(update={"redis_port": free_port()})
-    queue = Queue(connect(away, Redis, retries=0), away)
+    queue = Queue(connect(away, Redis), away)
     health = await queue.health()
     await queue.client.aclose()
     assert (health.is_healthy, [alert.code for alert in health.alerts]) == (False, ["redis-unavailable"])
@@ -210,19 +213,18 @@ async def test_a_server_that_persists_nothing(driver: Driver, fresh: Driver) -> 
 async def test_an_alert_begins_and_ends_once(driver: Driver) -> None:
     """However many workers sweep, one turn is one worker's; an alert is told as it begins and as it is over."""
     sweepers = [Sweeper(driver.queue, groups_behind) for _ in range(4)]
-    now = datetime.now(UTC)
     driver.queue.settings = driver.queue.settings.model_copy(update={"alert_failed": 0})
     job_id = await driver.ask("c")
     [claim] = await driver.claim()
     await driver.fail(claim)
-    assert [await sweeper.run(now) for sweeper in sweepers] == [True, False, False, False]
+    assert [await sweeper.run() for sweeper in sweepers] == [True, False, False, False]
     since = [alert.since for alert in (await driver.queue.health()).alerts]
     await driver.queue.client.delete(f"{Keys('bank-import').prefix}sweeper")
-    assert await sweepers[1].run(now) is False, "a full look is due once a minute"
+    assert await sweepers[1].run() is False, "a full look is due once a minute"
     assert [alert.since for alert in (await driver.queue.health()).alerts] == since
     await driver.queue.retry(job_id)
     await driver.queue.client.delete(f"{Keys('bank-import').prefix}sweeper")
-    await sweepers[2].run(now)
+    await sweepers[2].run()
     rows = await driver.queue.client.xrange(driver.queue.keys.events)
     told = [json.loads(row[b"data"]) for _, row in rows if row[b"name"] == b"bank.queue.alert"]
     assert [(alert["code"], alert["active"]) for alert in told] == [("failed", True), ("failed", False)]

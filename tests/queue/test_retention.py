@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 
+from bankimport.queue.filters import JobFilter
 from bankimport.status import JobState
 from tests.queue.driver import Driver
 
@@ -32,7 +33,7 @@ async def test_the_cleanup_removes_what_is_too_old(driver: Driver, state: JobSta
     jobs = await completed(driver, 3, fail=state is JobState.FAILED)
     await age(driver, state, *jobs[:2], days=keep + 0.01)
     await age(driver, state, jobs[2], days=keep - 0.01)
-    assert await driver.run("cleanup_jobs", state, keep * DAY, 500) == 2
+    assert await driver.do.cleanup_jobs(state, timedelta(days=keep), 500) == 2
     assert await driver.ids(state) == {jobs[2]}
     assert [await driver.state(job_id) for job_id in jobs] == [None, None, state]
     assert [await driver.queue.client.zcard(driver.queue.keys.org(f"o{number}")) for number in range(3)] == [0, 0, 1]
@@ -42,7 +43,7 @@ async def test_the_cleanup_goes_by_slices(driver: Driver) -> None:
     """One call removes no more than its slice, so that nobody waits long for Redis."""
     jobs = await completed(driver, 7)
     await age(driver, JobState.COMPLETED, *jobs, days=8)
-    assert [await driver.run("cleanup_jobs", "completed", 7 * DAY, 3) for _ in range(4)] == [3, 3, 1, 0]
+    assert [await driver.do.cleanup_jobs("completed", timedelta(days=7), 3) for _ in range(4)] == [3, 3, 1, 0]
 
 
 async def test_pending_jobs_are_never_cleaned_away(driver: Driver) -> None:
@@ -53,7 +54,7 @@ async def test_pending_jobs_are_never_cleaned_away(driver: Driver) -> None:
     await driver.queue.retry(failed)
     await age(driver, JobState.COMPLETED, days=99)
     for state in ("completed", "failed"):
-        assert await driver.run("cleanup_jobs", state, 0, 500) == 0
+        assert await driver.do.cleanup_jobs(state, timedelta(0), 500) == 0
     for job_id in (waiting, later, failed):
         assert await driver.queue.client.ttl(driver.queue.keys.job(job_id)) == -1
         assert await driver.state(job_id) is not None
@@ -70,7 +71,25 @@ async def test_without_a_cleanup_everything_ends_by_itself(driver: Driver, no_en
 
     assert 7.9 < await days(keys.job(done)) <= 8
     assert 30.9 < await days(keys.job(failed)) <= 31
-    assert 8.9 < await days(keys.state("completed")) <= 9
-    assert 31.9 < await days(keys.state("failed")) <= 32
+    assert 31.9 < await days(keys.of("failed_code", "transient")) <= 32
     assert 31.9 < await days(keys.org("o0")) <= 32
     assert await driver.leftovers() == []
+
+
+async def test_a_failed_job_that_is_removed_leaves_no_index_behind(driver: Driver) -> None:
+    """Its reason, its type and its organisation know it no more; nor do they once it is tried again."""
+    removed, retried = await completed(driver, 2, fail=True)
+    await age(driver, JobState.FAILED, removed, days=31)
+    await driver.do.cleanup_jobs("failed", timedelta(days=30), 10)
+    await driver.queue.retry(retried)
+    assert [key async for key in driver.queue.client.scan_iter("*failed*")] == []
+
+
+async def test_an_index_forgets_records_that_ended_by_themselves(driver: Driver) -> None:
+    """No cleanup ran, and a record's time to live is over: the next look at the list takes its id away."""
+    gone, there = await completed(driver, 2)
+    await driver.queue.client.delete(driver.queue.keys.job(gone))
+    for org in ("o0", "o1"):
+        page = await driver.queue.page(JobFilter(org_id=org))
+        assert [job.id for job in page.jobs] == ([] if org == "o0" else [there])
+    assert await driver.queue.client.exists(driver.queue.keys.org("o0")) == 0

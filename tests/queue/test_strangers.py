@@ -1,5 +1,6 @@
 """What strangers put into arq's queue: jobs of plain arq are adopted, what can't be decoded is put aside."""
 
+import asyncio
 import json
 import pickle
 from collections.abc import AsyncIterator, Callable
@@ -12,7 +13,7 @@ from arq.connections import ArqRedis
 from bankimport.queue.adoption import Adoption
 from bankimport.queue.payloads import deserialize
 from bankimport.status import JobState
-from tests.queue.driver import Driver
+from tests.queue.driver import FUNCTIONS, Driver
 
 Dump = Callable[[dict[str, Any]], bytes]
 
@@ -68,34 +69,83 @@ async def test_a_deferred_job_keeps_its_time(driver: Driver, stranger: ArqRedis)
 
 
 async def test_a_strangers_question_may_be_pending(driver: Driver, stranger: ArqRedis) -> None:
-    """The same sync is waiting already: the stranger's goes, ours stays, and arq's queue is counted right."""
+    """The same sync is waiting already: the stranger's goes, ours stays, and arq's queue is empty."""
     ours = await driver.ask("c")
     await stranger.enqueue_job("sync-connection", connection_id="c", org_id="acme")
     await adopt(driver)
     assert [claim.job_id for claim in await driver.claim()] == [ours]
-    assert await driver.queue.client.zcard(driver.queue.keys.queue) == 1
-    assert await driver.queue.client.hget(driver.queue.keys.meta, "in-arq") == b"1"
+    assert await driver.queue.client.zcard(driver.queue.keys.queue) == 0
 
 
 async def test_a_worker_hears_of_strangers(driver: Driver, stranger: ArqRedis) -> None:
-    """A claim tells when arq's queue holds what is not ours, and not for our own comings and goings."""
+    """arq's queue is an inbox: a claim tells its length, and our own jobs never stand there."""
 
-    async def foreign() -> bytes:
+    async def inbox() -> int:
         driver.calls += 1
-        answer: bytes = (await driver.run("claim_jobs", "w", driver.calls, 10, 60_000, 3, 10**6, 1000))[2]
-        return answer
+        claimed = await driver.do.claim_jobs("w", str(driver.calls), 10, 0, list(FUNCTIONS))
+        return claimed.strangers
 
-    for number in range(4):
-        await driver.ask(f"c{number}")
-    claims = await driver.claim(2)
-    assert await foreign() == b"0"
-    await driver.queue.cancel(claims[0].job_id)
-    await driver.lapse(claims[0].job_id)
-    assert await foreign() == b"0", "the cancelled run ended within the very look"
+    await driver.ask("a")
+    assert await inbox() == 0
     await stranger.enqueue_job("sync-connection", connection_id="c")
-    assert await foreign() == b"1"
+    assert await inbox() == 1
     await adopt(driver)
-    assert await foreign() == b"0"
+    assert await inbox() == 0
+
+
+async def test_an_id_is_used_again(driver: Driver, stranger: ArqRedis) -> None:
+    """A host enqueues under an id whose job has ended: it runs again; while it has not ended it is the same job."""
+    stranger.job_serializer = as_json
+    for _ in range(2):
+        await stranger.enqueue_job("tidy", _job_id="mine")
+        await adopt(driver, "tidy")
+        [claim] = await driver.claim(functions=["tidy"])
+        await stranger.enqueue_job("tidy", _job_id="mine")
+        await adopt(driver, "tidy")
+        assert await driver.claim(functions=["tidy"]) == []
+        await driver.complete(claim)
+    assert len(await driver.events("bank.job.completed")) == 2
+    assert len(await driver.ids(JobState.COMPLETED)) == 1
+
+
+async def test_several_workers_adopt_one_list(driver: Driver, stranger: ArqRedis) -> None:
+    """Whoever comes second finds a member gone, and takes it for no garbage."""
+    stranger.job_serializer = as_json
+    for number in range(300):
+        await stranger.enqueue_job("tidy", number)
+    await asyncio.gather(*(adopt(driver, "tidy") for _ in range(4)))
+    assert await quarantined(driver) == []
+    assert (await driver.queue.stats()).waiting == 300
+    assert await driver.queue.client.zcard(driver.queue.keys.queue) == 0
+
+
+@pytest.mark.parametrize("due", [float("inf"), float("-inf"), 1e300])
+async def test_a_member_whose_time_is_no_instant(driver: Driver, due: float) -> None:
+    """It is put aside, and what stands behind it is adopted."""
+    await driver.queue.client.set("arq:job:bad", as_json({"f": "tidy", "a": [], "k": {}, "et": 1, "t": None}))
+    await driver.queue.client.set("arq:job:good", as_json({"f": "tidy", "a": [], "k": {}, "et": 1, "t": None}))
+    await driver.queue.client.zadd(driver.queue.keys.queue, {"bad": due, "good": 1})
+    await adopt(driver, "tidy")
+    assert len(await quarantined(driver)) == 1
+    assert [claim.job_id for claim in await driver.claim(functions=["tidy"])] == ["good"]
+
+
+async def test_a_function_that_another_worker_knows(driver: Driver, stranger: ArqRedis) -> None:
+    """In a rolling update a job waits for a worker that knows its function: in arq's queue, or once it is adopted."""
+    stranger.job_serializer = as_json
+    job = await stranger.enqueue_job("tidy")
+    assert job is not None
+    await adopt(driver)
+    assert await quarantined(driver) == []
+    await adopt(driver, "tidy")
+    assert await driver.claim() == []
+    assert await driver.state(job.job_id) is JobState.WAITING
+    await driver.queue.client.hset(driver.queue.keys.of("unknown_since"), "tidy", 1)
+    assert [alert.code for alert in (await driver.queue.health()).alerts] == ["unknown-function:tidy"]
+    about = {"host": "h", "pid": 1, "version": "1", "lag": 0, "trouble": ""}
+    await driver.do.beat_worker("new", timedelta(seconds=5), about, ["tidy"], [])
+    assert [claim.job_id for claim in await driver.claim(functions=["tidy"])] == [job.job_id]
+    assert await driver.queue.client.exists(driver.queue.keys.of("unknown_since")) == 0
 
 
 async def quarantined(driver: Driver) -> list[str]:
@@ -109,7 +159,7 @@ GARBAGE: list[tuple[str, bytes, str]] = [
     ("JSON of another shape", b'{"hello":1}', "none of arq's"),
     ("code in a pickle", pickle.dumps({"f": print, "a": (), "k": {}, "et": 1, "t": None}), "more than plain values"),
     ("too large", b"x" * 1_000_001, "larger than a megabyte"),
-    ("unknown function", as_json({"f": "nobody", "a": [], "k": {}, "et": 1, "t": None}), "no such function"),
+    ("no function's name", as_json({"f": "no body", "a": [], "k": {}, "et": 1, "t": None}), "name is none"),
     ("wrong arguments", as_json({"f": "sync-connection", "a": [], "k": {"x": 1}, "et": 1, "t": None}), "wrong"),
     ("positional ones", as_json({"f": "sync-connection", "a": ["c"], "k": {}, "et": 1, "t": None}), "must be named"),
 ]
@@ -146,7 +196,7 @@ async def test_a_function_of_the_hosts_own(driver: Driver, stranger: ArqRedis) -
     job = await stranger.enqueue_job("tidy", 1, ["two"], three={"four": None})
     assert job is not None
     await adopt(driver, "tidy")
-    [claim] = await driver.claim()
+    [claim] = await driver.claim(functions=["tidy"])
     values = deserialize(claim.payload)
     assert (claim.job_id, claim.type) == (job.job_id, "tidy")
     assert (values["f"], values["a"], values["k"]) == ("tidy", [1, ["two"]], {"three": {"four": None}})

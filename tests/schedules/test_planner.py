@@ -20,7 +20,7 @@ from bankimport.settings import Settings
 from tests.conftest import SOAK
 
 BERLIN = ZoneInfo("Europe/Berlin")
-NOON = datetime(2026, 11, 10, 11, 0, 30, tzinfo=UTC)  # 12:00:30 in Berlin
+NOON = datetime(2024, 11, 10, 11, 0, 30, tzinfo=UTC)  # 12:00:30 in Berlin
 
 
 class Organisations:
@@ -84,7 +84,7 @@ async def jobs(queue: Queue, state: str) -> list[tuple[str, float]]:
 
 async def test_four_workers_serve_two_years_of_ticks_once_each(queue: Queue) -> None:
     """Four workers that see the same due time, at slightly different instants, make one job of it."""
-    since = datetime(2026, 1, 1, tzinfo=UTC)
+    since = datetime(2023, 1, 1, tzinfo=UTC)
     until = since + timedelta(days=730 if SOAK else 90)
     workers = [planner(queue, Clock(since)) for _ in range(4)]
     served = 0
@@ -131,7 +131,7 @@ async def test_a_missed_tick_is_caught_up_once(queue: Queue) -> None:
     clock.now = NOON + timedelta(minutes=30)
     await asyncio.gather(*(planner(queue, clock).catch_up() for _ in range(4)))
     ids = [name for name, _ in await jobs(queue, "waiting") if name.startswith(SYNCS.name)]
-    noon = int(datetime(2026, 11, 10, 11, tzinfo=UTC).timestamp() * 1000)
+    noon = int(datetime(2024, 11, 10, 11, tzinfo=UTC).timestamp() * 1000)
     assert f"{SYNCS.name}:{noon}" in ids
     assert len(ids) == 2
 
@@ -149,6 +149,29 @@ async def test_the_very_first_start_has_nothing_to_catch_up(queue: Queue) -> Non
     """A new installation begins with its next tick, not with a flood."""
     await planner(queue, Clock(NOON)).catch_up()
     assert await jobs(queue, "waiting") == []
+
+
+async def test_a_tick_that_fell_into_an_outage_is_caught_up(queue: Queue) -> None:
+    """Redis was away at a young deployment's first tick: the worker, which looks now and then, serves it once."""
+    clock = Clock(NOON - timedelta(hours=1))
+    await planner(queue, clock).catch_up()
+    await queue.client.hset(queue.keys.meta, "born", str(int(clock.now.timestamp() * 1000)))
+    assert await jobs(queue, "waiting") == []
+    clock.now = NOON + timedelta(minutes=1)
+    for _ in range(3):
+        await planner(queue, clock).catch_up()
+    assert len(await jobs(queue, "waiting")) == 1
+
+
+async def test_a_worker_whose_clock_is_ahead_serves_no_future_tick(queue: Queue) -> None:
+    """By the server's clock the tick isn't due: nothing is served, and it is served when its time has come."""
+    now = datetime.now(UTC)
+    ahead = SYNCS.latest(now, BERLIN) + timedelta(hours=24)
+    await planner(queue, Clock(ahead)).serve(SYNCS.name, ahead)
+    await planner(queue, Clock(ahead)).catch_up()
+    assert await jobs(queue, "waiting") + await jobs(queue, "delayed") == []
+    await planner(queue, Clock(now)).serve(SYNCS.name, now)
+    assert len(await jobs(queue, "waiting")) == 1
 
 
 async def test_a_caught_up_tick_is_not_served_again_by_cron(queue: Queue) -> None:

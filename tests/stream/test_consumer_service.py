@@ -1,11 +1,13 @@
 """`examples/consumer_service.py` as a process of its own."""
 
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from tests.processes import ROOT, Processes, Running
+from tests.processes import ROOT, Processes, Running, clean_environment
 from tests.stream.writing import StreamWriter
 
 
@@ -13,7 +15,10 @@ from tests.stream.writing import StreamWriter
 def environment(redis_url: str, tmp_path: Path) -> dict[str, str]:
     """The configuration of the service."""
     database = f"sqlite+aiosqlite:///{tmp_path}/none.db"
-    return {"REDIS_URL": redis_url, "BANK_SYNC_DATABASE_URL": database, "BANK_SYNC_ENVIRONMENT": "development"}
+    found = {"REDIS_URL": redis_url, "BANK_SYNC_DATABASE_URL": database, "BANK_SYNC_ENVIRONMENT": "development"}
+    command = [sys.executable, "-m", "bankimport", "db", "upgrade"]
+    subprocess.run(command, env=clean_environment(**found), check=True, capture_output=True)
+    return found
 
 
 async def synced(writer: StreamWriter, connection: str) -> None:

@@ -30,7 +30,7 @@ async def queue(settings: Settings) -> AsyncIterator[Queue]:
 async def sweep(queue: Queue) -> None:
     """Do the housekeeping, whoever's turn it is."""
     await queue.client.delete(f"{queue.keys.prefix}sweeper")
-    await Sweeper(queue, groups_behind).run(datetime.now(UTC))
+    await Sweeper(queue, groups_behind).run()
 
 
 async def age(redis_client: "Redis[str]", keys: Keys, hours: float, number: int) -> None:

@@ -34,7 +34,7 @@ async def test_a_run_that_hangs_after_quick_steps(driver: Driver, events: EventS
     """Steps that come too soon are left out, but where a run then stands still the last of them is shown."""
     await driver.ask("c")
     [claim] = await driver.claim()
-    run = Run(claim, driver.queue.scripts, timedelta(minutes=1), "w", asyncio.get_running_loop().time())
+    run = Run(claim, driver.do, timedelta(minutes=1), "w", asyncio.get_running_loop().time())
     run.start(None)
     for number in range(1, 41):
         await run.advance(Stage.SYNCING_TRANSACTIONS, f"Importing account {number} of 50", number)
@@ -53,12 +53,12 @@ async def test_nothing_is_told_after_the_end(driver: Driver, events: EventStream
     """A step that is still held when its run ends is left out: the end is the last word."""
     await driver.ask("c")
     [claim] = await driver.claim()
-    run = Run(claim, driver.queue.scripts, timedelta(minutes=1), "w", asyncio.get_running_loop().time())
+    run = Run(claim, driver.do, timedelta(minutes=1), "w", asyncio.get_running_loop().time())
     run.start(None)
     for percent in (1, 2, 3):
         await run.advance(Stage.SYNCING_TRANSACTIONS, f"at {percent}", percent)
     run.settled = True
-    await driver.complete(claim)
+    await driver.complete(claim, steps=run.take_untold())
     assert run._later is not None
     await wait_until(lambda: run._later is None)
     assert [words for _, words in await told(events, claim.job_id)] == ["at 1", "completed"]

@@ -46,6 +46,7 @@ async def test_the_numbers_are_the_healths(host: Host, service: FakeService, mon
     assert found.pop(("bankimport_oldest_waiting_seconds",)) > 0
     states = {
         "active": 0,
+        "cancelled": 0,
         "completed": 0,
         "delayed": 0,
         "failed": 101,

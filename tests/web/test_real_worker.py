@@ -104,7 +104,7 @@ async def test_no_redis_at_all(service: FakeService, processes: Processes) -> No
     """Where Redis can't be reached a follower is told to come again, and no stream begins."""
     server = start_valkey(processes)
     server.running.kill()
-    client = connect(Settings.load(redis_url=server.url()), Redis, retries=0)
+    client = connect(Settings.load(redis_url=server.url()), Redis)
     events = EventStream(client, Keys("bank-import"))
     async with serving(service, events=events) as host:
         assert await host.problem("GET", "/events") == (503, "unavailable")

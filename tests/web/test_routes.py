@@ -137,6 +137,7 @@ async def test_the_queue(host: Host) -> None:
     _, stats, _ = await host.call("GET", "/queue/stats")
     assert stats == {
         "waiting": 3, "active": 0, "completed": 0, "failed": 0, "delayed": 0, "paused": 0, "waitingChildren": 1,
+        "cancelled": 0,
     }  # fmt: skip
 
 

@@ -19,7 +19,7 @@ from bankimport.app.connections import Connections
 from bankimport.app.overview import Overview
 from bankimport.app.starting import check_redis, check_store, name_unknown_variables
 from bankimport.commands import SyncAllOrg, SyncConnection
-from bankimport.errors import InvalidRequest, NotFound, Unavailable
+from bankimport.errors import InvalidRequest, NotFound
 from bankimport.events import EVENTS, Event
 from bankimport.models import (
     ConnectionDetails,
@@ -33,9 +33,10 @@ from bankimport.models import (
 )
 from bankimport.ports import BankProvider, BankStore, Clock, RotatesCredentials
 from bankimport.queue.adoption import Adoption
+from bankimport.queue.claims import Hooks
 from bankimport.queue.connection import connect
+from bankimport.queue.filters import JobFilter
 from bankimport.queue.gate import Gate
-from bankimport.queue.health import unreachable
 from bankimport.queue.ledger import RedisLedger
 from bankimport.queue.queue import Enqueue, Queue
 from bankimport.schedules.planner import Planner
@@ -252,24 +253,24 @@ class BankImport:
     @bounded
     async def list_jobs(
         self,
-        org_id: str,
+        org_id: str | None,
         *,
         state: JobState | None = None,
         connection_id: str | None = None,
         type: JobType | None = None,  # noqa: A002  # the contract's name
+        error_code: str | None = None,
         cursor: str | None = None,
         limit: int = 50,
     ) -> JobPage:
-        """Return a page of an organisation's jobs, newest first; `limit` 1 to 200.
+        """Return a page of an organisation's jobs, or of all (None), newest first; `limit` 1 to 200.
 
         Raises:
             InvalidRequest: the cursor or the limit is wrong.
         """
         if not 1 <= limit <= 200:
             raise InvalidRequest("/limit", "must be 1 to 200")
-        return await self.queue.page(
-            org_id, state=state, connection_id=connection_id, type_=type, cursor=cursor, limit=limit
-        )
+        wanted = JobFilter(org_id=org_id, state=state, connection_id=connection_id, type=type, error_code=error_code)
+        return await self.queue.page(wanted, cursor=cursor, limit=limit)
 
     @bounded
     async def cancel_job(self, job_id: str, org_id: str | None = None) -> None:
@@ -301,8 +302,21 @@ class BankImport:
         type: JobType | None = None,  # noqa: A002  # the contract's name
         error_code: str | None = None,
     ) -> int:
-        """Try all failed jobs again that match; return how many there are."""
-        return await self.queue.retry_failed(org_id, type_=type, error_code=error_code)
+        """Try all failed jobs again that match; return how many there are. What was cancelled is not among them."""
+        return await self.queue.retry_failed(JobFilter(org_id=org_id, type=type, error_code=error_code))
+
+    async def discard_jobs(self, wanted: JobFilter) -> int:
+        """Remove the records of jobs that have ended (the failed ones unless a state is named), or cancel those that
+        wait; return how many they are.
+
+        Raises:
+            InvalidRequest: jobs of that state can't be discarded.
+        """
+        return await self.queue.discard(wanted)
+
+    async def count_jobs(self, wanted: JobFilter) -> int:
+        """Return how many jobs a filter means; counting ends at 10,000."""
+        return await self.queue.count(wanted)
 
     async def _own(self, job_id: str, org_id: str | None) -> None:
         if org_id is not None and await self.get_job_status(job_id, org_id) is None:
@@ -329,10 +343,7 @@ class BankImport:
 
     async def get_queue_health(self) -> QueueHealth:
         """Return the queue's health: ill exactly while there is an alert. Redis being away is one."""
-        try:
-            return await self.bounds.within(self.queue.health())
-        except Unavailable:
-            return unreachable(self._clock())
+        return await self.queue.health()  # bounded by itself, so that it can say why
 
     # Being told ------------------------------------------------------------------------------------------------
 
@@ -449,12 +460,11 @@ class BankImport:
 
         The worker closes this object as it stops, and has its process for itself, unless `closing` is false.
         """
-        gate = connect(self.settings, Gate)
-        gate.attach(self.queue, new_worker_id(), self.settings.concurrency)
         planner = Planner(self.queue, self.store, self._clock)
+        gate = connect(self.settings, Gate)
+        gate.attach(self.queue, Hooks(new_worker_id(), self.settings.concurrency, serve_tick=planner.serve))
         ports = Ports(self.banks, self.store, RedisLedger(self.queue), self._clock)
         runner = Runner(self.queue, gate, JobHandlers(self.queue, ports, planner.plan).all())
-        gate.serve_tick = planner.serve
         adoption = Adoption(self.queue, self._org_of)
         lifecycle = Lifecycle(
             self.queue,
@@ -464,6 +474,7 @@ class BankImport:
             dispose=self._dispose if closing else self._listeners.drain,
             on_start=[planner.catch_up],
             alone=closing,
+            trouble=runner.trouble,
         )
         return settings_class(self.settings, gate, runner, lifecycle, planner.cron_jobs(), adoption)
 

@@ -107,6 +107,7 @@ class QueueStats(Model):
     delayed: int = 0
     paused: int = 0
     waiting_children: int = 0
+    cancelled: int = 0
 
 
 class Alert(Model):
@@ -128,6 +129,10 @@ class WorkerInfo(Model):
     running: int
     version: str
     seen_at: datetime
+    #: by how much its event loop was late last, in ms
+    lag_ms: int = 0
+    #: the code of what it can't reach, such as `store-unavailable`; empty if nothing is wrong
+    trouble: str = ""
 
 
 class QueueHealth(Model):

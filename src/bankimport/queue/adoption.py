@@ -1,6 +1,7 @@
-"""Bringing arq's queue and our records in line: strangers' jobs are adopted, lost keys put back, garbage put aside."""
+"""Adopting what strangers put into arq's queue, putting garbage aside, and bringing our own records in line."""
 
 import json
+import math
 import re
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -10,17 +11,30 @@ import structlog
 from bankimport.commands import COMMANDS, Command
 from bankimport.errors import MalformedData
 from bankimport.models import ID_PATTERN
+from bankimport.queue.connection import patiently
 from bankimport.queue.keys import ARQ_JOB
 from bankimport.queue.payloads import Undecodable, deserialize
 from bankimport.queue.queue import Enqueue, Queue
 
 log = structlog.get_logger(__name__)
 
-_SLICE = 500
+_SLICE = 200
+#: Batches have children to look at.
+_SWEPT = {"waiting": 200, "delayed": 500, "active": 500, "waiting-children": 20}
 _ID = re.compile(ID_PATTERN)
 
 #: Returns the organisation of a connection, or None: a stranger's job may not say it.
 OrgOf = Callable[[str], Awaitable[str | None]]
+
+
+class UnknownFunction(Exception):
+    """No function of this worker; another's, in a rolling update, may know it."""
+
+
+def foreign_row(function: str, payload: str, job_id: str, due: int) -> dict[str, Any]:
+    """Return the job of a host's own function: its payload is kept as it came."""
+    plain = {"org": "", "lock": "", "data": "{}", "question": "", "manual": "1", "limit": 0, "psu": "", "fixed": "1"}
+    return {**plain, "type": function, "payload": payload, "id": job_id, "due": due}
 
 
 class Adoption:
@@ -30,79 +44,92 @@ class Adoption:
         self._queue = queue
         self._org_of = org_of
         self.functions: set[str] = set()
+        self._left = 0
 
-    async def run(self) -> None:
-        """Adopt every stranger, put back what was removed behind our back, and recount.
+    async def run(self) -> int:
+        """Adopt every stranger whose function this worker knows; return how many stay in arq's queue.
 
         Raises:
             Unavailable: Redis can't be reached.
         """
-        offset = 0
-        while members := await self._members(offset):
-            strangers = await self._strangers(members)
-            for member, score in strangers:
-                await self._adopt(member, int(score))
-            offset += len(members)
-        for state in ("waiting", "delayed", "active", "waiting-children"):
-            await self._repair(state)
-        await self._queue.scripts.run("sweep_queue", "recount")
+        self._left = 0
+        while members := await self._members(self._left):
+            rows = [row for member, due, payload in members if (row := await self._seen(member, due, payload))]
+            if rows:
+                await self._queue.transitions.enqueue_jobs(rows, "1")
+            for row in rows:
+                log.info("job.adopted", job_id=row["id"], type=row["type"])
+            if len(members) < _SLICE:
+                break
+        return self._left
 
-    async def _members(self, offset: int) -> list[tuple[bytes, float]]:
-        rows: list[tuple[bytes, float]] = await self._queue.client.zrange(
-            self._queue.keys.queue, offset, offset + _SLICE - 1, withscores=True
+    async def sweep(self) -> None:
+        """Bring our records and lines in line, after keys were removed behind our back.
+
+        Raises:
+            Unavailable: Redis can't be reached.
+        """
+        for state, size in _SWEPT.items():
+            offset = seen = 0
+            while offset == 0 or seen == size:
+                seen, repaired = await self._queue.transitions.sweep_queue(state, offset, size)
+                offset += size
+                if repaired:
+                    log.warning("queue.repaired", state=state, jobs=repaired)
+
+    async def _members(self, offset: int) -> list[tuple[bytes, float, bytes | None]]:
+        client = self._queue.client
+        rows: list[tuple[bytes, float]] = await patiently(
+            lambda: client.zrange(self._queue.keys.queue, offset, offset + _SLICE - 1, withscores=True)
         )
-        return rows
+        if not rows:
+            return []
+        payloads = await patiently(lambda: client.mget([ARQ_JOB.encode() + member for member, _ in rows]))
+        return [(member, due, payload) for (member, due), payload in zip(rows, payloads, strict=True)]
 
-    async def _strangers(self, members: list[tuple[bytes, float]]) -> list[tuple[bytes, float]]:
-        async with self._queue.client.pipeline(transaction=False) as pipe:
-            for member, _ in members:
-                pipe.exists(self._queue.keys.prefix.encode() + b"job:" + member)
-            known = await pipe.execute()
-        return [row for row, ours in zip(members, known, strict=True) if not ours]
-
-    async def _repair(self, state: str) -> None:
-        offset = seen = 0
-        while offset == 0 or seen == _SLICE:
-            seen, repaired = await self._queue.scripts.run("sweep_queue", state, offset, _SLICE)
-            offset += _SLICE
-            if repaired:
-                log.warning("queue.repaired", state=state, jobs=repaired)
-
-    async def _adopt(self, member: bytes, due: int) -> None:
+    async def _seen(self, member: bytes, due: float, payload: bytes | None) -> dict[str, Any] | None:
+        """Return the job of a member; None if it was put aside, or is another worker's to adopt."""
         try:
-            row = await self._row(member)
+            return await self._row(member, due, payload)
+        except UnknownFunction as error:
+            self._left += 1
+            await self._note_unknown(str(error))
         except (Undecodable, MalformedData) as error:
-            await self._queue.scripts.run("quarantine_member", member, str(error))
-            log.error("queue.quarantined", reason=str(error))  # noqa: TRY400  # the reason is all there is to say
-            return
-        row |= {"id": member.decode(), "due": due}
-        await self._queue.scripts.run("enqueue_jobs", json.dumps([row]), "adopt")
-        log.info("job.adopted", job_id=row["id"], type=row["type"])
+            if await self._queue.transitions.quarantine_member(member, str(error)) == "quarantined":
+                log.error("queue.quarantined", reason=str(error))  # noqa: TRY400  # the reason is all there is to say
+        return None
 
-    async def _row(self, member: bytes) -> dict[str, Any]:
+    async def _note_unknown(self, function: str) -> None:
+        seconds, _ = await patiently(self._queue.client.time)
+        command = ("HSETNX", self._queue.keys.of("unknown_since"), function, int(seconds) * 1000)
+        await patiently(lambda: self._queue.client.execute_command(*command))
+
+    async def _row(self, member: bytes, due: float, payload: bytes | None) -> dict[str, Any]:
         if not _ID.fullmatch(member.decode("ascii", "replace")):
             raise Undecodable("the id is not 1 to 128 letters, digits and _ . : -")
-        payload = await self._queue.client.get(ARQ_JOB + member.decode())
+        if not math.isfinite(due) or abs(due) > 1e14:
+            raise Undecodable("its due time is no instant")
         if payload is None:
             raise Undecodable("the job has expired")
         values = deserialize(payload)
         kind = COMMANDS.get(values["f"])
         if kind is None:
-            return self._foreign(values)
+            return foreign_row(values["f"], self._foreign(values), member.decode(), int(due))
         if values["a"]:
             raise MalformedData(f"the arguments of the {kind.type} job must be named")
-        return Enqueue(await self._owned(kind.parse(values["k"]))).row()
+        row = Enqueue(await self._owned(kind.parse(values["k"]))).row()
+        return row | {"id": member.decode(), "due": int(due), "fixed": "1"}
 
-    def _foreign(self, values: dict[str, Any]) -> dict[str, Any]:
-        """A function of the host's own, beside ours in the same worker: its payload is kept as it came."""
+    def _foreign(self, values: dict[str, Any]) -> str:
+        """Return the payload for a function of the host's own, beside ours in the same worker."""
         if values["f"] not in self.functions:
-            raise Undecodable("the worker has no such function")
+            if not _ID.fullmatch(values["f"]):
+                raise Undecodable("the function's name is none")
+            raise UnknownFunction(values["f"])
         try:
-            text = json.dumps({name: values[name] for name in ("t", "f", "a", "k", "et")})
+            return json.dumps({name: values[name] for name in ("t", "f", "a", "k", "et")})
         except TypeError:
             raise Undecodable("the arguments are no plain JSON values") from None
-        row = {"type": values["f"], "org": "", "lock": "", "data": "{}", "question": "", "manual": "1", "limit": 0}
-        return {**row, "psu": "", "arq": text}
 
     async def _owned(self, command: Command) -> Command:
         if command.org_id or not command.lock:

@@ -1,39 +1,27 @@
 """What arq asks about a job that this worker has claimed, answered from the claim, without Redis."""
 
 import time
-from collections.abc import Awaitable, Callable
-from typing import Any, Protocol
+from typing import Any
 
-from redis.asyncio import ConnectionPool
+from redis.asyncio import Redis
 from redis.asyncio.client import Pipeline
 
+from bankimport.queue.claims import Claims
 from bankimport.queue.keys import ARQ_IN_PROGRESS, ARQ_JOB
 from bankimport.queue.run import Run
-
-
-class Holder(Protocol):
-    """Who holds the claims: the gate."""
-
-    runs: dict[str, Run]
-    settle_unrun: Callable[[Run], Awaitable[None]] | None
-    connection_pool: ConnectionPool
-    response_callbacks: Any
-
-    def done(self, run: Run) -> None:
-        """Forget a run that has ended."""
 
 
 class ClaimPipeline(Pipeline):
     """A pipeline in which arq's three questions about a claimed job are answered from the claim."""
 
-    def __init__(self, gate: Holder, transaction: bool, shard_hint: str | None) -> None:  # noqa: FBT001  # redis-py's
-        super().__init__(gate.connection_pool, gate.response_callbacks, transaction, shard_hint)
-        self._gate = gate
+    def __init__(self, client: Redis, claims: Claims, transaction: bool, shard_hint: str | None) -> None:  # noqa: FBT001  # redis-py's
+        super().__init__(client.connection_pool, client.response_callbacks, transaction, shard_hint)
+        self._claims = claims
         self._claimed: Run | None = None
 
     async def watch(self, *names: Any) -> Any:  # type: ignore[override]  # redis-py's stub says None, it is awaited
         """arq begins to claim a job: this worker has it already."""
-        run = self._gate.runs.get(str(names[0]).removeprefix(ARQ_IN_PROGRESS)) if len(names) == 1 else None
+        run = self._claims.runs.get(str(names[0]).removeprefix(ARQ_IN_PROGRESS)) if len(names) == 1 else None
         if run is None or not str(names[0]).startswith(ARQ_IN_PROGRESS):
             return await super().watch(*names)
         self._claimed = run
@@ -61,9 +49,9 @@ class ClaimPipeline(Pipeline):
         if ended is None:
             return await super().execute(raise_on_error)
         await self.reset()
-        if not ended.settled and self._gate.settle_unrun is not None:
-            await self._gate.settle_unrun(ended)
-        self._gate.done(ended)
+        if not ended.settled:
+            await self._claims.settle(ended)
+        self._claims.done(ended)
         return [True] * len(commands)
 
     async def reset(self) -> None:
@@ -77,7 +65,7 @@ class ClaimPipeline(Pipeline):
             if command[0] == verb:
                 for key in command[1:]:
                     if str(key).startswith(prefix):
-                        return self._gate.runs.get(str(key).removeprefix(prefix))
+                        return self._claims.runs.get(str(key).removeprefix(prefix))
         return None
 
 

@@ -1,7 +1,7 @@
 """The queue's health: what was measured, judged against its limits. A pure decision."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from bankimport.models import Alert, QueueHealth, QueueStats, WorkerInfo
@@ -23,11 +23,16 @@ class Snapshot:
     quarantined: int = 0
     eviction_policy: str | None = None
     persistent: bool | None = None
+    #: functions that no worker knows whose jobs wait, and since when
+    unknown_functions: Mapping[str, datetime] = field(default_factory=dict)
+    #: why the server takes no writes, in words
+    refused: str | None = None
 
 
 def assess(snapshot: Snapshot, settings: Settings) -> QueueHealth:
     """Return the health: ill exactly while there is an alert. Paused is a warning."""
-    alerts = tuple(alert for alert in (rule(snapshot, settings) for rule in _RULES) if alert is not None)
+    found = [alert for alert in (rule(snapshot, settings) for rule in _RULES) if alert is not None]
+    alerts = (*found, *_unknown(snapshot))
     return QueueHealth(
         is_healthy=not alerts,
         is_paused=snapshot.paused,
@@ -39,9 +44,9 @@ def assess(snapshot: Snapshot, settings: Settings) -> QueueHealth:
     )
 
 
-def unreachable(now: datetime) -> QueueHealth:
-    """Return the health while Redis can't be reached."""
-    alert = Alert(code="redis-unavailable", message="Redis is not available", value=1, threshold=0, since=now)
+def unreachable(now: datetime, why: str) -> QueueHealth:
+    """Return the health while Redis can't be reached; `why` is a sentence."""
+    alert = Alert(code="redis-unavailable", message=why, value=1, threshold=0, since=now)
     return QueueHealth(
         is_healthy=False, is_paused=False, stats=QueueStats(), warnings=(alert.message,), alerts=(alert,)
     )
@@ -103,4 +108,34 @@ def _eviction(snapshot: Snapshot, _: Settings) -> Alert | None:
     return _alert(snapshot, "eviction", message, 1, 0)
 
 
-_RULES = (_failed, _waiting, _stalled, _workers, _eviction)
+def _refused(snapshot: Snapshot, _: Settings) -> Alert | None:
+    """It can be read, so the numbers are right, but nothing can be asked for and no run can end."""
+    if snapshot.refused is None:
+        return None
+    return _alert(snapshot, "redis-refuses-writes", f"Redis takes no writes: {snapshot.refused}", 1, 0)
+
+
+def _store(snapshot: Snapshot, _: Settings) -> Alert | None:
+    away = [worker for worker in snapshot.workers if worker.trouble == "store-unavailable"]
+    if not away:
+        return None
+    return _alert(snapshot, "store-unavailable", f"{len(away)} workers can't reach the store", len(away), 0)
+
+
+def _unknown(snapshot: Snapshot) -> list[Alert]:
+    """A rolling update is over after five minutes: a function that no worker knows by then is missing."""
+    return [
+        _alert(
+            snapshot,
+            f"unknown-function:{name}",
+            f"jobs of {name!r} wait, and no worker knows that function",
+            (snapshot.now - since).total_seconds(),
+            _ROLLING.total_seconds(),
+        )
+        for name, since in snapshot.unknown_functions.items()
+        if snapshot.now - since > _ROLLING
+    ]
+
+
+_ROLLING = timedelta(minutes=5)
+_RULES = (_refused, _store, _failed, _waiting, _stalled, _workers, _eviction)

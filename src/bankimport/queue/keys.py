@@ -1,43 +1,102 @@
-"""Every Redis key of a queue: made here and nowhere else; the Lua prelude builds the same names from the prefix.
+"""Every Redis key of a queue: named here and nowhere else. Python and Lua make their names of one table (`KEYS`), and
+`docs/reference/redis-keys.md` is made of it."""
 
-Under the prefix `bankimport:<queue>:`
+import re
+from dataclasses import dataclass
 
-| key | type | what | its end |
-|---|---|---|---|
-| job:<id> | hash | the record of a job | TTL once it has ended; the cleanup before that |
-| state:<state> | zset | ids by instant (ms) of entering the state | emptied as jobs end; the cleanup |
-| org:<org> | zset | an organisation's jobs by queuedAt | the cleanup |
-| pending:<org> | string | its unfinished jobs, for the limit | removed at zero |
-| ready:manual | zset | manual jobs that may start, in their order | emptied by claims |
-| ready:orgs | zset | organisations with scheduled jobs that may start, by last service | emptied by claims |
-| ready:org:<org> | zset | their jobs in order | emptied by claims |
-| running:<org> | set | scheduled jobs of it that run now | emptied as runs end |
-| lock:<connection> | string | the job that runs for the connection | removed as the run ends |
-| held:<connection> | zset | jobs waiting for that lock | emptied as runs end |
-| unlet:<batch> | list | children not yet let into arq's queue | with the batch |
-| children:<batch> | set | children that have not ended | with the batch |
-| question:<digest> | string | the job that answers a question | removed as the job ends |
-| leases | zset | running jobs by the instant (ms) their lease ends | emptied as runs end |
-| starts | zset | starts within the limiter's window | TTL of the window |
-| worker:<id> | string | a worker's heartbeat: host, pid, running, version, seen | TTL |
-| workers | zset | worker ids by the end of their heartbeat | TTL of a day |
-| claims:<worker> | hash | its last claim, for a reply that was lost | TTL of a minute |
-| sweeper, full-look | string | whose turn it is to sweep | TTL of the turn |
-| psu:<job> | string | the person's address of an attended sync | TTL of minutes; removed as the job ends |
-| wake | list | wakes one idle worker a token; at most 16 | TTL |
-| pause | hash | until, reason, since | removed by resume |
-| meta | hash | counters: fence, clock of the streams, ticks served, health | kept: one key of fixed size |
-| alerts | hash | alerts in force, by code | removed as they end |
-| quarantine | list | members of arq's queue that can't be decoded; at most 1,000 | TTL of 30 days |
-| idempotency:<digest> | string | the answer to a POST | TTL of 24 h |
-| access:<digest> | zset | unattended reads of an account and scope | TTL of two days |
-| access-state:<digest> | hash | its closure, its failures in a row | TTL of two days and more |
-| events, progress | stream | design §7 | trimmed by length and age |
-"""
-
+#: arq's own keys of a stranger's job; ours have none.
 ARQ_JOB = "arq:job:"
 ARQ_IN_PROGRESS = "arq:in-progress:"
 ARQ_RETRY = "arq:retry:"
+
+_PART = re.compile(r"<\w+>")
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A key, or a family of keys with parts in angle brackets: what it is, whose it is, and how it ends."""
+
+    pattern: str
+    kind: str
+    holds: str
+    owner: str
+    end: str
+
+    @property
+    def name(self) -> str:
+        """The name in Lua: `key.<name>`, a function where the pattern has parts."""
+        return _PART.split(self.pattern)[0].rstrip(":").replace(":", "_").replace("-", "_")
+
+    @property
+    def parts(self) -> int:
+        """How many parts the pattern has."""
+        return len(_PART.findall(self.pattern))
+
+    def fill(self, *parts: str) -> str:
+        """Return the pattern with its parts filled in."""
+        if len(parts) != self.parts:
+            raise TypeError(f"{self.pattern} has {self.parts} parts")
+        left = iter(parts)
+        return _PART.sub(lambda _: next(left), self.pattern)
+
+
+_EMPTIED = "emptied as jobs move on"
+
+KEYS: tuple[Key, ...] = (
+    Key("job:<id>", "hash", "the record of a job", "records", "TTL once it has ended; the cleanup before that"),
+    Key("state:<state>", "zset", "the jobs in a state: active ones by the end (ms) of their lease, delayed ones by "
+        "their due time, the others by the instant at which they entered it", "moves", "emptied; the cleanup"),
+    Key("org:<org>", "zset", "an organisation's jobs by queuedAt", "records", "the cleanup; TTL since the last end"),
+    Key("failed-code:<code>", "zset", "failed jobs by their error code", "ends", "TTL since the last failure"),
+    Key("failed-type:<type>", "zset", "failed jobs by their type", "ends", "TTL since the last failure"),
+    Key("failed-org:<org>", "zset", "failed jobs by their organisation", "ends", "TTL since the last failure"),
+    Key("pending:<org>", "set", "its unfinished jobs but for the children of batches: what its limit counts", "moves",
+        "removed as jobs end"),
+    Key("question:<digest>", "string", "the unfinished job that answers a question", "records",
+        "removed as the job ends"),
+    Key("ring:<lane>", "zset", "organisations with somebody in line, in turn; lanes are manual and scheduled", "lanes",
+        _EMPTIED),
+    Key("line:<lane>:<org>", "zset", "jobs in line, in their order", "lanes", _EMPTIED),
+    Key("held:<connection>", "zset", "jobs that stand aside while their connection is being synced", "lanes", _EMPTIED),
+    Key("suspects", "zset", "jobs that were running twice as their worker died: each is started alone", "lanes",
+        _EMPTIED),
+    Key("unknown:<function>", "zset", "jobs whose function no worker has known so far", "lanes",
+        "emptied by a worker that knows it"),
+    Key("unknown-since", "hash", "since when (ms), by function", "lanes", "removed by a worker that knows it"),
+    Key("quiet", "string", "the worker that makes itself free for a suspect", "starts", "TTL of two leases"),
+    Key("lock:<connection>", "string", "the job that runs for the connection", "moves", "removed as the run ends"),
+    Key("running:<org>", "set", "its limited jobs that run: scheduled ones and children of batches", "moves",
+        "emptied as runs end"),
+    Key("starts", "zset", "starts within the limiter's window", "starts", "TTL of the window"),
+    Key("children:<batch>", "set", "jobs that a batch waits for", "batches", "with the batch"),
+    Key("watchers:<job>", "set", "batches that wait for a job which they have not created", "batches", "with the job"),
+    Key("cancelling", "set", "cancelled batches with children left to cancel", "batches", "TTL of a day"),
+    Key("psu:<job>", "string", "the person's address of an attended sync", "moves",
+        "TTL of minutes; removed as the job ends"),
+    Key("reply:<token>", "string", "an answer that may be asked for again because it was lost", "scripts",
+        "TTL of a minute"),
+    Key("wake", "list", "wakes one idle worker a token; at most 16", "lanes", "TTL of a day"),
+    Key("worker:<id>", "string", "a worker's heartbeat: host, pid, running, version, seen, lag, trouble", "workers",
+        "TTL of two leases"),
+    Key("workers", "zset", "worker ids by the end of their heartbeat", "workers", "TTL of 30 days"),
+    Key("pause", "hash", "until, reason, since", "pause", "removed by resume"),
+    Key("meta", "hash", "the counter of all orders, fences and stream ids; ticks served; last start", "clock",
+        "kept: one key of fixed size"),
+    Key("sweeper", "string", "whose turn it is to sweep", "sweeper", "TTL of the turn"),
+    Key("full-look", "string", "whether a full look is due", "sweeper", "TTL of the turn"),
+    Key("alerts", "hash", "alerts in force, by code", "sweeper", "removed as they end"),
+    Key("quarantine", "list", "members of arq's queue that can't be decoded; at most 1,000", "adoption",
+        "TTL of 30 days"),
+    Key("events", "stream", "all events but progress (design §7)", "events", "trimmed by length and age"),
+    Key("progress", "stream", "progress, about 10,000 entries", "events", "trimmed by length"),
+    Key("index:<org>", "stream", "which entries of both streams are an organisation's: from an id `to` an id", "events",
+        "TTL beyond that of the events"),
+    Key("idempotency:<digest>", "string", "the answer to a POST", "web", "TTL of 24 h"),
+    Key("access:<digest>", "zset", "unattended reads of an account and scope", "ledger", "TTL of two days"),
+    Key("access-state:<digest>", "hash", "its closure, its failures in a row", "ledger", "TTL of two days and more"),
+)  # fmt: skip
+
+_BY_NAME = {key.name: key for key in KEYS}
 
 
 class Keys:
@@ -46,8 +105,13 @@ class Keys:
     __slots__ = ("prefix", "queue")
 
     def __init__(self, queue_name: str) -> None:
+        #: arq's own queue: an inbox for what strangers enqueue
         self.queue = queue_name
         self.prefix = f"bankimport:{queue_name}:"
+
+    def of(self, name: str, *parts: str) -> str:
+        """Return the key of a family's name and its parts, as Lua's `key.<name>` does."""
+        return self.prefix + _BY_NAME[name].fill(*parts)
 
     def job(self, job_id: str) -> str:
         """The record of a job."""
@@ -107,3 +171,25 @@ class Keys:
     def quarantine(self) -> str:
         """What could not be decoded."""
         return f"{self.prefix}quarantine"
+
+
+def lua_names(text: str) -> str:
+    """Return the declaration of `key` with the names that a Lua text uses.
+
+    Raises:
+        KeyError: a name that is not in the table.
+    """
+    used = sorted(set(re.findall(r"\bkey\.(\w+)", re.sub(r"--.*", "", text))) - {"key"})
+    rows = []
+    for name in used:
+        key = _BY_NAME[name]
+        letters = "abc"[: key.parts]
+        pieces = [f"'{piece}'" for piece in _PART.split(key.pattern)]
+        joined = (
+            "P .. "
+            + pieces[0]
+            + "".join(f" .. {letter} .. {piece}" for letter, piece in zip(letters, pieces[1:], strict=True))
+        )
+        joined = joined.removesuffix(" .. ''")
+        rows.append(f"{name} = function({', '.join(letters)}) return {joined} end" if letters else f"{name} = {joined}")
+    return "local key = {" + ", ".join(rows) + "}"

@@ -3,14 +3,16 @@
 A pool of redis-py gives a connection for each command and tries it before: a third of what a short command costs.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from redis.asyncio import Redis
 from redis.asyncio.connection import AbstractConnection
-from redis.exceptions import ResponseError
+from redis.exceptions import BusyLoadingError, ReadOnlyError, ResponseError
 
-from bankimport.queue.connection import LOST
+from bankimport.queue.connection import patiently
+
+Commands = Sequence[Sequence[Any]]
 
 
 class Line:
@@ -20,30 +22,42 @@ class Line:
         self._client = client
         self._connection: AbstractConnection | None = None
 
-    async def exchange(self, commands: Sequence[Sequence[Any]]) -> list[Any]:
-        """Return the answer of each command; that of a refused one is its error. Tried again where the link fails.
+    async def exchange(self, commands: Callable[[bool], Commands]) -> list[Any]:
+        """Return the answer of each of the commands; that of a refused one is its error. `commands` is told whether
+        they may have been carried out before: the link failed, and they are asked for again.
 
         Raises:
-            redis.ConnectionError and the others of `LOST`: Redis can't be reached.
+            Unavailable: Redis can't be reached within the deadline.
         """
+        tries = 0
+
+        async def once() -> list[Any]:
+            nonlocal tries
+            tries += 1
+            return await self._once(commands(tries > 1))
+
+        return await patiently(once)
+
+    async def _once(self, commands: Commands) -> list[Any]:
         if self._connection is None:
             self._connection = await self._client.connection_pool.get_connection()
         connection = self._connection
-        answers: list[Any] = await connection.retry.call_with_retry(
-            lambda: _exchange(connection, commands), lambda _: connection.disconnect()
-        )
+        try:
+            await connection.connect()
+            await connection.send_packed_command(connection.pack_commands(commands), check_health=False)
+            answers = [await _answer(connection) for _ in commands]
+        except BaseException:
+            await connection.disconnect(nowait=True)
+            raise
+        for answer in answers:
+            if isinstance(answer, ReadOnlyError | BusyLoadingError):  # a failover: the next connection may know better
+                await connection.disconnect(nowait=True)
+                raise answer
         return answers
-
-
-async def _exchange(connection: AbstractConnection, commands: Sequence[Sequence[Any]]) -> list[Any]:
-    await connection.send_packed_command(connection.pack_commands(commands))
-    return [await _answer(connection) for _ in commands]
 
 
 async def _answer(connection: AbstractConnection) -> Any:
     try:
         return await connection.read_response()
-    except ResponseError as error:
-        if isinstance(error, LOST):
-            raise
+    except (ResponseError, BusyLoadingError) as error:
         return error

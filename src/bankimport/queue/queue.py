@@ -4,22 +4,25 @@ import asyncio
 import json
 import secrets
 from collections import deque
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from redis.asyncio import Redis
 
 from bankimport.commands import Command
-from bankimport.errors import Conflict, IllegalTransition, NotFound, TooManyPending, Unavailable
-from bankimport.models import JobPage, JobStatus, PsuContext, QueueHealth, QueueStats, WorkerInfo
-from bankimport.queue.connection import LOST
+from bankimport.errors import Conflict, IllegalTransition, InvalidRequest, NotFound, TooManyPending, Unavailable
+from bankimport.models import JobPage, JobStatus, PsuContext, QueueHealth, QueueStats
+from bankimport.queue.connection import DEADLINE
+from bankimport.queue.filters import JobFilter
 from bankimport.queue.health import Snapshot, assess, unreachable
 from bankimport.queue.keys import Keys
 from bankimport.queue.records import Records, instant
 from bankimport.queue.scripts import Scripts
 from bankimport.queue.server import Server
+from bankimport.queue.snapshots import snapshot_of
+from bankimport.queue.transitions import Transitions
 from bankimport.settings import Settings
 from bankimport.status import JobState
 
@@ -27,6 +30,8 @@ _BULK = 1000
 #: While Redis takes one thousand in, the next are made ready.
 _MOST_UNDER_WAY = 2
 _TURN = 50
+#: What is done to each of many jobs travels by so many.
+_TOGETHER = 100
 
 
 def new_job_id() -> str:
@@ -58,6 +63,8 @@ class Enqueue:
             "due": int(self.due.timestamp() * 1000) if self.due else 0,
             "limit": self.limit,
             "psu": _person(self.psu),
+            "payload": "",
+            "fixed": "1" if self.id else "",
         }
 
 
@@ -69,10 +76,6 @@ async def _rows(wanted: Sequence[Enqueue]) -> list[dict[str, Any]]:
         if number % _TURN == 0:
             await asyncio.sleep(0)
     return rows
-
-
-def _accepted(got: Sequence[tuple[bytes, bytes]]) -> list[tuple[str, str]]:
-    return [(how.decode(), job_id.decode()) for how, job_id in got]
 
 
 def _person(psu: PsuContext | None) -> str:
@@ -89,7 +92,8 @@ class Queue:
         self.client = client
         self.settings = settings
         self.scripts = scripts or Scripts(client, self.keys, settings)
-        self._records = Records(client, self.keys)
+        self.transitions = Transitions(self.scripts)
+        self._records = Records(client, self.keys, self.transitions)
         self._server = Server(client)
 
     async def enqueue(self, wanted: Enqueue) -> str:
@@ -99,8 +103,7 @@ class Queue:
             TooManyPending: the organisation has `limit` unfinished jobs.
             Unavailable: Redis can't be reached.
         """
-        got = await self.scripts.run("enqueue_jobs", json.dumps([wanted.row()], separators=(",", ":")))
-        [(_, job_id)] = _accepted(got)
+        [(_, job_id)] = await self.transitions.enqueue_jobs([wanted.row()], "")
         if not job_id:
             raise TooManyPending(wanted.limit, timedelta(seconds=30))
         return job_id
@@ -108,44 +111,43 @@ class Queue:
     async def enqueue_many(self, wanted: Sequence[Enqueue]) -> list[tuple[str, str]]:
         """Accept jobs, a thousand in one round trip; return ('created' | 'existing' | 'limited', id) for each."""
         answers: list[tuple[str, str]] = []
-        under_way: deque[asyncio.Future[Any]] = deque()
+        under_way: deque[asyncio.Task[list[tuple[str, str]]]] = deque()
         try:
             for start in range(0, len(wanted), _BULK):
                 rows = await _rows(wanted[start : start + _BULK])
-                under_way.append(self.scripts.send("enqueue_jobs", json.dumps(rows, separators=(",", ":"))))
+                under_way.append(asyncio.create_task(self.transitions.enqueue_jobs(rows, "")))
                 if len(under_way) == _MOST_UNDER_WAY:
-                    answers += _accepted(await under_way.popleft())
+                    answers += await under_way.popleft()
             while under_way:
-                answers += _accepted(await under_way.popleft())
+                answers += await under_way.popleft()
         finally:
             for left in under_way:
                 left.cancel()
         return answers
 
     async def get(self, job_id: str) -> JobStatus | None:
-        """Return a job's record, or None."""
-        try:
-            return await self._records.get(job_id)
-        except LOST as error:
-            raise Unavailable("Redis") from error
+        """Return a job's record, or None.
 
-    async def page(
-        self,
-        org_id: str,
-        *,
-        state: JobState | None = None,
-        connection_id: str | None = None,
-        type_: str | None = None,
-        cursor: str | None = None,
-        limit: int = 50,
-    ) -> JobPage:
-        """Return a page of an organisation's jobs, newest first."""
-        try:
-            return await self._records.page(
-                org_id, state=state, connection_id=connection_id, type_=type_, cursor=cursor, limit=limit
-            )
-        except LOST as error:
-            raise Unavailable("Redis") from error
+        Raises:
+            Unavailable: as of every call here, Redis can't be reached.
+        """
+        return await self._records.get(job_id)
+
+    async def page(self, wanted: JobFilter, *, cursor: str | None = None, limit: int = 50) -> JobPage:
+        """Return a page of jobs, newest first.
+
+        Raises:
+            InvalidRequest: the cursor is none of ours.
+        """
+        return await self._records.page(wanted, cursor=cursor, limit=limit)
+
+    async def count(self, wanted: JobFilter, *, most: int = 10_000) -> int:
+        """Return how many jobs a filter means; counting ends at `most`."""
+        found, cursor, more = 0, None, True
+        while more and found < most:
+            ids, cursor = await self._records.ids(wanted, cursor=cursor, limit=_BULK)
+            found, more = found + len(ids), cursor is not None
+        return min(found, most)
 
     async def cancel(self, job_id: str) -> None:
         """Cancel a job; one that runs is asked to stop.
@@ -153,34 +155,59 @@ class Queue:
         Raises:
             NotFound, IllegalTransition
         """
-        answer = await self.scripts.run("cancel_job", job_id, "0")
-        while answer.startswith(b"more:"):
-            answer = await self.scripts.run("cancel_job", job_id, answer.removeprefix(b"more:"))
+        answer = await self.transitions.cancel_job(job_id)
+        while answer == "more":
+            answer = await self.transitions.cancel_job(job_id)
         self._check(job_id, "be cancelled", answer)
 
     async def retry(self, job_id: str) -> None:
-        """Try a failed job again.
+        """Try a job again that failed or was cancelled.
 
         Raises:
             NotFound, IllegalTransition
             Conflict: another job is answering the same question.
         """
-        self._check(job_id, "be retried", await self.scripts.run("retry_job", job_id))
+        self._check(job_id, "be retried", await self.transitions.retry_job(job_id, by_hand=True))
 
-    async def retry_failed(self, org_id: str | None, *, type_: str | None, error_code: str | None) -> int:
-        """Try all failed jobs again that match; return how many there are. What fails meanwhile is not among them."""
-        ids = await self.client.zrange(self.keys.state(JobState.FAILED), 0, -1)
-        retried = 0
-        for start in range(0, len(ids), _BULK):
-            for job in await self._records.many(ids[start : start + _BULK]):
-                matches = org_id in (None, job.org_id) and type_ in (None, job.type)
-                if matches and error_code in (None, job.error_code):
-                    retried += await self.scripts.run("retry_job", job.id) == b"waiting"
-        return retried
+    async def retry_failed(self, wanted: JobFilter) -> int:
+        """Try all failed jobs again that are meant, each in its own lane; return how many there are. What fails
+        meanwhile is not among them."""
+        if wanted.state not in (None, JobState.FAILED):
+            raise InvalidRequest("/state", "only failed jobs are retried together")
+        return await self._to_each(
+            replace(wanted, state=JobState.FAILED),
+            "waiting",
+            lambda job_id: self.transitions.retry_job(job_id, by_hand=False),
+        )
+
+    async def discard(self, wanted: JobFilter) -> int:
+        """Remove the records of jobs that have ended (the failed ones unless a state is named), or cancel those that
+        wait; return how many they are.
+
+        Raises:
+            InvalidRequest: jobs of that state can't be discarded.
+        """
+        state = wanted.state or JobState.FAILED
+        if state in (JobState.ACTIVE, JobState.WAITING_CHILDREN):
+            raise InvalidRequest("/state", f"jobs that are {state} can't be discarded: cancel them")
+        return await self._to_each(replace(wanted, state=state), "discarded", self.transitions.discard_job)
+
+    async def _to_each(self, wanted: JobFilter, done: str, do: Callable[[str], Awaitable[str]]) -> int:
+        """Do something to each of the jobs that are meant now; what it is done to leaves the list."""
+        ids: list[bytes] = []
+        cursor, more = None, True
+        while more:
+            got, cursor = await self._records.ids(wanted, cursor=cursor, limit=_BULK)
+            ids, more = ids + got, cursor is not None
+        number = 0
+        for start in range(0, len(ids), _TOGETHER):
+            slice_ = [do(job_id.decode()) for job_id in ids[start : start + _TOGETHER]]
+            number += sum(answer == done for answer in await asyncio.gather(*slice_))
+        return number
 
     @staticmethod
-    def _check(job_id: str, operation: str, answer: bytes) -> None:
-        word, _, detail = answer.decode().partition(":")
+    def _check(job_id: str, operation: str, answer: str) -> None:
+        word, _, detail = answer.partition(":")
         if word == "missing":
             raise NotFound("job")
         if word == "refused":
@@ -190,61 +217,26 @@ class Queue:
 
     async def pause(self, until: datetime | None = None, reason: str | None = None) -> None:
         """Let nothing start, in no process, until an instant or until resumed."""
-        await self.scripts.run("pause_queue", int(until.timestamp() * 1000) if until else "", reason or "")
+        await self.transitions.pause_queue(int(until.timestamp() * 1000) if until else None, reason or "")
 
     async def resume(self) -> None:
         """Let jobs start again."""
-        await self.scripts.run("resume_queue")
+        await self.transitions.resume_queue()
 
     async def stats(self) -> QueueStats:
         """Return how many jobs are in each state, in constant time."""
-        return (await self._snapshot()).stats
+        return (await self._snapshot(facts=False)).stats
 
     async def health(self) -> QueueHealth:
         """Return the health of the queue; Redis being away is a finding, not an error."""
         try:
-            return assess(await self._snapshot(), self.settings)
-        except Unavailable:
-            return unreachable(datetime.now(UTC))
+            async with asyncio.timeout(DEADLINE):
+                return assess(await self._snapshot(facts=True), self.settings)
+        except (Unavailable, TimeoutError) as error:
+            return unreachable(datetime.now(UTC), str(error) or "Redis is not available: it does not answer")
 
-    async def _snapshot(self) -> Snapshot:
-        places = self.settings.org_concurrency
-        counts, pause, since, started, workers, alerts, now, quarantined = await self.scripts.run("read_queue", places)
-        at = instant(now) or datetime.now(UTC)
-        policy, persistent = await self._server.facts(at)
-        waiting, active, completed, failed, delayed, children = counts
-        paused = bool(pause[0]) and (not pause[1] or int(pause[1]) > int(now))
-        return Snapshot(
-            now=at,
-            stats=QueueStats(
-                waiting=0 if paused else waiting,
-                paused=waiting if paused else 0,
-                active=active,
-                completed=completed,
-                failed=failed,
-                delayed=delayed,
-                waiting_children=children,
-            ),
-            paused=paused,
-            paused_reason=pause[2].decode() or None,
-            runnable_since=instant(since.split(b".")[0]),
-            last_start=instant(started),
-            workers=tuple(_worker(*workers[index : index + 6]) for index in range(0, len(workers), 6)),
-            alerts_since={
-                code.decode(): instant(value) or at for code, value in zip(alerts[::2], alerts[1::2], strict=True)
-            },
-            quarantined=quarantined,
-            eviction_policy=policy,
-            persistent=persistent,
-        )
-
-
-def _worker(worker_id: bytes, host: bytes, pid: bytes, running: bytes, version: bytes, seen: bytes) -> WorkerInfo:
-    return WorkerInfo(
-        id=worker_id.decode(),
-        host=host.decode(),
-        pid=int(pid),
-        running=int(running),
-        version=version.decode(),
-        seen_at=datetime.fromtimestamp(int(seen) / 1000, UTC),
-    )
+    async def _snapshot(self, *, facts: bool) -> Snapshot:
+        look = await self.transitions.read_queue()
+        at = instant(look[6]) or datetime.now(UTC)
+        policy, persistent = await self._server.facts(at) if facts else (None, None)
+        return snapshot_of(look, at, policy, persistent)

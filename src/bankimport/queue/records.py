@@ -1,6 +1,7 @@
-"""Reading the records of jobs: one, or a page of an organisation's. What stands in Redis is untrusted."""
+"""Reading the records of jobs: one, or a page of those that a filter means. What stands in Redis is untrusted."""
 
 import json
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -11,16 +12,19 @@ from redis.asyncio import Redis
 from bankimport.commands import COMMANDS
 from bankimport.errors import InvalidRequest, MalformedData
 from bankimport.models import JobPage, JobProgress, JobStatus, Stage
+from bankimport.queue.connection import patiently
+from bankimport.queue.filters import STATES, JobFilter
 from bankimport.queue.keys import Keys
 from bankimport.queue.packing import unpack
+from bankimport.queue.transitions import Transitions
 from bankimport.status import JobState
 
-#: Records looked at for one page before the rest is left to the next cursor.
-_SCANNED_A_PAGE = 2000
-_SLICE = 200
+#: Entries of an index looked at in one script, and scripts for one page; the rest is left to the next cursor.
+_SCAN, _SCRIPTS = 1000, 4
+_CURSOR = re.compile(r"(?:([a-z-]{1,20})/)?((?:\d{1,16}:[A-Za-z0-9_.:-]{1,128})?)", re.ASCII)
 
 
-def instant(milliseconds: bytes | None) -> datetime | None:
+def instant(milliseconds: bytes | float | None) -> datetime | None:
     """Return the aware instant of a number of ms since 1970."""
     return datetime.fromtimestamp(int(milliseconds) / 1000, UTC) if milliseconds else None
 
@@ -29,17 +33,20 @@ def _json(text: bytes | None) -> Any:
     return json.loads(text) if text else None
 
 
-def parse(job_id: str, record: Mapping[bytes, bytes]) -> JobStatus | None:
+def parse(
+    job_id: str, record: Mapping[bytes, bytes], *, due: float | None = None, holder: bytes | None = None
+) -> JobStatus | None:
     """Return the status of a record; None if it is not one of ours (torn, or of another shape)."""
     try:
         state = JobState(record[b"state"].decode())
+        kind, org_id = record[b"type"].decode(), record[b"org"].decode()
         return JobStatus(
             id=job_id,
-            type=record[b"type"].decode(),
-            org_id=record[b"org"].decode(),
+            type=kind,
+            org_id=org_id,
             state=state,
             progress=_progress(state, record),
-            data=_data(record[b"type"].decode(), record[b"org"].decode(), record[b"data"]),
+            data=_data(kind, org_id, record[b"data"]),
             result=_result(record),
             failed_reason=_text(record.get(b"error")),
             error_code=_text(record.get(b"code")),
@@ -47,6 +54,9 @@ def parse(job_id: str, record: Mapping[bytes, bytes]) -> JobStatus | None:
             queued_at=datetime.fromtimestamp(int(record[b"queued"]) / 1000, UTC),
             processed_on=instant(record.get(b"started")),
             finished_on=instant(record.get(b"finished")),
+            delayed_until=instant(due),
+            parent_id=_text(record.get(b"parent")),
+            blocked_by=_text(holder) if holder != job_id.encode() else None,
         )
     except (KeyError, ValueError, ValidationError, MalformedData):
         return None
@@ -58,12 +68,16 @@ def _data(kind: str, org_id: str, text: bytes) -> dict[str, Any]:
     return COMMANDS[kind].restore(stored, org_id).data() if kind in COMMANDS else stored
 
 
-def _result(record: Mapping[bytes, bytes]) -> Any:
-    """Return the result, which is laid in pieces (`add_in_pieces` of the prelude)."""
-    pieces = [record.get(b"result", b"")]
-    while piece := record.get(b"result%d" % len(pieces)):
+def _pieces(record: Mapping[bytes, bytes], name: bytes) -> bytes:
+    """Return a value that is laid in pieces (`add_in_pieces` of `lua/lib/records.lua`)."""
+    pieces = [record.get(name, b"")]
+    while piece := record.get(b"%s%d" % (name, len(pieces))):
         pieces.append(piece)
-    packed = b"".join(pieces)
+    return b"".join(pieces)
+
+
+def _result(record: Mapping[bytes, bytes]) -> Any:
+    packed = _pieces(record, b"result")
     return json.loads(unpack(packed)) if packed else None
 
 
@@ -72,19 +86,19 @@ def _text(value: bytes | None) -> str | None:
 
 
 def _progress(state: JobState, record: Mapping[bytes, bytes]) -> JobProgress | None:
-    """Return the progress; the record of a completed job keeps none, since its result says it all."""
+    """Return the progress; the record of a completed job keeps its last word alone, since its result says the rest."""
     if state is JobState.COMPLETED:
         result = _result(record) or {}
         return JobProgress(
             stage=Stage.COMPLETED,
-            message="completed",
+            message=_pieces(record, b"said").decode() or "completed",
             percent=100,
             accounts_processed=result.get("accountsSynced"),
             transactions_processed=result.get("transactionsSynced"),
         )
     told = _json(record.get(b"progress"))
     progress = JobProgress.model_validate(told) if told else None
-    if state is JobState.FAILED:
+    if state.is_terminal:
         message, percent = _text(record.get(b"error")) or "failed", progress.percent if progress else 0
         return JobProgress(stage=Stage.FAILED, message=message, percent=percent)
     return progress
@@ -93,77 +107,117 @@ def _progress(state: JobState, record: Mapping[bytes, bytes]) -> JobProgress | N
 class Records:
     """Reads the records of one queue."""
 
-    def __init__(self, client: Redis, keys: Keys) -> None:
+    def __init__(self, client: Redis, keys: Keys, transitions: Transitions) -> None:
         self._client = client
         self._keys = keys
+        self._transitions = transitions
 
     async def get(self, job_id: str) -> JobStatus | None:
         """Return the job, or None."""
-        [(_, job)] = await self._load([job_id.encode()])
-        return job
+        found = await self.many([job_id.encode()])
+        return found[0] if found else None
 
     async def many(self, ids: list[bytes]) -> list[JobStatus]:
-        """Return those of the jobs that exist."""
-        return [job for _, job in await self._load(ids) if job is not None]
+        """Return those of the jobs that exist.
 
-    async def page(
-        self,
-        org_id: str,
-        *,
-        state: JobState | None,
-        connection_id: str | None,
-        type_: str | None,
-        cursor: str | None,
-        limit: int,
-    ) -> JobPage:
-        """Return a page of an organisation's jobs, newest first.
+        Raises:
+            Unavailable: Redis can't be reached.
+        """
+        if not ids:
+            return []
+        records = await self._each(("HGETALL", self._keys.job(job_id.decode())) for job_id in ids)
+        more = await self._each(self._about(job_id, record) for job_id, record in zip(ids, records, strict=True))
+        found = []
+        for job_id, record, extra in zip(ids, records, more, strict=True):
+            due = extra if isinstance(extra, float) else None
+            holder = extra if isinstance(extra, bytes) else None
+            job = parse(job_id.decode(), record, due=due, holder=holder) if record else None
+            if job is not None:
+                found.append(job)
+        return found
+
+    def _about(self, job_id: bytes, record: Mapping[bytes, bytes]) -> tuple[Any, ...] | None:
+        """Return the command that tells what a record doesn't: when it is due, or who holds its connection."""
+        state, lock = record.get(b"state"), record.get(b"lock")
+        if state == b"delayed":
+            return ("ZSCORE", self._keys.state(JobState.DELAYED), job_id)
+        if state == b"waiting" and lock:
+            return ("GET", self._keys.of("lock", lock.decode()))
+        return None
+
+    async def _each(self, commands: Any) -> list[Any]:
+        """Return the answers, in one trip; None for no command."""
+        wanted = list(commands)
+        if not any(wanted):
+            return [None] * len(wanted)
+
+        async def ask() -> list[Any]:
+            async with self._client.pipeline(transaction=False) as pipe:
+                for command in wanted:
+                    if command is not None:
+                        pipe.execute_command(*command)
+                return list(await pipe.execute())
+
+        answers = iter(await patiently(ask))
+        return [None if command is None else next(answers) for command in wanted]
+
+    async def page(self, wanted: JobFilter, *, cursor: str | None, limit: int) -> JobPage:
+        """Return a page of jobs, newest first; without a state and an organisation, one state after the other.
 
         Raises:
             InvalidRequest: the cursor is none of ours.
+            Unavailable: Redis can't be reached.
         """
-        rank = await self._rank_after(org_id, cursor)
-        found: list[JobStatus] = []
-        last: str | None = cursor
-        for start in range(rank, rank + _SCANNED_A_PAGE, _SLICE):
-            rows = await self._client.zrevrange(self._keys.org(org_id), start, start + _SLICE - 1, withscores=True)
-            for (job_id, score), (_, job) in zip(rows, await self._load([row[0] for row in rows]), strict=True):
-                last = f"{score:.0f}:{job_id.decode()}"
-                if job is not None and _wanted(job, state, connection_id, type_):
-                    found.append(job)
-                if len(found) == limit:
-                    return JobPage(jobs=tuple(found), next_cursor=last)
-            if len(rows) < _SLICE:
-                return JobPage(jobs=tuple(found))
-        return JobPage(jobs=tuple(found), next_cursor=last)
+        ids, after = await self.ids(wanted, cursor=cursor, limit=limit)
+        return JobPage(jobs=tuple(await self.many(ids)), next_cursor=after)
 
-    async def _rank_after(self, org_id: str, cursor: str | None) -> int:
-        """Return the rank of what follows the cursor, even if the job it names was cleaned away meanwhile."""
-        if cursor is None:
-            return 0
-        score, _, job_id = cursor.partition(":")
-        if not score.isdigit() or not job_id or len(cursor) > 160:
-            raise InvalidRequest("/cursor", "is not a cursor of this list")
-        rank = await self._client.zrevrank(self._keys.org(org_id), job_id)
-        if rank is not None:
-            return int(rank) + 1
-        return int(await self._client.zcount(self._keys.org(org_id), f"({score}", "+inf"))
+    async def ids(self, wanted: JobFilter, *, cursor: str | None, limit: int) -> tuple[list[bytes], str | None]:
+        """Return ids of a page, and the cursor of the next; None on the last."""
+        state, last = _parsed(cursor)
+        indexes = wanted.indexes()
+        if indexes:
+            walk = [("", await self._smallest(indexes))]
+        else:
+            names = [each for each in STATES if state == "" or STATES.index(each) >= STATES.index(JobState(state))]
+            walk = [(f"{each}/", f"state:{each}") for each in names]
+        found: list[bytes] = []
+        scripts = 0
+        for prefix, index in walk:
+            more = True
+            while more:
+                got, last, more = await self._find(wanted, index, last, limit - len(found))
+                found += got
+                scripts += 1
+                if more and (len(found) == limit or scripts == _SCRIPTS):
+                    return found, prefix + last
+            last = ""
+            if prefix and len(found) == limit and prefix != f"{STATES[-1]}/":
+                return found, f"{STATES[STATES.index(JobState(prefix[:-1])) + 1]}/"
+        return found, None
 
-    async def _load(self, ids: list[bytes]) -> list[tuple[bytes, JobStatus | None]]:
-        if not ids:
-            return []
-        async with self._client.pipeline(transaction=False) as pipe:
-            for job_id in ids:
-                pipe.hgetall(self._keys.job(job_id.decode()))
-            records = await pipe.execute()
-        return [
-            (job_id, parse(job_id.decode(), record) if record else None)
-            for job_id, record in zip(ids, records, strict=True)
-        ]
+    async def _find(self, wanted: JobFilter, index: str, last: str, most: int) -> tuple[list[bytes], str, bool]:
+        answer: tuple[list[bytes], str, bool] = await self._transitions.find_jobs(
+            index,
+            last,
+            org=wanted.org_id or "",
+            state=wanted.state or "",
+            kind=wanted.type or "",
+            lock=wanted.connection_id or "",
+            code=wanted.error_code or "",
+            most=most,
+            scan=_SCAN,
+        )
+        return answer
+
+    async def _smallest(self, indexes: list[str]) -> str:
+        if len(indexes) == 1:
+            return indexes[0]
+        sizes = await self._each(("ZCARD", self._keys.prefix + index) for index in indexes)
+        return min(zip(sizes, indexes, strict=True))[1]
 
 
-def _wanted(job: JobStatus, state: JobState | None, connection_id: str | None, type_: str | None) -> bool:
-    return (
-        (state is None or job.state == state)
-        and (type_ is None or job.type == type_)
-        and (connection_id is None or job.data.get("connectionId") == connection_id)
-    )
+def _parsed(cursor: str | None) -> tuple[str, str]:
+    found = _CURSOR.fullmatch(cursor or "")
+    if found is None or (found[1] and found[1] not in STATES) or (cursor is not None and not cursor):
+        raise InvalidRequest("/cursor", "is not a cursor of this list")
+    return found[1] or "", found[2]

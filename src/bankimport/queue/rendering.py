@@ -1,21 +1,20 @@
-"""The text of a script: what it uses of the prelude, then its own lines.
+"""The text of a script: the pieces that it includes, each once and in order, its arguments by name, its own lines.
 
-Redis carries out the whole text at each call, so what isn't used isn't sent: the prelude in full costs 25 µs a call.
+Redis carries out the whole text at each call, so a script includes what it uses and no more.
 """
 
 import re
+from collections.abc import Sequence
 from datetime import timedelta
 from functools import cache
 from importlib import resources
 
+from bankimport.queue.keys import lua_names
 from bankimport.settings import Settings
-from bankimport.status import TRANSITIONS
+from bankimport.status import TRANSITIONS, JobState
 
-_WORD = re.compile(r"\w+")
-_BLOCKS = re.compile(r"\n\n(?=\S)")
-_COMMENT = re.compile(r"--.*")
-#: What a block of the prelude defines, at the beginning of a line.
-_DEFINES = re.compile(r"^(?:local function (\w+)|local ([\w, ]+)|(\w+) = function)", re.MULTILINE)
+_INCLUDE = re.compile(r"^-- @include (\w+)$", re.MULTILINE)
+_COMMENT = re.compile(r"^\s*--.*\n|^\n", re.MULTILINE)
 
 
 @cache
@@ -23,54 +22,54 @@ def _source(name: str) -> str:
     return resources.files("bankimport.queue").joinpath("lua", f"{name}.lua").read_text()
 
 
-def _lua_table(mapping: dict[str, dict[str, str]]) -> str:
-    rows = []
-    for operation, ways in mapping.items():
-        pairs = ",".join(f"['{before}']='{after}'" for before, after in ways.items())
-        rows.append(f"['{operation}']={{{pairs}}}")
-    return "{" + ",".join(rows) + "}"
+def _included(name: str, seen: list[str]) -> list[str]:
+    """Return the pieces that a script or piece needs, those that others need before them."""
+    for piece in _INCLUDE.findall(_source(name)):
+        if f"lib/{piece}" not in seen:
+            _included(f"lib/{piece}", seen)
+            seen.append(f"lib/{piece}")
+    return seen
+
+
+def _table(rows: Sequence[tuple[str, str]]) -> str:
+    return "{" + ", ".join(f"['{name}'] = {value}" for name, value in rows) + "}"
 
 
 def _milliseconds(duration: timedelta) -> int:
     return int(duration / timedelta(milliseconds=1))
 
 
-def render(name: str, settings: Settings) -> str:
-    """Return the full text of a script: the prelude with the transition table and the settings, then its own lines."""
-    constants = {
-        "TRANSITIONS": _lua_table(
-            {str(o): {str(a): str(b) for a, b in ways.items()} for o, ways in TRANSITIONS.items()}
-        ),
-        "EVENTS_MAX": str(settings.events_max),
-        "KEEP_COMPLETED": str(_milliseconds(settings.keep_completed)),
-        "KEEP_FAILED": str(_milliseconds(settings.keep_failed)),
-        "KEEP_LONGEST": str(_milliseconds(max(settings.keep_completed, settings.keep_failed))),
+def _constants(settings: Settings) -> dict[str, str]:
+    """Return what Lua knows of the settings and of the table of transitions."""
+    ways = [
+        (str(operation), _table([(str(before), f"'{after}'") for before, after in steps.items()]))
+        for operation, steps in TRANSITIONS.items()
+    ]
+    numbers = {
+        "LEASE": _milliseconds(settings.lease),
+        "PLACES": settings.org_concurrency,
+        "RATE_MAX": settings.rate_limit_max,
+        "RATE_WINDOW": _milliseconds(settings.rate_limit_duration),
+        "EVENTS_MAX": settings.events_max,
+        "EVENTS_KEEP": _milliseconds(settings.events_keep),
+        "KEEP_COMPLETED": _milliseconds(settings.keep_completed),
+        "KEEP_FAILED": _milliseconds(settings.keep_failed),
+        "KEEP_LONGEST": _milliseconds(max(settings.keep_completed, settings.keep_failed)),
     }
+    ended = [(str(state), "true") for state in JobState if state.is_terminal]
+    return {"TRANSITIONS": _table(ways), "ENDED": _table(ended), **{name: str(n) for name, n in numbers.items()}}
+
+
+def render(name: str, settings: Settings, arguments: Sequence[tuple[str, str]] = ()) -> str:
+    """Return the full text of a script. `arguments` are pairs of a name and the Lua expression of its value."""
+    parts = [_source(piece) for piece in _included(name, [])]
     own = _source(name)
-    text = "\n\n".join([*_used(_BLOCKS.split(_source("_prelude")), own), own])
-    for constant, value in constants.items():
-        text = text.replace(f"@{constant}@", value)
-    return text
-
-
-def _used(blocks: list[str], own: str) -> list[str]:
-    """Return those blocks, in their order, that define what `own` or another one of them names; always the first.
-
-    A block ends at a blank line before a line that isn't indented.
-    """
-    words = _words(blocks[0]) | _words(own)
-    used = {0}
-    while more := {n for n, block in enumerate(blocks) if n not in used and _defined(block) & words}:
-        used |= more
-        words |= {word for n in more for word in _words(blocks[n])}
-    return [blocks[n] for n in sorted(used)]
-
-
-def _words(block: str) -> set[str]:
-    return set(_WORD.findall(_COMMENT.sub("", block)))
-
-
-def _defined(block: str) -> set[str]:
-    return {
-        word for found in _DEFINES.finditer(block) for group in found.groups() for word in _WORD.findall(group or "")
-    }
+    text = "\n".join([*parts, own])
+    used = [
+        f"local {constant} = {value}"
+        for constant, value in _constants(settings).items()
+        if re.search(rf"\b{constant}\b", text)
+    ]
+    bound = [f"local {argument} = {value}" for argument, value in arguments]
+    head = ["local P = KEYS[1]", *used, lua_names(text), *bound]
+    return "\n".join([*head, _COMMENT.sub("", text)])

@@ -11,7 +11,12 @@ from bankimport.errors import JobCancelled, LeaseLost, RunInterrupted
 from bankimport.events import EventData
 from bankimport.models import JobProgress, PsuContext, Stage
 from bankimport.progress import ProgressMeter
-from bankimport.queue.scripts import Scripts
+from bankimport.queue.transitions import Transitions
+
+#: Steps within so many seconds of each other travel together.
+_TOGETHER = 0.05
+#: A job that stalled so often is started alone (`SUSPECT` of `lua/lib/lanes.lua`).
+_SUSPECT = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,11 +32,12 @@ class Claim:
     fence: int
     queued_ms: int
     psu: PsuContext | None = field(repr=False)
+    stalls: int = 0
 
     @classmethod
     def parse(cls, row: list[bytes]) -> "Claim":
         """Return the claim of a row of the script's answer."""
-        job_id, kind, org_id, data, payload, attempts, fence, queued, psu = row
+        job_id, kind, org_id, data, payload, attempts, fence, queued, psu, stalls = row
         return cls(
             job_id=job_id.decode(),
             type=kind.decode(),
@@ -42,11 +48,12 @@ class Claim:
             fence=int(fence),
             queued_ms=int(queued),
             psu=_person(psu),
+            stalls=int(stalls or 0),
         )
 
 
 def _payload(kind: bytes, data: bytes, queued: bytes) -> bytes:
-    """Return arq's payload anew: somebody removed it, or it expired, but the record has all it needs."""
+    """Return what arq reads as the payload of a job of ours; it has none in Redis."""
     return b'{"t":null,"f":"%s","a":[],"k":%s,"et":%s}' % (kind, data, queued)
 
 
@@ -63,7 +70,9 @@ class Run:
     The lease counts from `asked_at` (monotonic seconds), when the claim was asked for: its answer may come late.
     """
 
-    def __init__(self, claim: Claim, scripts: Scripts, lease: timedelta, worker_id: str, asked_at: float) -> None:
+    def __init__(
+        self, claim: Claim, transitions: Transitions, lease: timedelta, worker_id: str, asked_at: float
+    ) -> None:
         self.claim = claim
         self.job_id = claim.job_id
         self.org_id = claim.org_id
@@ -76,12 +85,21 @@ class Run:
         self.task: asyncio.Task[Any] | None = None
         #: the next run of the same job on this worker, which waits for the end of this one
         self.successor: Run | None = None
-        self._scripts = scripts
+        self._transitions = transitions
         self._lease = lease.total_seconds()
         self._owned_until = asked_at + self._lease
         self._started = time.monotonic()
         self._meter = ProgressMeter()
         self._later: asyncio.TimerHandle | None = None
+        self._untold: list[str] = []
+        self._flush: asyncio.TimerHandle | None = None
+        #: the last word of the job's own code, told with its end
+        self.last_word = ""
+
+    @property
+    def is_suspect(self) -> bool:
+        """Whether it runs alone: twice before, its worker died."""
+        return self.claim.stalls >= _SUSPECT
 
     def start(self, task: "asyncio.Task[Any] | None") -> None:
         """Note that the job's own code begins, in this task."""
@@ -99,6 +117,9 @@ class Run:
     ) -> None:
         """See `JobRun`. The write itself is not awaited: it goes out in order with what follows it."""
         self.ensure_owned()
+        if stage is Stage.COMPLETED:
+            self.last_word = message
+            return
         progress = self._meter.step(
             stage,
             message,
@@ -116,8 +137,24 @@ class Run:
         return timedelta(seconds=time.monotonic() - self._started)
 
     def _tell(self, progress: JobProgress) -> None:
-        fields = progress.model_dump_json(exclude_none=True)[1:-1]
-        self._scripts.send("advance_progress", self.job_id, self.fence, fields).add_done_callback(self._heard)
+        """Steps that come shortly after one another travel together, and those of a job that ends with its end."""
+        self._untold.append(progress.model_dump_json(exclude_none=True)[1:-1])
+        if self._flush is None:
+            self._flush = asyncio.get_running_loop().call_later(_TOGETHER, self.flush)
+
+    def take_untold(self) -> list[str]:
+        """Return the steps that are not on their way yet; they are the caller's to tell."""
+        untold, self._untold = self._untold, []
+        if self._flush is not None:
+            self._flush.cancel()
+            self._flush = None
+        return untold
+
+    def flush(self) -> None:
+        """Tell the steps now. The write is not awaited: it goes out in order with what follows it."""
+        steps = self.take_untold()
+        if steps and not self.settled:
+            self._transitions.advance_progress.send(self.job_id, str(self.fence), steps).add_done_callback(self._heard)
 
     def _tell_later(self) -> None:
         wait = self._meter.due_in(self._elapsed())
@@ -166,7 +203,7 @@ class Run:
         """See `JobRun`."""
         to = self.org_id if org_id is None else org_id
         job_id = self.job_id if to == self.org_id else ""
-        await self._scripts.run("emit_event", event.name, to, job_id, fields_of(event))
+        await self._transitions.emit_event(event.name, to, job_id, fields_of(event))
 
 
 def fields_of(event: EventData) -> str:

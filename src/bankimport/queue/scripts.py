@@ -18,7 +18,8 @@ from redis.exceptions import NoScriptError, RedisError
 
 from bankimport.errors import Unavailable
 from bankimport.events import Event
-from bankimport.queue.connection import LOST
+from bankimport.queue.connection import DEADLINE, is_lost, unavailable
+from bankimport.queue.declaring import utf8
 from bankimport.queue.keys import Keys
 from bankimport.queue.line import Line
 from bankimport.queue.rendering import render
@@ -30,28 +31,57 @@ Listener = Callable[[Event], None]
 _MOST_IN_ONE_TRIP = 256
 
 
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """A script asked for, and the future of its answer. A token lets its answer be asked for again."""
+
+    name: str
+    args: Sequence[bytes]
+    token: bytes
+    again: bool
+    answer: "asyncio.Future[Any]"
+
+
 class Scripts:
     """Calls the scripts of one queue on one client."""
 
     def __init__(self, client: Redis, keys: Keys, settings: Settings) -> None:
         self._line = Line(client)
-        self._keys = keys
+        self._keys = (keys.prefix.encode(), keys.queue.encode())
         self._settings = settings
+        self._arguments: dict[str, Sequence[tuple[str, str]]] = {}
         self._digests: dict[str, str] = {}
         self._waiting: list[_Call] = []
         self._under_way = False
         self._sender: asyncio.Task[None] | None = None
         self.listener: Listener | None = None
 
+    def declare(self, name: str, arguments: Sequence[tuple[str, str]]) -> None:
+        """Learn the argument list of a script."""
+        self._arguments[name] = arguments
+
     async def run(self, name: str, *args: str | int | bytes) -> Any:
-        """Run a script and return its answer (bytes, ints and lists).
+        """Run a script that is declared nowhere; it reads ARGV itself.
 
         Raises:
-            Unavailable: Redis can't be reached, is loading, or is read-only.
+            Unavailable: Redis can't be reached, or refuses.
         """
+        return await self.call(name, [arg if isinstance(arg, bytes) else utf8(str(arg)) for arg in args], b"")
+
+    async def call(self, name: str, args: Sequence[bytes], token: bytes, *, again: bool = False) -> Any:
+        """Run a script and return its answer (bytes, ints and lists); `again` where it may have been carried out.
+
+        Raises:
+            Unavailable: Redis can't be reached, or refuses.
+        """
+        call = _Call(name, args, token, again, asyncio.get_running_loop().create_future())
         if self._under_way or self.listener is not None:
-            return await self.send(name, *args)
-        call = _Call(name, args, asyncio.get_running_loop().create_future())
+            self._put(call)
+            try:
+                async with asyncio.timeout(DEADLINE):
+                    return await call.answer
+            except TimeoutError:
+                raise unavailable(None) from None
         self._under_way = True  # the line is empty: no task need carry this call, and nobody hears of its events
         try:
             await self._carry([call])
@@ -59,13 +89,16 @@ class Scripts:
             self._go_on()
         return call.answer.result()
 
-    def send(self, name: str, *args: str | int | bytes) -> "asyncio.Future[Any]":
+    def send(self, name: str, args: Sequence[bytes], token: bytes) -> "asyncio.Future[Any]":
         """Put a call into the line without waiting for it; the future has its answer."""
-        call = _Call(name, args, asyncio.get_running_loop().create_future())
+        call = _Call(name, args, token, False, asyncio.get_running_loop().create_future())
+        self._put(call)
+        return call.answer
+
+    def _put(self, call: _Call) -> None:
         self._waiting.append(call)
         if not self._under_way:
             self._go_on()
-        return call.answer
 
     def _go_on(self) -> None:
         """Let a task carry what waits; it is kept here, or nobody would hold it."""
@@ -77,11 +110,11 @@ class Scripts:
         try:
             while self._waiting:
                 trip, self._waiting = self._waiting[:_MOST_IN_ONE_TRIP], self._waiting[_MOST_IN_ONE_TRIP:]
-                await self._carry(trip)
+                await self._carry([call for call in trip if not call.answer.done()])
         finally:
             self._go_on()
 
-    async def _carry(self, trip: Sequence["_Call"]) -> None:
+    async def _carry(self, trip: Sequence[_Call]) -> None:
         try:
             answers = await self._trip(trip)
         except BaseException as error:  # the callers must hear of it, whatever it is
@@ -105,40 +138,35 @@ class Scripts:
         if not future.done():
             future.set_result(result)
 
-    async def _trip(self, calls: Sequence["_Call"]) -> list[Any]:
-        commands = [self._command(call.name, call.args) for call in calls]
-        answers = await self._line.exchange(commands)
+    async def _trip(self, calls: Sequence[_Call]) -> list[Any]:
+        if not calls:
+            return []
+        answers = await self._line.exchange(lambda again: [self._command(call, again) for call in calls])
         missing = [index for index, answer in enumerate(answers) if isinstance(answer, NoScriptError)]
         if missing:
             await self._load()
-            again = await self._line.exchange([commands[index] for index in missing])
+            again = await self._line.exchange(lambda again: [self._command(calls[index], again) for index in missing])
             for index, answer in zip(missing, again, strict=True):
                 answers[index] = answer
         return answers
 
-    def _command(self, name: str, args: Sequence[Any]) -> tuple[Any, ...]:
-        digest = self._digests.get(name)
+    def _command(self, call: _Call, again: bool) -> tuple[Any, ...]:  # noqa: FBT001  # the line's word
+        digest = self._digests.get(call.name)
         if digest is None:
-            text = render(name, self._settings)
-            digest = self._digests[name] = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
-        wanted = "1" if self.listener is not None else "0"
-        return ("EVALSHA", digest, 3, self._keys.prefix, self._keys.queue, wanted, *args)
+            text = self._text(call.name)
+            digest = self._digests[call.name] = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
+        flags = ("w" if self.listener is not None else "") + ("a" if again or call.again else "")
+        return ("EVALSHA", digest, 2, *self._keys, *call.args, flags, call.token)
+
+    def _text(self, name: str) -> str:
+        return render(name, self._settings, self._arguments.get(name, ()))
 
     async def _load(self) -> None:
-        texts = [render(name, self._settings) for name in self._digests]
-        answers = await self._line.exchange([("SCRIPT", "LOAD", text) for text in texts])
-        for refusal in answers:
-            if isinstance(refusal, Exception):
-                raise refusal
-
-
-@dataclass(frozen=True, slots=True)
-class _Call:
-    """A script asked for, and the future of its answer."""
-
-    name: str
-    args: Sequence[str | int | bytes]
-    answer: "asyncio.Future[Any]"
+        texts = [self._text(name) for name in self._digests]
+        answers = await self._line.exchange(lambda _: [("SCRIPT", "LOAD", text) for text in texts])
+        for refused in answers:
+            if isinstance(refused, Exception):
+                raise refused
 
 
 def _refuse(future: "asyncio.Future[Any]", failure: BaseException) -> None:
@@ -149,8 +177,8 @@ def _refuse(future: "asyncio.Future[Any]", failure: BaseException) -> None:
 
 def _translated(error: BaseException) -> BaseException:
     """Rewrite what redis-py says: its texts carry whole commands (arq.md 23)."""
-    if isinstance(error, LOST):
-        return Unavailable("Redis")
+    if isinstance(error, Unavailable) or is_lost(error):
+        return unavailable(error)
     if isinstance(error, RedisError):
         return RuntimeError(f"Redis refused a script: {type(error).__name__}: {str(error)[:200]}")
     return error

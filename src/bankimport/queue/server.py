@@ -5,8 +5,7 @@ from datetime import datetime, timedelta
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from bankimport.errors import Unavailable
-from bankimport.queue.connection import LOST
+from bankimport.queue.connection import is_lost, patiently
 
 #: It is asked once in this time.
 _FACTS_FOR = timedelta(seconds=60)
@@ -26,14 +25,17 @@ class Server:
             Unavailable: Redis can't be reached.
         """
         if self._facts is None or now - self._facts[0] > _FACTS_FOR:
-            try:
-                info = await self._client.info("memory")
-                persistence = await self._client.info("persistence")
-                saves = (await self._client.config_get("save")).get("save", "")
-                aof = bool(persistence.get("aof_enabled"))
-                self._facts = (now, info.get("maxmemory_policy"), aof or bool(saves))
-            except LOST as error:
-                raise Unavailable("Redis") from error
-            except RedisError:  # CONFIG is forbidden on managed servers
-                self._facts = (now, None, None)
+            memory = await patiently(lambda: self._client.info("memory"))
+            self._facts = (now, memory.get("maxmemory_policy"), await self._persists())
         return self._facts[1], self._facts[2]
+
+    async def _persists(self) -> bool | None:
+        persistence = await patiently(lambda: self._client.info("persistence"))
+        if persistence.get("aof_enabled"):
+            return True
+        try:
+            return bool((await patiently(lambda: self._client.config_get("save"))).get("save", ""))
+        except RedisError as error:  # CONFIG is forbidden on managed servers
+            if is_lost(error):
+                raise
+            return None

@@ -1,22 +1,23 @@
-"""The housekeeping that one worker at a time does for all: alerts, the age of events, and once a minute a full look."""
+"""The housekeeping that one worker at a time does for all: alerts, the age of events and of records, and once a minute
+a full look."""
 
 import json
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from redis.asyncio import Redis
 
-from bankimport.errors import Unavailable
 from bankimport.events import QueueAlert
 from bankimport.models import Alert
-from bankimport.queue.connection import LOST
+from bankimport.queue.connection import patiently
 from bankimport.queue.keys import Keys
 from bankimport.queue.queue import Queue
 from bankimport.queue.run import fields_of
+from bankimport.status import JobState
 
 _TURN = timedelta(seconds=9)
 _FULL_LOOK = timedelta(seconds=55)
-
+_SLICE, _SLICES = 200, 20
 
 #: Returns an alert for each consumer group that has lost events; the stream's readers know (they are above us).
 GroupsBehind = Callable[[Redis, Keys, datetime], Awaitable[Sequence[Alert]]]
@@ -29,24 +30,39 @@ class Sweeper:
         self._queue = queue
         self._groups_behind = groups_behind
 
-    async def run(self, now: datetime) -> bool:
-        """Sweep if it is this worker's turn; return whether a full look at arq's queue is due.
+    async def run(self) -> bool:
+        """Sweep if it is this worker's turn; return whether a full look is due.
 
         Raises:
             Unavailable: Redis can't be reached.
         """
-        client, prefix = self._queue.client, self._queue.keys.prefix
-        try:
-            if not await client.set(f"{prefix}sweeper", "1", nx=True, px=_TURN):
-                return False
-            health = await self._queue.health()
-            oldest = int((now - self._queue.settings.events_keep).timestamp() * 1000)
-            await client.xtrim(self._queue.keys.events, minid=oldest, approximate=True)
-            alerts = (*health.alerts, *await self._groups_behind(client, self._queue.keys, now))
-            await self._queue.scripts.run("note_alerts", json.dumps([_row(alert) for alert in alerts]))
-            return bool(await client.set(f"{prefix}full-look", "1", nx=True, px=_FULL_LOOK))
-        except LOST as error:
-            raise Unavailable("Redis") from error
+        client, keys = self._queue.client, self._queue.keys
+        if not await patiently(lambda: client.set(keys.of("sweeper"), "1", nx=True, px=_TURN)):
+            return False
+        health = await self._queue.health()
+        groups = await patiently(lambda: self._groups_behind(client, keys, datetime.now(UTC)))
+        await self._queue.transitions.note_alerts([_row(alert) for alert in (*health.alerts, *groups)])
+        if not await patiently(lambda: client.set(keys.of("full_look"), "1", nx=True, px=_FULL_LOOK)):
+            return False
+        await self._clean()
+        return True
+
+    async def _clean(self) -> None:
+        """Remove some of the records whose time is over; the schedule's cleanup, which may be off, removes the rest."""
+        for state, keep in kept(self._queue).items():
+            for _ in range(_SLICES):
+                if await self._queue.transitions.cleanup_jobs(state, keep, _SLICE) < _SLICE:
+                    break
+
+
+def kept(queue: Queue) -> dict[JobState, timedelta]:
+    """Return how long ended jobs are kept."""
+    settings = queue.settings
+    return {
+        JobState.COMPLETED: settings.keep_completed,
+        JobState.CANCELLED: settings.keep_completed,
+        JobState.FAILED: settings.keep_failed,
+    }
 
 
 def _row(alert: Alert) -> dict[str, str]:

@@ -21,7 +21,7 @@ log = structlog.get_logger(__name__)
 _SLICE = 500
 
 
-async def _never(ctx: dict[Any, Any]) -> None:
+async def never(ctx: dict[Any, Any]) -> None:
     """Stand for the cron functions: the gate serves the tick when arq enqueues it, so nothing is left to run."""
     log.error("schedule.ran_as_job", job_id=ctx.get("job_id"))
 
@@ -39,7 +39,7 @@ class Planner:
         if not self._queue.settings.enabled:
             return []
         return [
-            cron(_never, name=f"cron:{schedule.name}", hour=set(schedule.hours), minute=0, second=0)
+            cron(never, name=f"cron:{schedule.name}", hour=set(schedule.hours), minute=0, second=0)
             for schedule in SCHEDULES.values()
         ]
 
@@ -52,10 +52,11 @@ class Planner:
             Unavailable: Redis can't be reached; the catch-up serves the tick later.
         """
         schedule = SCHEDULES[name]
-        await self._serve(schedule, schedule.latest(at, self._queue.settings.timezone), "")
+        await self._serve(schedule, schedule.latest(at, self._queue.settings.timezone), missed=False)
 
     async def catch_up(self) -> None:
-        """Serve, once, what was due while no worker ran. On the very first start there is nothing to catch up.
+        """Serve, once, what was due while no worker ran or Redis was away. What was due before the first worker of all
+        started is nothing to catch up. Cheap: call it now and then.
 
         Raises:
             Unavailable: Redis can't be reached.
@@ -64,10 +65,10 @@ class Planner:
             return
         for schedule in SCHEDULES.values():
             tick = schedule.missed(self._clock(), self._queue.settings.timezone)
-            if tick is not None and await self._serve(schedule, tick, "coalesce") == b"served":
+            if tick is not None and await self._serve(schedule, tick, missed=True) == "served":
                 log.info("schedule.coalesced", schedule=schedule.name)
 
-    async def _serve(self, schedule: Schedule, tick: datetime, mode: str) -> bytes:
+    async def _serve(self, schedule: Schedule, tick: datetime, *, missed: bool) -> str:
         milliseconds = int(tick.timestamp() * 1000)
         job = {
             "id": f"{schedule.name}:{milliseconds}",
@@ -75,8 +76,7 @@ class Planner:
             "data": json.dumps(_command(schedule, milliseconds).stored()),
             "question": "",
         }
-        answer: bytes = await self._queue.scripts.run("serve_tick", schedule.name, milliseconds, mode, json.dumps(job))
-        return answer
+        return await self._queue.transitions.serve_tick(schedule.name, milliseconds, missed, job)
 
     async def plan(self, command: PlanSyncs, run: JobRun) -> int:
         """Enqueue a `sync-all-org` for each organisation with a syncable connection, one step after the other.

@@ -1,7 +1,7 @@
 """What each job type does: the plain functions of `bankimport.jobs`, given their ports, and their outcome."""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import cast
 
 from bankimport.commands import Command, PlanSyncs, RefreshConsents, SyncAllOrg, SyncConnection
@@ -12,7 +12,8 @@ from bankimport.ports import AccessLedger, Banks, BankStore, Clock
 from bankimport.progress import JobRun
 from bankimport.queue.queue import Enqueue, Queue
 from bankimport.queue.run import Run
-from bankimport.worker.outcome import Handlers, Outcome, PlanOrganisations
+from bankimport.queue.sweeper import kept
+from bankimport.worker.outcome import CountsAs, Handlers, Outcome, PlanOrganisations
 
 _SLICE = 500
 
@@ -61,6 +62,7 @@ class JobHandlers:
         return Outcome(
             result=result.model_dump(mode="json", exclude_none=True),
             counts=counts,
+            counts_as=_counts_as(result),
             events=[event],
             follow_ups=_follow_ups(asked, run, result, ports.clock()),
         )
@@ -84,13 +86,12 @@ class JobHandlers:
 
     async def _cleanup(self, command: Command, run: Run) -> Outcome:
         """Remove the records whose time is over, a slice at a time."""
-        settings = self._queue.settings
         removed = 0
-        for state, keep in (("completed", settings.keep_completed), ("failed", settings.keep_failed)):
+        for state, keep in kept(self._queue).items():
             slice_ = _SLICE
             while slice_ == _SLICE:
                 run.ensure_owned()
-                slice_ = await self._queue.scripts.run("cleanup_jobs", state, int(keep / _MILLISECOND), _SLICE)
+                slice_ = await self._queue.transitions.cleanup_jobs(state, keep, _SLICE)
                 removed += slice_
         return Outcome(result={"removed": removed})
 
@@ -99,7 +100,11 @@ class JobHandlers:
         return Outcome(result={"organisations": planned})
 
 
-_MILLISECOND = timedelta(milliseconds=1)
+def _counts_as(result: SyncResult) -> CountsAs:
+    """Return what a sync is in its batch: nothing that was deferred or not due is called synced (design §5)."""
+    if not result.success:
+        return "bad"
+    return "deferred" if result.deferred and not result.accounts_synced else "ok"
 
 
 def _follow_ups(command: SyncConnection, run: Run, result: SyncResult, now: datetime) -> list[Enqueue]:

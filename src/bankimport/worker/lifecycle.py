@@ -8,11 +8,13 @@ import contextlib
 import gc
 import os
 import secrets
+import signal
 import socket
+import threading
 import time
 import traceback
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from importlib.metadata import version
 from typing import Any
 
@@ -21,7 +23,7 @@ from arq.worker import Worker
 
 from bankimport.errors import BankImportError, JobCancelled, LeaseLost, StoreUnavailable, Unavailable
 from bankimport.queue.adoption import Adoption
-from bankimport.queue.connection import LOST
+from bankimport.queue.connection import LOST, patiently
 from bankimport.queue.gate import Gate
 from bankimport.queue.queue import Queue
 from bankimport.queue.sweeper import Sweeper
@@ -31,9 +33,13 @@ log = structlog.get_logger(__name__)
 
 _FIRST_SWEEP = timedelta(seconds=10)
 _SWEEP = timedelta(seconds=60)
+#: A heartbeat is believed for two leases, and never shorter than this.
+_SHORTEST_LIFE = timedelta(seconds=5)
 #: How long a stopping worker tries to say so; without Redis its leases lapse all the same (arq.md 25).
-_LAST_WORD = 3.0
+_LAST_WORD = 1.0
 _CANCEL_AGAIN = 0.5
+#: A host that is told to stop twice is meant.
+_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 def new_worker_id() -> str:
@@ -88,6 +94,7 @@ class Lifecycle:
         dispose: Callable[[], Awaitable[None]],
         on_start: Sequence[Callable[[], Awaitable[None]]] = (),
         alone: bool = False,
+        trouble: Callable[[], str] = str,
     ) -> None:
         self._queue = queue
         self._gate = gate
@@ -96,10 +103,13 @@ class Lifecycle:
         self._dispose = dispose
         self._on_start = on_start
         self._alone = alone
+        self._trouble = trouble
         self._strangers = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self._sweeper = Sweeper(queue, groups_behind)
         self._until_sweep = _FIRST_SWEEP
+        self._lag = 0.0
+        self._signals = 0
 
     async def start(self, ctx: dict[Any, Any]) -> None:
         """arq's `on_startup`: check what we stand on, then begin.
@@ -109,32 +119,63 @@ class Lifecycle:
         """
         await self._prepare()
         await self._refuse_cluster()
-        self._gate.strangers_came = self._strangers.set
+        self._gate.hooks.strangers_came = self._strangers.set
         await self._beat()
         turns = (self._next_beat, self._next_sweep, self._next_adoption)
         self._tasks = [asyncio.create_task(self._for_ever(turn)) for turn in turns]
-        self._tasks.append(asyncio.create_task(self._gate.listen()))
+        self._tasks.append(asyncio.create_task(self._gate.claims.listen()))
+        await self._begin()
+        if self._alone:
+            calm_collector()
+            self._hear_signals()
+        log.info("worker.started", worker=self._gate.hooks.worker_id, slots=self._gate.hooks.slots)
+
+    async def _begin(self) -> None:
         for begin in self._on_start:
             with contextlib.suppress(Unavailable):
                 await begin()
-        if self._alone:
-            calm_collector()
-        log.info("worker.started", worker=self._gate.worker_id, slots=self._gate.slots)
+
+    def _hear_signals(self) -> None:
+        """Claim nothing after the first signal, and stop at once after the second. arq's own handlers, which are
+        asyncio's, stay: asyncio wakes its loop by a file, whatever Python's handler is."""
+        loop, main = asyncio.get_running_loop(), asyncio.current_task()
+
+        def heard(_: int, __: object) -> None:
+            loop.call_soon_threadsafe(self._heard_signal, main)
+
+        if threading.current_thread() is threading.main_thread():
+            for number in _SIGNALS:
+                if signal.getsignal(number) not in (signal.SIG_DFL, signal.SIG_IGN, signal.default_int_handler):
+                    signal.signal(number, heard)
+
+    def _heard_signal(self, main: asyncio.Task[Any] | None) -> None:
+        self._signals += 1
+        self._gate.claims.stop()
+        if self._signals > 1:
+            log.warning(
+                "worker.stopped_at_once", worker=self._gate.hooks.worker_id, running=len(self._gate.claims.runs)
+            )
+            for run in self._gate.claims.runs.values():
+                if run.task is not None:
+                    run.task.cancel()
+            if main is not None:
+                main.cancel()
 
     async def stop(self, ctx: dict[Any, Any]) -> None:
         """arq's `on_shutdown`: its jobs have ended or were given back; give back what never began."""
+        self._gate.claims.stop()
         await _end(*self._tasks)
-        pairs = [value for run in self._gate.runs.values() for value in (run.job_id, run.fence)]
+        runs = [(run.job_id, str(run.fence)) for run in self._gate.claims.runs.values()]
         with contextlib.suppress(Unavailable, TimeoutError):
             async with asyncio.timeout(_LAST_WORD):
-                if pairs:
-                    await self._queue.scripts.run("give_back_jobs", *pairs)
-                await self._queue.scripts.run("remove_worker", self._gate.worker_id)
+                if runs:
+                    await self._queue.transitions.give_back_jobs(runs)
+                await self._queue.transitions.remove_worker(self._gate.hooks.worker_id)
         await self._dispose()
-        log.info("worker.stopped", worker=self._gate.worker_id)
+        log.info("worker.stopped", worker=self._gate.hooks.worker_id)
 
     async def _refuse_cluster(self) -> None:
-        info = await self._queue.client.info("cluster")
+        info = await patiently(lambda: self._queue.client.info("cluster"))
         if info.get("cluster_enabled"):
             raise BankImportError("Redis Cluster is not supported by arq: a single primary is needed (or Sentinel)")
 
@@ -143,8 +184,8 @@ class Lifecycle:
         while True:
             try:
                 await turn()
-            except (Unavailable, StoreUnavailable, *LOST):
-                log.warning("worker.turn_missed", turn=turn.__name__)
+            except (StoreUnavailable, *LOST) as error:
+                self._gate.claims.complaints.warn("worker.turn_missed", str(error), turn=turn.__name__)
             except Exception as error:
                 frames = "".join(traceback.format_tb(error.__traceback__))
                 log.error("worker.turn_failed", turn=turn.__name__, error=type(error).__name__, frames=frames)  # noqa: TRY400  # its text may hold a whole command (arq.md 23)
@@ -152,33 +193,48 @@ class Lifecycle:
     async def _next_adoption(self) -> None:
         await self._strangers.wait()
         self._strangers.clear()
-        await self._adoption.run()
+        self._gate.claims.strangers_left = await self._adoption.run()
 
     async def _next_beat(self) -> None:
-        await asyncio.sleep(self._queue.settings.lease.total_seconds() / 3)
+        third = self._queue.settings.lease.total_seconds() / 3
+        before = time.monotonic()
+        await asyncio.sleep(third)
+        self._lag = max(0.0, time.monotonic() - before - third)
+        if self._lag > third:
+            log.warning("worker.loop_blocked", worker=self._gate.hooks.worker_id, seconds=round(self._lag, 3))
         await self._beat()
 
     async def _beat(self) -> None:
         """Tell that this worker lives and renew its leases; stop the runs that are no longer its own."""
-        runs = {job_id: run.successor or run for job_id, run in self._gate.runs.items()}
+        runs = {job_id: run.successor or run for job_id, run in self._gate.claims.runs.items()}
         asked_at = time.monotonic()
-        lease = int(self._queue.settings.lease.total_seconds() * 1000)
-        pairs = [value for run in runs.values() for value in (run.job_id, run.fence)]
-        about = (socket.gethostname(), os.getpid(), version("bankimport"))
-        lost, cancelled = await self._queue.scripts.run(
-            "beat_worker", self._gate.worker_id, lease, max(2 * lease, 5000), *about, *pairs
+        about = {
+            "host": socket.gethostname(),
+            "pid": os.getpid(),
+            "version": version("bankimport"),
+            "lag": round(self._lag * 1000),
+            "trouble": self._trouble(),
+        }
+        lost, cancelled = await self._queue.transitions.beat_worker(
+            self._gate.hooks.worker_id,
+            max(2 * self._queue.settings.lease, _SHORTEST_LIFE),
+            about,
+            sorted(self._gate.hooks.functions),
+            [(job_id, str(run.fence)) for job_id, run in runs.items()],
         )
-        gone = {job_id.decode() for job_id in lost}
         for job_id, run in runs.items():
-            if job_id in gone:
+            if job_id in lost:
                 run.interrupt(LeaseLost(job_id))
             else:
                 run.renewed(asked_at)
         for job_id in cancelled:
-            runs[job_id.decode()].interrupt(JobCancelled(job_id.decode()))
+            runs[job_id].interrupt(JobCancelled(job_id))
 
     async def _next_sweep(self) -> None:
         await asyncio.sleep(self._until_sweep.total_seconds())
         self._until_sweep = _SWEEP
-        if await self._sweeper.run(datetime.now(UTC)):
+        if await self._sweeper.run():
+            self._gate.claims.strangers_left = 0
             self._strangers.set()
+            await self._begin()
+            await self._adoption.sweep()

@@ -12,32 +12,45 @@ import time
 import traceback
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 import structlog
 from arq.worker import Function, Retry, func
 
 from bankimport.commands import COMMANDS, Command
-from bankimport.errors import JobCancelled, JobError, JobTimeout, MalformedData, RunInterrupted, Unavailable
+from bankimport.errors import (
+    JobCancelled,
+    JobTimeout,
+    MalformedData,
+    RunInterrupted,
+    Unavailable,
+)
 from bankimport.models import JobType
 from bankimport.queue.gate import Gate
 from bankimport.queue.packing import pack
 from bankimport.queue.queue import Enqueue, Queue
 from bankimport.queue.run import Run, fields_of
+from bankimport.queue.transitions import Ended
 from bankimport.retry import POLICIES, RetryPolicy, is_classified
-from bankimport.worker.outcome import Handlers, Outcome
+from bankimport.worker.outcome import Handlers, Outcome, describe
 
 log = structlog.get_logger(__name__)
+T = TypeVar("T")
 
 #: arq's own limits are backstops only: ours bite first (arq.md 3).
-_MAX_TRIES = 1_000_000
-_BACKSTOP = 60.0
-#: How long the end of a run is written anew while Redis is away, and the pause between: a replica or a full server
-#: refuses at once.
+MAX_TRIES = 1_000_000
+#: A batch's children are made by so many at a time: a script of them holds Redis up for some ms.
+_CHILDREN = 200
+BACKSTOP = 60.0
+#: How long the end of a run is written anew while Redis is away, and the pause between: a full server refuses at once.
 _PATIENCE = 60.0
-_PAUSE = 1.0
+_PAUSE = 0.5
 #: How long a stopping worker tries to give a job back; without Redis its lease lapses all the same (arq.md 25).
-_LAST_WORD = 3.0
+_LAST_WORD = 1.0
+#: How long a run that could not reach something counts as trouble, in seconds.
+_TROUBLED = 60.0
+_UNREADABLE = "the worker could not run the job: its function or its arguments are unknown to it"
 _OURS = frozenset(kind.value for kind in JobType)
 
 
@@ -53,7 +66,10 @@ class Runner:
         self._policies: Mapping[JobType, RetryPolicy] = {
             kind: policy.scaled(settings.retry_delay_scale) for kind, policy in POLICIES.items()
         }
-        gate.settle_unrun = self.settle_unrun
+        gate.hooks.settle_unrun = self.settle_unrun
+        gate.hooks.functions |= {kind.value for kind in handlers}
+        #: what the last run could not reach, for the heartbeat, and when that was (monotonic s)
+        self._trouble, self._trouble_at = "", 0.0
 
     def functions(self) -> list[Function]:
         """Return arq's functions, one a job type."""
@@ -62,27 +78,11 @@ class Runner:
                 self.run,
                 name=kind.value,
                 keep_result=0,
-                timeout=self._limit.total_seconds() + _BACKSTOP,
-                max_tries=_MAX_TRIES,
+                timeout=self._limit.total_seconds() + BACKSTOP,
+                max_tries=MAX_TRIES,
             )
             for kind in self._handlers
         ]
-
-    def host_function(self, function: Any) -> Function:
-        """Return a function of the host's own, wrapped so that its jobs have records, events and an end as ours do.
-
-        Its exceptions are arq's: `Retry` runs it again, any other is final.
-        """
-        plain = func(function)
-
-        async def run(ctx: dict[Any, Any], *args: Any, **kwargs: Any) -> None:
-            await self._attempt(ctx, lambda _: self._host(plain, ctx, args, kwargs))
-
-        return func(run, name=plain.name, keep_result=0, timeout=plain.timeout_s, max_tries=_MAX_TRIES)
-
-    async def _host(self, function: Function, ctx: dict[Any, Any], args: Any, kwargs: Any) -> Outcome:
-        await function.coroutine(ctx, *args, **kwargs)
-        return Outcome()
 
     async def run(self, ctx: dict[Any, Any], *_: Any, **__: Any) -> None:
         """Run the claimed job of this context. What arq passes as arguments is not used: the claim has it.
@@ -91,10 +91,15 @@ class Runner:
             Retry: it will run again; all is written already.
             CancelledError: the worker stops; the job was given back.
         """
-        await self._attempt(ctx, self._limited)
+        await self.attempt(ctx, self._limited)
 
-    async def _attempt(self, ctx: dict[Any, Any], work: Callable[[Run], Awaitable[Outcome]]) -> None:
-        run = self._gate.runs[ctx["job_id"]]
+    async def attempt(self, ctx: dict[Any, Any], work: Callable[[Run], Awaitable[Outcome]]) -> None:
+        """Run `work` as the claimed job of this context, and write what becomes of it.
+
+        Raises:
+            Retry, CancelledError: as `run`.
+        """
+        run = self._gate.claims.runs[ctx["job_id"]]
         run.start(asyncio.current_task())
         try:
             run.ensure_owned()  # its claim was answered late, or it waited for the end of an older run
@@ -125,33 +130,56 @@ class Runner:
             raise
 
     async def _completed(self, run: Run, outcome: Outcome) -> None:
+        self._trouble = ""
+        transitions, fence = self._queue.transitions, str(run.fence)
         if outcome.children is not None:
-            children = [_child(command) for command in outcome.children]
-            answer = await self._write(run, "fan_out_batch", run.job_id, run.fence, json.dumps(children))
+            answer = await self._fan_out(run, [_child(command) for command in outcome.children])
         else:
             counts = "".join(f',"{name}":{value}' for name, value in outcome.counts.items())
-            events = [text for event in outcome.events for text in (event.name, fields_of(event))]
-            result = pack(json.dumps(outcome.result, separators=(",", ":")))
-            answer = await self._write(run, "complete_job", run.job_id, run.fence, result, counts, *events)
-        if answer == b"lost":
-            log.warning("job.lease_lost", job_id=run.job_id, worker=run.worker_id)
-        elif answer is not None and outcome.follow_ups:
-            await self._queue.enqueue_many(outcome.follow_ups)
+            events = [(event.name, fields_of(event)) for event in outcome.events]
+            follow_ups = [wanted.row() for wanted in outcome.follow_ups]
+            packed = pack(json.dumps(outcome.result, separators=(",", ":")))
+            steps = run.take_untold()
+            answer = await self._write(
+                run,
+                lambda: transitions.complete_job.soon(
+                    run.job_id, fence, packed, counts, run.last_word, outcome.counts_as, steps, events, follow_ups
+                ),
+            )
+        if answer is Ended.LOST:
+            _note_lost(run)
+
+    async def _fan_out(self, run: Run, children: list[dict[str, str]]) -> Ended | None:
+        """Make a batch's children by the slice; after a crash in between, the next run finds those that were made."""
+        fan_out = self._queue.transitions.fan_out_batch
+        answer: Ended | None = None
+        for number, start in enumerate(range(0, max(1, len(children)), _CHILDREN)):
+            last = start + _CHILDREN >= len(children)
+            send = partial(fan_out.soon, run.job_id, str(run.fence), children[start : start + _CHILDREN], number, last)
+            answer = await self._write(run, send)
+            if answer is not Ended.MORE:
+                break
+        return answer
 
     async def _failed(self, run: Run, error: Exception) -> None:
         delay = self._delay(run, error)
         message, code = describe(error)
+        self._trouble, self._trouble_at = code, time.monotonic()
         if not is_classified(error) and not isinstance(error, Retry):
             frames = "".join(traceback.format_tb(error.__traceback__))
             log.error("job.unexpected_error", job_id=run.job_id, error=type(error).__name__, frames=frames)
-        answer = await self._write(run, "fail_job", run.job_id, run.fence, message, code, _ms(delay), "")
-        if answer == b"delayed" and delay is not None:
+        answer = await self._write_failed(run, message, code, _ms(delay), was_cancelled=False)
+        if answer is Ended.DELAYED and delay is not None:
             log.info("job.retry_scheduled", job_id=run.job_id, code=code, attempt=run.claim.attempts + 1)
             raise Retry(defer=delay)
-        if answer == b"lost":
-            log.warning("job.lease_lost", job_id=run.job_id, worker=run.worker_id)
+        if answer is Ended.LOST:
+            _note_lost(run)
         else:
-            log.warning("job.failed", job_id=run.job_id, code=code, answer=_text(answer))
+            log.warning("job.failed", job_id=run.job_id, code=code, answer=answer or "unwritten")
+
+    def trouble(self) -> str:
+        """Return the code of what runs of the last minute could not reach; empty if nothing."""
+        return self._trouble if time.monotonic() - self._trouble_at < _TROUBLED else ""
 
     def _delay(self, run: Run, error: Exception) -> timedelta | None:
         if isinstance(error, Retry):  # a function of the host's own
@@ -162,58 +190,57 @@ class Runner:
     async def _interrupted(self, run: Run, reason: RunInterrupted) -> None:
         if isinstance(reason, JobCancelled):
             message, code = describe(reason)
-            await self._write(run, "fail_job", run.job_id, run.fence, message, code, -1, "cancelled")
+            await self._write_failed(run, message, code, -1, was_cancelled=True)
             log.info("job.cancelled", job_id=run.job_id)
         else:  # the job is another worker's: nothing of it is ours to write
             run.settled = True
-            log.warning("job.lease_lost", job_id=run.job_id, worker=run.worker_id)
+            _note_lost(run)
 
     async def _give_back(self, run: Run) -> None:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_LAST_WORD):
-                await self._write(run, "give_back_jobs", run.job_id, run.fence)
+                runs = [(run.job_id, str(run.fence))]
+                await self._write(run, lambda: self._queue.transitions.give_back_jobs.soon(runs))
                 log.info("job.given_back", job_id=run.job_id)
 
     async def settle_unrun(self, run: Run) -> None:
-        """End a job that arq gave up before our code ran: its payload or its function is unknown (arq.md 5)."""
-        message = "the worker could not run the job: its function or its arguments are unknown to it"
-        await self._write(run, "fail_job", run.job_id, run.fence, message, MalformedData.code, -1, "")
+        """End a job that arq gave up before our code ran: its arguments can't be read (arq.md 5)."""
+        await self._write_failed(run, _UNREADABLE, MalformedData.code, -1, was_cancelled=False)
 
-    async def _write(self, run: Run, script: str, *args: str | int | bytes) -> bytes | None:
-        """Write the end of a run, though Redis may be away for a while; if for too long, its lease lapses."""
+    async def _write_failed(
+        self, run: Run, message: str, code: str, delay: int, *, was_cancelled: bool
+    ) -> Ended | None:
+        run.flush()
+        fail = self._queue.transitions.fail_job
+        return await self._write(
+            run, lambda: fail.soon(run.job_id, str(run.fence), message, code, delay, was_cancelled, b"")
+        )
+
+    async def _write(self, run: Run, send: Callable[[], Awaitable[T]]) -> T | None:
+        """Write the end of a run, though Redis may be away for a while; if for too long, its lease lapses. The next
+        claim travels with it."""
         run.settled = True
         until = time.monotonic() + _PATIENCE
         while True:
+            answer = send()
+            self._gate.claims.refill()
             try:
-                answer: bytes = await self._queue.scripts.run(script, *args)
-            except Unavailable:
-                log.warning("job.end_not_written", job_id=run.job_id)
-            else:
-                return answer
+                return await answer
+            except Unavailable as error:
+                self._gate.claims.complaints.warn("job.end_not_written", str(error), job_id=run.job_id)
             if time.monotonic() > until:
                 return None
             await asyncio.sleep(_PAUSE)
 
 
+def _note_lost(run: Run) -> None:
+    log.warning("job.lease_lost", job_id=run.job_id, worker=run.worker_id)
+
+
 def _child(command: Command) -> dict[str, str]:
     row = Enqueue(command).row()
-    return {name: row[name] for name in ("id", "type", "org", "lock", "data", "question")}
+    return {name: row[name] for name in ("type", "org", "lock", "data", "question")}
 
 
 def _ms(delay: timedelta | None) -> int:
     return -1 if delay is None else int(delay / timedelta(milliseconds=1))
-
-
-def _text(answer: object) -> str:
-    return answer.decode() if isinstance(answer, bytes) else "unwritten"
-
-
-def describe(error: BaseException) -> tuple[str, str]:
-    """Return message and code of an error for its record; only our own texts are known to hold nothing secret."""
-    if isinstance(error, JobError):
-        return str(error), error.code
-    if isinstance(error, Unavailable):
-        return str(error), error.code
-    if isinstance(error, TimeoutError | ConnectionError | OSError):
-        return f"a connection failed ({type(error).__name__})", "transient"
-    return f"an unexpected error ({type(error).__name__})", "unexpected"

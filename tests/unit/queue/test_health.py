@@ -119,5 +119,5 @@ def test_an_alert_says_what_was_measured_and_since_when() -> None:
 
 def test_redis_away() -> None:
     """Without Redis there are no numbers, and one alert."""
-    health = unreachable(NOW)
+    health = unreachable(NOW, "Redis is not available: it is out of memory")
     assert (health.is_healthy, [alert.code for alert in health.alerts]) == (False, ["redis-unavailable"])

@@ -1,12 +1,17 @@
--- Remove ended jobs whose time is over, a slice at a time.
--- KEYS: prelude. ARGV: state ('completed' | 'failed'), keep (ms), slice.
+-- Remove ended jobs whose time is over, a slice at a time, and see that the indexes have an end themselves.
+-- @include ends
+-- state: 'completed', 'failed' or 'cancelled'. keep: ms.
 -- Returns the number removed. Emits nothing.
-local set, removed = P .. 'state:' .. ARGV[1], 0
-for _, id in ipairs(call('ZRANGEBYSCORE', set, '-inf', NOW - tonumber(ARGV[2]), 'LIMIT', 0, ARGV[3])) do
-  local org = call('HGET', P .. 'job:' .. id, 'org')
-  call('ZREM', set, id)
-  call('DEL', P .. 'job:' .. id)
-  if org then call('ZREM', P .. 'org:' .. org, id) end
-  removed = removed + 1
+local set = key.state(state)
+local ids = call('ZRANGEBYSCORE', set, '-inf', NOW - keep, 'LIMIT', 0, slice)
+for _, id in ipairs(ids) do
+  local job = load_job(id)
+  if job then
+    remove_record(job)
+  else -- torn, or gone already
+    call('ZREM', set, id)
+    call('DEL', key.job(id))
+  end
 end
-return reply(removed)
+call('PEXPIRE', set, int(keep + 2 * DAY))
+return reply(#ids)

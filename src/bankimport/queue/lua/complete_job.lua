@@ -1,12 +1,20 @@
 -- End a run well.
--- KEYS: prelude. ARGV: id, fence, result (JSON), fields of bank.job.completed beyond the fixed ones (JSON with a leading
---   comma, or empty), then pairs (name, fields) of further events that precede it.
--- Returns 'done', or 'lost' if the run is no longer this worker's. Emits the given events, then bank.job.completed, and
--- what ends with it. The same fence again (its reply was lost) is 'done'.
-local id, fence = ARGV[1], ARGV[2]
+-- @include leases
+-- result: packed JSON. extra: fields of bank.job.completed beyond the fixed ones (JSON with a leading comma, or empty).
+-- message: the last word of its progress. counts_as: what it is in its batch: 'ok', 'bad'
+--   (not all that was asked for was done), 'deferred'. steps: of its progress that
+--   were not told yet. events: a list of {name, fields} that precede the end. follow_ups: jobs as `enqueue_jobs` takes
+--   them, which are created with the end.
+-- Returns 'done', or 'lost' if the run is no longer this worker's. The same fence again (its reply was lost) is 'done'.
 local job = load_job(id)
 if job and job.state == 'completed' and job.fence == fence then return reply('done') end
-if not owned(id, fence) then return reply('lost') end
-for index = 5, #ARGV, 2 do emit(ARGV[index], job.org, id, ARGV[index + 1]) end
-end_job(job, 'complete', {result = ARGV[3], extra = ARGV[4]})
+if not job or job.state ~= 'active' or job.fence ~= fence then return reply('lost') end
+begin(#follow_ups + 128)
+for _, step in ipairs(steps) do emit_progress(job, step) end
+for _, event in ipairs(events) do emit(event[1], job.org, id, event[2]) end
+end_job(job, 'complete', {result = result, extra = extra, success = counts_as ~= 'bad', as = counts_as,
+  message = message ~= '' and message or nil})
+for _, next_job in ipairs(follow_ups) do
+  if not answering(next_job.question) then create(next_job, next_job.due) end
+end
 return reply('done')

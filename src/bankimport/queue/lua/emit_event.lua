@@ -1,5 +1,6 @@
 -- Put an event of the import itself into the stream.
--- KEYS: prelude. ARGV: name, organisation, job id, fields (JSON object without its braces and timestamp).
+-- @include moves
+-- fields: a JSON object without its braces and timestamp.
 -- Returns 'ok'. Emits it.
-emit(ARGV[1], ARGV[2], ARGV[3], ARGV[4])
+emit(name, org, id, fields)
 return reply('ok')

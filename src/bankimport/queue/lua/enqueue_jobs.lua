@@ -1,41 +1,55 @@
--- Accept jobs: record, arq's keys, deduplication, wake-up and event of each, all or none of a job.
--- KEYS: prelude. ARGV[1] JSON array of {id, type, org, lock, data, question, manual, due, limit, arq, psu}: data the
---   command as JSON text, due in ms (0 now), limit of the organisation's unfinished jobs (0 none), arq a foreign payload
---   kept as it came, psu the person who asks (JSON text, empty for none). ARGV[2] 'adopt' for members that a stranger
---   put into arq's queue.
+-- Accept jobs: record, deduplication, place in line and event of each.
+-- @include batches
+-- jobs: a list of {id, type, org, lock, data, question, manual, due, limit, payload, psu, fixed}: data the command as
+--   JSON text, due in ms (0 now), limit of the organisation's unfinished jobs (0 none), payload what arq passes to a
+--   function of the host's own, psu the person who asks (JSON text, empty for none), fixed '1' where the id was chosen
+--   by the caller and may exist. adopted: '1' for members of arq's queue.
 -- Returns for each: {'created' | 'existing' | 'limited', id}. Emits bank.job.queued.
--- Deterministic when retried: a record with the same id is this very job.
-local answers, jobs = {}, cjson.decode(ARGV[1])
-take_orders(#jobs)
-for index, job in ipairs(jobs) do
+-- Deterministic when repeated: a record with the same id is this very job.
+
+-- A person asks what a schedule has asked: their wish brings that job to the front, and is what it does from now on;
+-- a batch that had created it merely waits for it.
+local function bring_forward(twin, job)
+  write_added() -- it may have come with this very call
+  if twin.state == 'waiting' then leave(twin) end
+  if twin.parent ~= '' then
+    watch(twin, twin.parent)
+    call('HDEL', twin.key, 'parent')
+    call('SADD', key.pending(twin.org), twin.id)
+  end
+  twin.manual, twin.parent, twin.order = '1', '', int(next_serial() + FRONT)
+  move(twin, 'promote', NOW, 'manual', '1', 'data', job.data, 'order', twin.order)
+end
+
+local function ask(job)
+  if job.fixed == '1' or string.find(FLAGS, 'a', 1, true) then
+    local before = load_job(job.id)
+    if before and adopted == '1' and ENDED[before.state] then
+      remove_record(before) -- a host uses an id again
+    elseif before and (is_whole(before) or ENDED[before.state]) then
+      return {'created', job.id}
+    end
+  end
   local twin = answering(job.question)
-  if call('EXISTS', P .. 'job:' .. job.id) == 1 and is_whole(load_job(job.id)) then
-    answers[index] = {'created', job.id}
-  elseif twin then
-    -- a person asks what a schedule has asked: their wish brings that job to the front, and is what it does from now on
+  if twin then
     local waits = twin.state == 'waiting' or twin.state == 'delayed'
     if job.manual == '1' and waits then attend(twin, job.psu) end
-    if job.manual == '1' and twin.manual ~= '1' and waits then
-      write_added() -- it may have come with this very call
-      unoffer(twin)
-      twin.manual, twin.let, twin.data = '1', '1', job.data
-      call('HSET', twin.key, 'manual', '1', 'let', '1', 'data', job.data)
-      set_order(twin, next_order() - FRONT)
-      move(twin, 'promote')
-      to_arq(twin, NOW)
-      offer(twin)
-      wake()
-    end
-    answers[index] = {'existing', twin.id}
-    if ARGV[2] == 'adopt' then call('ZREM', QUEUE, job.id) end
-  elseif job.limit > 0 and tonumber(call('GET', P .. 'pending:' .. job.org) or 0) + (pending[job.org] or 0) >= job.limit then
-    answers[index] = {'limited', ''}
-  else
-    if ARGV[2] == 'adopt' then call('ZREM', QUEUE, job.id) end -- so that it is counted among ours
-    create(job, job.due)
-    attend(job, job.psu)
-    wake()
-    answers[index] = {'created', job.id}
+    if job.manual == '1' and twin.manual ~= '1' and waits then bring_forward(twin, job) end
+    return {'existing', twin.id}
+  end
+  if job.limit > 0 and call('SCARD', key.pending(job.org)) >= job.limit then return {'limited', ''} end
+  create(job, job.due)
+  attend(job, job.psu)
+  return {'created', job.id}
+end
+
+begin(#jobs)
+local answers = {}
+for index, job in ipairs(jobs) do
+  answers[index] = ask(job)
+  if adopted == '1' then
+    call('ZREM', INBOX, job.id)
+    call('DEL', 'arq:job:' .. job.id, 'arq:retry:' .. job.id)
   end
 end
 return reply(answers)

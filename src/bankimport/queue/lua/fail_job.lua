@@ -1,30 +1,30 @@
--- End a run badly: tried again after `delay`, or failed for good.
--- KEYS: prelude. ARGV: id, fence, error, code, delay (ms; -1 for good), 'cancelled' if somebody cancelled it.
--- Returns 'delayed', 'failed' or 'lost'. Emits bank.sync.failed, then bank.job.retrying or the terminal event.
+-- End a run badly: tried again after a wait, or failed for good, or cancelled.
+-- @include leases
+-- delay: ms, -1 for good. cancelling: whether somebody cancelled it. result: packed JSON of what was done all the same,
+--   empty for nothing.
+-- Returns 'delayed', 'failed', 'cancelled' or 'lost'. Emits bank.sync.failed, then bank.job.retrying or the end.
 -- The same fence again (its reply was lost) is answered with the state it led to.
-local id, fence, message, code, delay = ARGV[1], ARGV[2], ARGV[3], ARGV[4], tonumber(ARGV[5])
 local job = load_job(id)
-if job and job.fence == fence and (job.state == 'delayed' or job.state == 'failed') then return reply(job.state) end
-if not owned(id, fence) then return reply('lost') end
-if ARGV[6] == 'cancelled' then
+if job and job.fence == fence and job.state ~= 'active' and job.worker ~= '' then return reply(job.state) end
+if job and job.fence == fence and ENDED[job.state] then return reply(job.state) end
+if not job or job.state ~= 'active' or job.fence ~= fence then return reply('lost') end
+begin()
+if was_cancelled then
   end_job(job, 'cancel', {})
-  return reply('failed')
+  return reply('cancelled')
 end
 job.attempts = int(call('HINCRBY', job.key, 'attempts', 1))
 local again = delay >= 0 and job.cancel ~= '1'
-emit('bank.sync.failed', job.org, id, of_job(id, job.type) .. ',"error":' .. cjson.encode(message) .. ',"errorCode":'
+emit('bank.sync.failed', job.org, id, of_job(job) .. ',"error":' .. cjson.encode(message) .. ',"errorCode":'
   .. cjson.encode(code) .. ',"attempt":' .. job.attempts .. ',"willRetry":' .. (again and 'true' or 'false'))
 if not again then
-  end_job(job, job.cancel == '1' and 'cancel' or 'fail', {error = message, code = code})
-  return reply('failed')
+  end_job(job, job.cancel == '1' and 'cancel' or 'fail', {error = message, code = code, result = result ~= '' and result})
+  return reply(job.state)
 end
-local due = NOW + delay
-move(job, 'delay', due)
-call('HSET', job.key, 'error', message, 'code', code)
-call('HDEL', job.key, 'worker', 'progress')
-release(job)
-to_arq(job, due)
-emit('bank.job.retrying', job.org, id,
-  of_job(id, job.type) .. ',"attemptsMade":' .. job.attempts .. ',"retryAt":"' .. iso(due) .. '"')
-wake()
+call('HDEL', job.key, 'progress')
+move(job, 'delay', NOW + delay, 'error', message, 'code', code)
+emit('bank.job.retrying', job.org, id, of_job(job) .. ',"attemptsMade":' .. job.attempts .. ',"retryAt":"'
+  .. iso(NOW + delay) .. '"')
+tell_delayed(job, delay)
+wake() -- somebody must look again when its time has come
 return reply('delayed')

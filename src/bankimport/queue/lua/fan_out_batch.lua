@@ -1,49 +1,58 @@
--- Create a batch's children and let the batch wait for them without a worker's slot.
--- KEYS: prelude. ARGV: id, fence, JSON array of {id, type, org, lock, data, question}.
--- Returns 'waiting-children', 'completed' (no children), 'cancelled' or 'lost'. Emits bank.job.queued for each
---   child, or what a cancelled batch ends with.
--- A child whose question is already being answered is not asked again: the batch waits for that job.
-local batch = load_job(ARGV[1])
-if batch and batch.fence == ARGV[2] and (batch.state == 'waiting-children' or batch.state == 'completed') then
+-- Create a slice of a batch's children; with the last slice the batch waits for them without a worker's slot.
+-- @include leases
+-- children: a list of {type, org, lock, data, question}. number: of the slice, from 0. last:
+--   whether it is the last one.
+-- Returns 'more', 'waiting-children', 'completed' (no child is left to wait for), 'cancelled' or 'lost'. Emits
+--   bank.job.queued for each child. A child's id is made of the batch's and its question, so that a run that begins
+--   anew after a crash finds the children of the one before. A question that is already being answered is not asked
+--   again: the batch waits for that job.
+local batch = load_job(id)
+if batch and batch.fence == fence and (batch.state == 'waiting-children' or batch.state == 'completed') then
   return reply(batch.state)
 end
-if not owned(ARGV[1], ARGV[2]) then return reply('lost') end
-if batch.cancel == '1' then
-  end_job(batch, 'cancel', {})
-  return reply('cancelled')
+if not batch or batch.state ~= 'active' or batch.fence ~= fence then return reply('lost') end
+begin(#children + 128)
+if cancelled(batch) then return reply('cancelled') end
+local by, made = unpack(call('HMGET', batch.key, 'sliced-by', 'slices'))
+if by ~= fence then -- a run begins, or begins anew
+  call('DEL', key.children(id))
+  call('HSET', batch.key, 'sliced-by', fence, 'slices', 0, 'total', 0, 'ok', 0, 'bad', 0, 'deferred', 0)
+elseif number < tonumber(made) then
+  return reply('more') -- this slice is made; the answer was lost
 end
-local children = cjson.decode(ARGV[3])
-local let = 0
-take_orders(#children)
-move(batch, 'fan-out')
-release(batch)
-from_arq(batch.id)
-call('HDEL', batch.key, 'worker')
-for _, job in ipairs(children) do
-  local twin = answering(job.question)
+call('HSET', batch.key, 'slices', number + 1)
+
+local counts, added = {total = 0, ok = 0, bad = 0}, {}
+local function add_child(child)
+  child.id = string.sub(redis.sha1hex(id .. '/' .. batch.round .. '/' .. child.question), 1, 20)
+  local before = load_job(child.id)
+  local twin = answering(child.question)
   if twin then
     if batch.manual == '1' and twin.manual ~= '1' and twin.state ~= 'active' then
-      call('HSET', twin.key, 'data', job.data) -- asked by a person now, in its place in line
+      call('HSET', twin.key, 'data', child.data) -- asked by a person now, in its place in line
     end
-    if call('SADD', P .. 'children:' .. batch.id, twin.id) == 1 then -- 0: this batch asks it twice
-      call('HSET', twin.key, 'watchers', twin.watchers == '' and batch.id or twin.watchers .. ',' .. batch.id)
-    end
+    if not added[twin.id] then join(batch, twin) end
+  elseif before and ENDED[before.state] then
+    if call('SISMEMBER', key.children(id), child.id) == 1 then return end
+    counts.total = counts.total + 1
+    local field = before.state == 'completed' and 'ok' or 'bad'
+    counts[field] = counts[field] + 1
   else
-    job.manual, job.parent, job.let = batch.manual, batch.id, let < LET_IN and '1' or '0'
-    create(job, 0)
-    call('SADD', P .. 'children:' .. batch.id, job.id)
-    if job.let == '1' then
-      let = let + 1
-    else
-      call('RPUSH', P .. 'unlet:' .. batch.id, job.id)
-    end
+    child.manual, child.parent, child.payload = batch.manual, id, ''
+    create(child, 0)
+    counts.total = counts.total + 1
+    added[child.id] = true
+    added[#added + 1] = child.id
   end
 end
-batch.total, batch.ok, batch.bad = call('SCARD', P .. 'children:' .. batch.id), 0, 0
-call('HSET', batch.key, 'total', batch.total, 'ok', 0, 'bad', 0, 'progress', '{' .. batch_fields(batch) .. '}')
-if batch.total == 0 then
-  end_batch(batch)
-else
-  wake()
+
+for _, child in ipairs(children) do add_child(child) end
+for at = 1, #added, 1000 do call('SADD', key.children(id), unpack(added, at, math.min(at + 999, #added))) end
+for field, number in pairs(counts) do
+  if number > 0 then call('HINCRBY', batch.key, field, number) end
 end
+if not last then return reply('more') end
+call('HDEL', batch.key, 'worker')
+move(batch, 'fan-out', NOW, 'progress', '{' .. batch_fields(counts_of(batch)) .. '}')
+if call('EXISTS', key.children(id)) == 0 then end_batch(batch) end
 return reply(batch.state)

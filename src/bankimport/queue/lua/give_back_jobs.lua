@@ -1,12 +1,13 @@
 -- Give back runs that a worker can't finish (a deploy): they wait at the front, no attempt is counted.
--- KEYS: prelude. ARGV: pairs of id and fence.
+-- @include leases
+-- runs: a list of {id, fence}.
 -- Returns the ids given back. Emits nothing but what a cancelled one ends with.
 local given = {}
-for index = 1, #ARGV, 2 do
-  local job = owned(ARGV[index], ARGV[index + 1])
+for _, run in ipairs(runs) do
+  local job = owned(run[1], run[2])
   if job then
-    if job.cancel == '1' then end_job(job, 'cancel', {}) else to_front(job, 'give-back') end
-    given[#given + 1] = ARGV[index]
+    to_front(job, 'give-back')
+    given[#given + 1] = job.id
   end
 end
 return reply(given)

@@ -1,4 +1,5 @@
 -- Learn of a bank's refusal, or of how a read ended (banking.md §5).
+-- @include plain
 -- KEYS: prelude. ARGV: digest of the key, then 'close' and the instant (ms) before which nothing is allowed, or
 --   'success', or 'failure' (the reservation has counted it already), or 'read'.
 -- Returns the number of failures in a row. Emits nothing.

@@ -1,9 +1,9 @@
 -- Take a member out of arq's queue that nobody can decode, and keep what it was for an operator.
--- KEYS: prelude. ARGV: member, reason.
--- Returns 'quarantined'. Emits nothing.
-call('ZREM', QUEUE, ARGV[1])
-call('DEL', 'arq:job:' .. ARGV[1], 'arq:retry:' .. ARGV[1])
-call('LPUSH', P .. 'quarantine', cjson.encode({reason = ARGV[2], at = now_text(), bytes = string.len(ARGV[1])}))
-call('LTRIM', P .. 'quarantine', 0, 999)
-call('PEXPIRE', P .. 'quarantine', ARQ_EXPIRY)
+-- @include moves
+-- Returns 'quarantined', or 'gone' where another worker has adopted or taken it. Emits nothing.
+if call('ZREM', INBOX, member) == 0 then return reply('gone') end
+call('DEL', 'arq:job:' .. member, 'arq:retry:' .. member)
+call('LPUSH', key.quarantine, cjson.encode({reason = reason, at = now_text(), bytes = string.len(member)}))
+call('LTRIM', key.quarantine, 0, 999)
+call('PEXPIRE', key.quarantine, 30 * DAY)
 return reply('quarantined')

@@ -1,13 +1,11 @@
--- A worker stops: its heartbeat ends with it, and what its last claim handed out too late to begin waits again.
--- KEYS: prelude. ARGV: worker id.
+-- A worker stops: its heartbeat ends with it, and what was handed out too late to begin waits again.
+-- @include leases
 -- Returns 'ok'. Emits what a cancelled one ends with.
-for id in string.gmatch(call('HGET', P .. 'claims:' .. ARGV[1], 'ids') or '', '[^,]+') do
+for _, id in ipairs(call('ZRANGE', key.state('active'), 0, -1)) do
   local job = load_job(id)
-  if job and job.state == 'active' and job.worker == ARGV[1] then
-    if job.cancel == '1' then end_job(job, 'cancel', {}) else to_front(job, 'give-back') end
-  end
+  if job and job.state == 'active' and job.worker == worker then to_front(job, 'give-back') end
 end
-call('ZREM', P .. 'workers', ARGV[1])
-call('DEL', P .. 'worker:' .. ARGV[1], P .. 'claims:' .. ARGV[1])
-if call('EXISTS', P .. 'ready:manual', P .. 'ready:orgs') > 0 then wake() end
+call('ZREM', key.workers, worker)
+call('DEL', key.worker(worker))
+if call('EXISTS', key.ring('manual'), key.ring('scheduled'), key.suspects) > 0 then wake() end
 return reply('ok')

@@ -1,4 +1,5 @@
 -- Count one unattended read of an account and scope, if the budget allows it now (banking.md §5).
+-- @include plain
 -- KEYS: prelude. ARGV: digest of the key, now (ms), limit (-1 none), window (ms).
 -- Returns '' if it was counted, else the instant (ms) at which it will be allowed. Emits nothing.
 local reads, state = P .. 'access:' .. ARGV[1], P .. 'access-state:' .. ARGV[1]

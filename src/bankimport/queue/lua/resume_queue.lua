@@ -1,7 +1,10 @@
 -- Let jobs start again.
--- KEYS: prelude. ARGV: none.
+-- @include lanes
+-- @include moves
 -- Returns 'resumed', or 'running' if it was not paused. Emits bank.queue.resumed.
-if call('DEL', P .. 'pause') == 0 then return reply('running') end
+if call('EXISTS', key.pause) == 0 then return reply('running') end
+begin()
+call('DEL', key.pause)
 emit('bank.queue.resumed', '', '', '')
 wake()
 return reply('resumed')

@@ -1,23 +1,28 @@
--- Try a failed job again, as if it had just been asked for.
--- KEYS: prelude. ARGV: id.
+-- Try a job again that failed or was cancelled, as if it had just been asked for.
+-- @include ends
+-- by_hand: whether a person asks for this very job; else it keeps its lane and its wish.
 -- Returns 'waiting', 'missing', 'duplicate:<id>' (its question is being answered by that job), or 'refused:<state>'.
 -- Emits bank.job.retrying.
-local job = load_job(ARGV[1])
+local job = load_job(id)
 if not job then return reply('missing') end
-if not TRANSITIONS['retry'][job.state] then return reply('refused:' .. job.state) end
+if not can(job, 'retry') or (not by_hand and job.state == 'cancelled') then return reply('refused:' .. job.state) end
+if call('SISMEMBER', key.cancelling, id) == 1 then return reply('refused:being cancelled') end
 local twin = answering(job.question)
 if twin then return reply('duplicate:' .. twin.id) end
-move(job, 'retry')
-call('HDEL', job.key, 'error', 'code', 'finished', 'result', 'started', 'fence', 'parent', 'total', 'ok', 'bad', 'let')
--- who retries asks for it now, and not for what would be due to the schedule
-local data = string.gsub(job.data, '"scheduled":true', '"scheduled":false')
-call('HSET', job.key, 'attempts', '0', 'manual', '1', 'order', int(next_order()), 'data', data)
+begin()
+if job.state == 'failed' then forget_failed(job) end
+for field in string.gmatch('error code finished result started fence parent progress cancel stalls', '%a+') do
+  call('HDEL', job.key, field)
+end
+job.parent, job.stalls, job.attempts = '', '', '0'
+if by_hand then -- who retries asks for it now, and not for what would be due to the schedule
+  job.manual, job.data = '1', string.gsub(job.data, '"scheduled":true', '"scheduled":false')
+end
+job.order = rank(job)
 call('PERSIST', job.key)
-job = load_job(job.id)
-if job.question ~= '' then call('SET', P .. 'question:' .. job.question, job.id) end
-call('INCR', P .. 'pending:' .. job.org)
-to_arq(job, NOW)
-offer(job)
-emit('bank.job.retrying', job.org, job.id, of_job(job.id, job.type) .. ',"attemptsMade":0,"retryAt":"' .. now_text() .. '"')
-wake()
+move(job, 'retry', NOW, 'attempts', '0', 'manual', job.manual, 'order', job.order, 'data', job.data, 'round',
+  int(tonumber(job.round ~= '' and job.round or 0) + 1))
+if job.question ~= '' then call('SET', key.question(job.question), job.id) end
+call('SADD', key.pending(job.org), job.id)
+emit('bank.job.retrying', job.org, job.id, of_job(job) .. ',"attemptsMade":0,"retryAt":"' .. now_text() .. '"')
 return reply('waiting')

@@ -1,18 +1,16 @@
 -- Serve one due time of a schedule once, however many workers ask, and however late.
--- KEYS: prelude. ARGV: schedule, tick (ms), 'coalesce' if a missed one is caught up, JSON of its job: {id, type, data,
---   question}.
--- Returns 'served', 'known' (served before, or a later one was), or 'first' (nothing to catch up: never served yet).
--- Emits bank.job.queued.
-local schedule, tick = ARGV[1], tonumber(ARGV[2])
-local last = call('HGET', P .. 'meta', 'tick:' .. schedule)
-if ARGV[3] == 'coalesce' and not last then
-  call('HSET', P .. 'meta', 'tick:' .. schedule, int(tick))
-  return reply('first')
-end
-if last and tonumber(last) >= tick then return reply('known') end
-call('HSET', P .. 'meta', 'tick:' .. schedule, int(tick))
-local job = cjson.decode(ARGV[4])
-job.org, job.lock, job.manual = '', '', '0'
+-- @include moves
+-- tick: ms. missed: whether it is caught up. job: {id, type, data, question}.
+-- Returns 'served', 'known' (served before, or a later one was), 'first' (nothing to catch up: it was due before any
+--   worker ran), or 'early' (by the server's clock it isn't due: the worker's is ahead). Emits bank.job.queued.
+if tick > NOW + 60000 then return reply('early') end
+local served = call('HMGET', key.meta, 'tick:' .. schedule, 'born')
+if served[1] and tonumber(served[1]) >= tick then return reply('known') end
+begin()
+if not served[2] then call('HSET', key.meta, 'born', int(NOW)) end
+if missed and not served[1] and tick <= tonumber(served[2] or NOW) then return reply('first') end
+call('HSET', key.meta, 'tick:' .. schedule, int(tick))
+job.org, job.lock, job.manual, job.payload = '', '', '0', ''
 create(job, tick)
 wake()
 return reply('served')

@@ -1,0 +1,81 @@
+-- @include moves
+-- The end of a job, the same for a run's word, a cancel, a stall and a batch's last child.
+local COMPLETED_FIELDS = {'state', 'type', 'org', 'data', 'queued', 'started', 'finished', 'attempts', 'fence', 'parent'}
+local FAILED_FIELDS = {'state', 'type', 'org', 'data', 'queued', 'started', 'finished', 'attempts', 'fence', 'parent',
+  'lock', 'question', 'manual', 'payload', 'round', 'error', 'code', 'progress'}
+local KEEP = {completed = KEEP_COMPLETED, failed = KEEP_FAILED, cancelled = KEEP_COMPLETED}
+
+-- What failed is found again by its reason, its type and its organisation.
+local function failed_indexes(job) return {key.failed_code(job.code), key.failed_type(job.type), key.failed_org(job.org)} end
+
+local function forget_failed(job)
+  job.code = job.code or call('HGET', job.key, 'code') or ''
+  for _, index in ipairs(failed_indexes(job)) do call('ZREM', index, job.id) end
+end
+
+-- The record of an ended job is written anew and small: Redis never makes a hash compact again that once was large.
+local function write_ended(job, outcome)
+  job.finished = int(NOW)
+  local fields
+  if job.state == 'completed' then
+    fields = fields_of(job, COMPLETED_FIELDS)
+    add_in_pieces(fields, 'said', outcome.message or '')
+  else
+    job.error, job.code = outcome.error or 'cancelled', outcome.code or 'cancelled'
+    job.progress = call('HGET', job.key, 'progress') or ''
+    fields = fields_of(job, FAILED_FIELDS)
+  end
+  if outcome.result then add_in_pieces(fields, 'result', outcome.result) end
+  call('DEL', job.key)
+  call('HSET', job.key, unpack(fields))
+  call('PEXPIRE', job.key, int(KEEP[job.state] + DAY))
+  call('PEXPIRE', key.org(job.org), int(KEEP_LONGEST + 2 * DAY))
+  if job.state == 'failed' then
+    for _, index in ipairs(failed_indexes(job)) do
+      call('ZADD', index, job.finished, job.id)
+      call('PEXPIRE', index, int(KEEP_FAILED + 2 * DAY))
+    end
+  end
+end
+
+local function emit_end(job, outcome)
+  local about = of_job(job)
+  if job.state == 'completed' then
+    local started = job.started ~= '' and tonumber(job.started) or NOW
+    emit_progress(job, '"stage":"completed","message":' .. cjson.encode(outcome.message or 'completed') .. ',"percent":100')
+    emit('bank.job.completed', job.org, job.id, about .. ',"queuedAt":"' .. iso(tonumber(job.queued))
+      .. '","startedAt":"' .. iso(started) .. '","completedAt":"' .. now_text() .. '","duration":' .. int(NOW - started)
+      .. ',"attempts":' .. int(tonumber(job.attempts) + 1) .. (outcome.extra or '')
+      .. ',"success":' .. (outcome.success == false and 'false' or 'true'))
+    return
+  end
+  local percent = job.progress ~= '' and cjson.decode(job.progress).percent or 0
+  emit_progress(job, '"stage":"failed","message":' .. cjson.encode(job.error) .. ',"percent":' .. int(percent))
+  if job.state == 'cancelled' then
+    emit('bank.job.cancelled', job.org, job.id, about)
+  else
+    emit('bank.job.failed', job.org, job.id,
+      about .. ',"attempts":' .. job.attempts .. ',"error":' .. cjson.encode(job.error))
+  end
+end
+
+local tell_batches -- a child's end may end its batch
+
+-- End a job for good: `how` is 'complete', 'fail' or 'cancel'. `outcome` has result, extra (fields of
+-- bank.job.completed), success, error, code. The one terminal event is the last of its events.
+local function end_job(job, how, outcome)
+  move(job, how, NOW)
+  if job.psu ~= '' then call('DEL', key.psu(job.id)) end
+  write_ended(job, outcome)
+  if job.parent == '' then call('SREM', key.pending(job.org), job.id) end
+  let_question_go(job)
+  emit_end(job, outcome)
+  tell_batches(job, how == 'complete' and (outcome.as or 'ok') or 'bad')
+end
+
+local function remove_record(job)
+  if job.state == 'failed' then forget_failed(job) end
+  call('ZREM', key.state(job.state), job.id)
+  call('ZREM', key.org(job.org), job.id)
+  call('DEL', job.key)
+end

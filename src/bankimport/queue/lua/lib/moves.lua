@@ -1,0 +1,78 @@
+-- @include lanes
+-- @include events
+-- The only way from one state to another. Leaving a state lets go of all that the state held; entering `waiting` puts
+-- the job into its line.
+
+-- A run holds its connection and, where it is limited, one of its organisation's places. Its lease is its place among
+-- the active.
+local function release(job)
+  if job.lock ~= '' then
+    call('DEL', key.lock(job.lock))
+    free_lock(job.lock)
+  end
+  if is_limited(job) then
+    call('SREM', key.running(job.org), job.id)
+    reopen(job.org)
+  end
+end
+
+-- Move a job along the table; `score` is its place in the new state's set, and further fields and values are written
+-- with the state. A job that ends has its record written anew by who ends it.
+local function move(job, operation, score, ...)
+  local from, to = job.state, TRANSITIONS[operation][job.state]
+  if not to then error('illegal: ' .. operation .. ' of a job that is ' .. from) end
+  begin()
+  call('ZREM', key.state(from), job.id)
+  call('ZADD', key.state(to), int(score), job.id)
+  job.state = to
+  if not ENDED[to] then call('HSET', job.key, 'state', to, ...) end
+  if from == 'active' then
+    release(job)
+  elseif from == 'waiting' and to ~= 'active' and to ~= 'waiting' then
+    leave(job)
+  end
+  if to == 'waiting' then offer(job) end
+end
+
+local function can(job, operation) return TRANSITIONS[operation][job.state] ~= nil end
+
+local NEW_FIELDS = {'type', 'org', 'lock', 'data', 'state', 'manual', 'order', 'queued', 'question', 'parent', 'payload'}
+
+-- Write a new job: record, indexes, its place in line, its event. `job` has id, type, org, lock, data, question, manual
+-- and, where they apply, parent, payload. The children of a batch are no wishes of their own, so they don't count
+-- against what an organisation may ask.
+local function create(job, due)
+  job.parent, job.stalls, job.queued, job.key = job.parent or '', '', int(NOW), key.job(job.id)
+  job.order = rank(job)
+  job.state = due > NOW and 'delayed' or 'waiting'
+  CREATED[job.id] = true
+  call('HSET', job.key, unpack(fields_of(job, NEW_FIELDS)))
+  add_later(key.state(job.state), int(math.max(NOW, due)), job.id)
+  add_later(key.org(job.org), int(NOW), job.id)
+  if job.parent == '' then call('SADD', key.pending(job.org), job.id) end
+  if job.question ~= '' then call('SET', key.question(job.question), job.id) end
+  if job.state == 'waiting' then offer(job, add_later) end
+  emit('bank.job.queued', job.org, job.id, of_job(job))
+end
+
+-- The person who asks waits beside the job, for a quarter of an hour at most.
+local function attend(job, person)
+  if person == '' then return end
+  call('SET', key.psu(job.id), person, 'PX', 900000)
+  call('HSET', job.key, 'psu', '1')
+end
+
+-- The end of every script: what was put off is written, and an answer that may be asked for again is kept.
+local TOKEN = ARGV[#ARGV]
+local function reply(answer)
+  write_added()
+  write_wakes()
+  write_index()
+  if TOKEN ~= '' then call('SET', key.reply(TOKEN), cjson.encode({answer}), 'PX', 60000) end
+  return {answer, EMITTED}
+end
+
+if TOKEN ~= '' and string.find(FLAGS, 'a', 1, true) then
+  local kept = call('GET', key.reply(TOKEN))
+  if kept then return {cjson.decode(kept)[1], {}} end -- the call was carried out, and its reply was lost
+end

@@ -1,0 +1,76 @@
+-- @include clock
+-- Reading and writing the record of a job.
+local FIELDS = {'state', 'type', 'org', 'lock', 'data', 'manual', 'order', 'queued', 'started', 'attempts', 'stalls',
+  'fence', 'question', 'parent', 'cancel', 'worker', 'psu', 'payload', 'round', 'call', 'watched'}
+
+local function load_job(id)
+  local values = call('HMGET', key.job(id), unpack(FIELDS))
+  if not values[1] then return nil end
+  local job = {id = id, key = key.job(id)}
+  for index, field in ipairs(FIELDS) do job[field] = values[index] or '' end
+  if job.attempts == '' then job.attempts = '0' end
+  return job
+end
+
+-- The fields of a record as HSET takes them. What is empty is left out, as `load_job` reads it, but for the
+-- organisation: the queue's own jobs have none.
+local function fields_of(job, names)
+  local fields = {}
+  for _, name in ipairs(names) do
+    local value = job[name] or ''
+    if value ~= '' or name == 'org' then
+      fields[#fields + 1] = name
+      fields[#fields + 1] = value
+    end
+  end
+  return fields
+end
+
+-- One value over 64 bytes makes a hash of Redis five times as large: a longer one is laid in pieces `name`, `name1`, …
+local PIECE, MOST_PIECES = 64, 16
+local function add_in_pieces(fields, name, text)
+  local size = #text > PIECE * MOST_PIECES and #text or PIECE
+  for at = 1, #text, size do
+    fields[#fields + 1] = at == 1 and name or name .. int((at - 1) / size)
+    fields[#fields + 1] = string.sub(text, at, at + size - 1)
+  end
+end
+
+-- Entries of sorted sets that a script adds by the thousand are written by the hundred.
+local ADDED = {}
+local function add_later(set, score, member)
+  local batch = ADDED[set] or {}
+  ADDED[set] = batch
+  batch[#batch + 1] = score
+  batch[#batch + 1] = member
+  if #batch == 200 then
+    call('ZADD', set, unpack(batch))
+    ADDED[set] = nil
+  end
+end
+
+local function write_added()
+  for set, batch in pairs(ADDED) do call('ZADD', set, unpack(batch)) end
+  ADDED = {}
+end
+
+-- Whether a record stands in its state's index. One that doesn't (the index was removed behind our back) never runs,
+-- so it must not answer for others.
+local CREATED = {}
+local function is_whole(job)
+  return job and (CREATED[job.id] or call('ZSCORE', key.state(job.state), job.id))
+end
+
+-- The unfinished job that answers a question, or nil.
+local function answering(question)
+  local id = question ~= '' and call('GET', key.question(question))
+  local job = id and load_job(id)
+  return is_whole(job) and job or nil
+end
+
+-- A question is answered no more by this job: it has ended, or is about to.
+local function let_question_go(job)
+  if job.question ~= '' and call('GET', key.question(job.question)) == job.id then
+    call('DEL', key.question(job.question))
+  end
+end

@@ -1,0 +1,171 @@
+"""What can be done to jobs and the queue: each method is the script of its name (`lua/<name>.lua`), which says more."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+from typing import Any
+
+from bankimport.queue.declaring import Declared, script
+
+Row = dict[str, Any]
+Runs = list[tuple[str, str]]
+
+
+class Ended(StrEnum):
+    """What became of a run's last word."""
+
+    DONE = "done"
+    DELAYED = "delayed"
+    FAILED = "failed"
+    COMPLETED = "completed"
+    CANCELLED = "cancelled"
+    WAITING_CHILDREN = "waiting-children"
+    MORE = "more"
+    #: the run is another worker's by now
+    LOST = "lost"
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """The answer to a claim: its rows (`Claim.parse`), when to look again, how many strangers there are."""
+
+    rows: list[list[bytes]]
+    wait: timedelta | None
+    strangers: int
+
+
+def _word(answer: bytes) -> str:
+    return answer.decode()
+
+
+def _ended(answer: bytes) -> Ended:
+    return Ended(answer.decode())
+
+
+def _raw(answer: Any) -> Any:
+    return answer
+
+
+def _number(answer: int) -> int:
+    return int(answer)
+
+
+def _pairs(answer: Sequence[Sequence[bytes]]) -> list[tuple[str, str]]:
+    return [(how.decode(), job_id.decode()) for how, job_id in answer]
+
+
+def _ids(answer: Sequence[bytes]) -> list[str]:
+    return [job_id.decode() for job_id in answer]
+
+
+def _beat(answer: Sequence[Sequence[bytes]]) -> tuple[list[str], list[str]]:
+    return _ids(answer[0]), _ids(answer[1])
+
+
+def _claimed(answer: tuple[list[list[bytes]], bytes, int]) -> Claimed:
+    rows, wait, strangers = answer
+    return Claimed(rows, timedelta(milliseconds=int(wait)) if int(wait) >= 0 else None, int(strangers))
+
+
+def _found(answer: tuple[list[bytes], bytes, bytes]) -> tuple[list[bytes], str, bool]:
+    ids, cursor, more = answer
+    return ids, cursor.decode(), bool(more)
+
+
+def _two(answer: Sequence[int]) -> tuple[int, int]:
+    return int(answer[0]), int(answer[1])
+
+
+# The bodies say nothing: a signature is all there is to declare.
+class Transitions(Declared):
+    """The scripts of one queue."""
+
+    # ruff: noqa: A002
+    @script(_pairs)
+    def enqueue_jobs(self, jobs: list[Row], adopted: str) -> Any: ...
+
+    @script(_claimed)
+    def claim_jobs(self, worker: str, number: str, slots: int, busy: int, functions: list[str]) -> Any: ...
+
+    @script(_ended)
+    def complete_job(
+        self,
+        id: str,
+        fence: str,
+        result: bytes,
+        extra: str,
+        message: str,
+        counts_as: str,
+        steps: list[str],
+        events: list[tuple[str, str]],
+        follow_ups: list[Row],
+    ) -> Any: ...
+
+    @script(_ended)
+    def fail_job(
+        self,
+        id: str,
+        fence: str,
+        message: str,
+        code: str,
+        delay: int,
+        was_cancelled: bool,  # noqa: FBT001  # a script's argument
+        result: bytes,
+    ) -> Any: ...
+
+    @script(_ended)
+    def fan_out_batch(self, id: str, fence: str, children: list[Row], number: int, last: bool) -> Any: ...  # noqa: FBT001  # a script's argument
+
+    @script(_ids)
+    def give_back_jobs(self, runs: Runs) -> Any: ...
+
+    @script(_word)
+    def advance_progress(self, id: str, fence: str, steps: list[str]) -> Any: ...
+
+    @script(_beat)
+    def beat_worker(self, worker: str, lifetime: timedelta, about: Row, functions: list[str], runs: Runs) -> Any: ...
+
+    @script(_word)
+    def remove_worker(self, worker: str) -> Any: ...
+
+    @script(_word, once=True)
+    def cancel_job(self, id: str) -> Any: ...
+
+    @script(_word, once=True)
+    def retry_job(self, id: str, by_hand: bool) -> Any: ...  # noqa: FBT001  # likewise
+
+    @script(_word, once=True)
+    def discard_job(self, id: str) -> Any: ...
+
+    @script(_word, once=True)
+    def pause_queue(self, over: int | None, reason: str) -> Any: ...
+
+    @script(_word, once=True)
+    def resume_queue(self) -> Any: ...
+
+    @script(_word, once=True)
+    def emit_event(self, name: str, org: str, id: str, fields: str) -> Any: ...
+
+    @script(_word)
+    def note_alerts(self, alerts: list[Row]) -> Any: ...
+
+    @script(_word)
+    def quarantine_member(self, member: bytes, reason: str) -> Any: ...
+
+    @script(_word)
+    def serve_tick(self, schedule: str, tick: int, missed: bool, job: Row) -> Any: ...  # noqa: FBT001  # likewise
+
+    @script(_number)
+    def cleanup_jobs(self, state: str, keep: timedelta, slice: int) -> Any: ...
+
+    @script(_two)
+    def sweep_queue(self, state: str, offset: int, slice: int) -> Any: ...
+
+    @script(_raw)
+    def read_queue(self) -> Any: ...
+
+    @script(_found)
+    def find_jobs(
+        self, index: str, before: str, org: str, state: str, kind: str, lock: str, code: str, most: int, scan: int
+    ) -> Any: ...
