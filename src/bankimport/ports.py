@@ -4,8 +4,9 @@ Any method may raise `bankimport.errors.Transient` (a provider) or `StoreUnavail
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any, Protocol, runtime_checkable
 
 from bankimport.models import (
@@ -291,6 +292,30 @@ class RotatesCredentials(Protocol):
 
     def keep_credentials_with(self, keep: KeepCredentials) -> None:
         """Remember `keep`, and await it with new credentials before they are used: what is lost is lost for good."""
+
+
+class TokenShelf(Protocol):
+    """Where tokens of a provider are kept for all workers: small texts that end by themselves, and turns."""
+
+    async def get(self, name: str) -> str | None:
+        """Return what is kept, or None."""
+
+    async def put(self, name: str, value: str, ttl: timedelta) -> None:
+        """Keep a text for so long."""
+
+    async def drop(self, name: str) -> None:
+        """Keep it no longer."""
+
+    def turn(self, name: str) -> AbstractAsyncContextManager[None]:
+        """Return a context that one has at a time, over all workers; whoever dies in it loses it after a while."""
+
+
+@runtime_checkable
+class SharesTokens(Protocol):
+    """A provider whose application has one access token for all of its connections (GoCardless)."""
+
+    def share_tokens(self, shelf: TokenShelf) -> None:
+        """Keep the token on `shelf` from now on, sealed: others can read what is there."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,7 +31,7 @@ from bankimport.models import (
     QueueHealth,
     QueueStats,
 )
-from bankimport.ports import BankProvider, BankStore, Clock, RotatesCredentials
+from bankimport.ports import BankProvider, BankStore, Clock, RotatesCredentials, SharesTokens
 from bankimport.queue.adoption import Adoption
 from bankimport.queue.claims import Hooks
 from bankimport.queue.connection import connect
@@ -39,6 +39,7 @@ from bankimport.queue.filters import JobFilter
 from bankimport.queue.gate import Gate
 from bankimport.queue.ledger import RedisLedger
 from bankimport.queue.queue import Enqueue, Queue
+from bankimport.queue.shelf import RedisShelf
 from bankimport.schedules.planner import Planner
 from bankimport.settings import Settings
 from bankimport.status import JobState
@@ -92,6 +93,8 @@ class BankImport:
         for bank in banks.values():
             if isinstance(bank, RotatesCredentials):
                 bank.keep_credentials_with(self.connections.update_credentials)
+            if isinstance(bank, SharesTokens):
+                bank.share_tokens(RedisShelf(self.queue))
 
     @classmethod
     def from_env(cls) -> Self:

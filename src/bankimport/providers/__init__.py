@@ -7,7 +7,6 @@ from bankimport.providers.http import BoundedClient, Limits, Reply
 from bankimport.providers.options import Inverted
 from bankimport.providers.quota import quota_of, retry_after
 from bankimport.providers.registry import providers_from_settings
-from bankimport.providers.tokens import TokenShelf
 
 __all__ = [
     "BerlinGroup",
@@ -20,7 +19,6 @@ __all__ = [
     "Inverted",
     "Limits",
     "Reply",
-    "TokenShelf",
     "providers_from_settings",
     "quota_of",
     "retry_after",

@@ -29,6 +29,7 @@ from bankimport.models import (
     UnreadableBalance,
     Window,
 )
+from bankimport.ports import TokenShelf
 from bankimport.providers.answers import an_object, text_of
 from bankimport.providers.berlin_group_reading import accounts_of
 from bankimport.providers.berlin_group_rows import RowReader, balances_of
@@ -36,7 +37,7 @@ from bankimport.providers.gocardless_errors import TokenRefused, error_of
 from bankimport.providers.http import BoundedClient, Reply
 from bankimport.providers.options import Options, ReadingOptions, read_options
 from bankimport.providers.quota import quota_of
-from bankimport.providers.tokens import SharedTokens, Tokens, TokenShelf
+from bankimport.providers.tokens import SharedTokens, Tokens
 
 _STATUSES: Final = {
     "LN": ConsentStatus.VALID,

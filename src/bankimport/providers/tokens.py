@@ -8,9 +8,10 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from bankimport.errors import MissingExtra
+from bankimport.ports import TokenShelf
 
 #: so long before its end a token is no longer used
 _SKEW: Final = timedelta(minutes=2)
@@ -32,22 +33,6 @@ class Tokens:
     def renews(self, now: datetime) -> bool:
         """Return whether the refresh token is."""
         return now.timestamp() < self.refresh_until - _SKEW.total_seconds()
-
-
-class TokenShelf(Protocol):
-    """Where tokens are kept for all workers: small texts that end by themselves, and a turn that one has at a time."""
-
-    async def get(self, name: str) -> str | None:
-        """Return what is kept, or None."""
-
-    async def put(self, name: str, value: str, ttl: timedelta) -> None:
-        """Keep a text for so long."""
-
-    async def drop(self, name: str) -> None:
-        """Keep it no longer."""
-
-    def turn(self, name: str) -> AbstractAsyncContextManager[None]:
-        """Return a context that one has at a time, over all workers; whoever dies in it loses it after a while."""
 
 
 class LocalShelf:

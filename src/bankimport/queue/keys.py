@@ -92,6 +92,8 @@ KEYS: tuple[Key, ...] = (
     Key("index:<org>", "stream", "which entries of both streams are an organisation's: from an id `to` an id", "events",
         "TTL beyond that of the events"),
     Key("idempotency:<digest>", "string", "the answer to a POST", "web", "TTL of 24 h"),
+    Key("token:<name>", "string", "a provider's sealed access token, for all workers", "shelf", "TTL of the token"),
+    Key("token-turn:<name>", "string", "whose turn it is to make that token", "shelf", "TTL of a minute and a half"),
     Key("access:<digest>", "zset", "unattended reads of an account and scope", "ledger", "TTL of two days"),
     Key("access-state:<digest>", "hash", "its closure, its failures in a row", "ledger", "TTL of two days and more"),
 )  # fmt: skip
@@ -136,6 +138,14 @@ class Keys:
     def idempotency(self, digest: str) -> str:
         """The answer to a POST with an `Idempotency-Key`."""
         return f"{self.prefix}idempotency:{digest}"
+
+    def token(self, name: str) -> str:
+        """A provider's sealed token."""
+        return f"{self.prefix}token:{name}"
+
+    def token_turn(self, name: str) -> str:
+        """Whose turn it is to make that token."""
+        return f"{self.prefix}token-turn:{name}"
 
     @property
     def events(self) -> str:
