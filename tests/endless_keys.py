@@ -29,7 +29,7 @@ def rows() -> Iterator[Row]:
     """Yield the table's rows."""
     for key in keys.KEYS:
         assert key.end, f"{key.pattern} has no end in the table of bankimport.queue.keys"
-        yield Row(re.compile(re.sub(r"<\w+>", ".+", key.pattern)), key.end)
+        yield Row(re.compile(re.sub(r"<\w+>", ".*", key.pattern)), key.end)
 
 
 def endless_keys(redis: "Redis[bytes]", queue: str = "bank-import") -> list[str]:

@@ -152,8 +152,8 @@ class Field:
         from redis import Redis as Plain
 
         with Plain.from_url(self.url) as client:
-            wrong = [sentence for sentence in endless_keys(client) if "lab:runs" not in sentence]
-        assert wrong == []
+            wrong = [sentence for sentence in endless_keys(client) if not sentence.startswith("lab:")]
+        assert wrong == [], wrong
 
 
 @dataclass

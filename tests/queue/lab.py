@@ -13,12 +13,14 @@ the real one; `LAB_GRACE_S` is how long it waits for its jobs after SIGTERM, `LA
     block-500-x     blocks the event loop for 500 ms in its first run, then does nothing
     fail-2-x        fails in its first two runs with a retryable error, then succeeds
     permanent-x     fails for good
+    kill-x          kills its process
     anything else   does nothing
 """
 
 import asyncio
 import contextlib
 import os
+import signal
 import time
 from dataclasses import dataclass
 from typing import Any, cast
@@ -66,6 +68,13 @@ def _mark(word: str, job_id: str, fence: str, connection_id: str, at: str) -> Ma
     return Mark(word, job_id, int(fence), connection_id, float(at))
 
 
+def _refuse(word: str) -> None:
+    if word == "kill":
+        os.kill(os.getpid(), signal.SIGKILL)
+    if word == "permanent":
+        raise BankRejected(418)
+
+
 class Lab:
     """The handlers of the laboratory."""
 
@@ -99,8 +108,8 @@ class Lab:
             run.ensure_owned()
         elif word == "fail" and run.claim.attempts < number:
             raise Transient("the laboratory's bank is away")
-        elif word == "permanent":
-            raise BankRejected(418)
+        else:
+            _refuse(word)
         run.ensure_owned()
         if word != "mute":
             await self._mark("end", run)

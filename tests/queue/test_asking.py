@@ -1,5 +1,6 @@
 """Asking: the same question is one job, a person goes before a schedule, and a connection is synced once at a time."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -170,3 +171,32 @@ async def test_manual_before_scheduled_and_organisations_in_turn(driver: Driver)
     manual = [await driver.ask(f"m{n}", org="a") for n in range(2)]
     turns = [job_id for pair in zip(lines["a"][:3], lines["b"][:3], strict=True) for job_id in pair]
     assert await started(driver) == [*manual, *turns]
+
+
+async def test_one_start_in_ten_is_the_schedules(driver: Driver) -> None:
+    """However many persons ask: while a schedule's jobs wait, each ten starts have one of them."""
+    scheduled = {await driver.ask(f"s{n}", org="plain", scheduled=True) for n in range(5)}
+    await driver.queue.enqueue_many([sync(f"m{number}") for number in range(100)])
+    order = []
+    for _ in range(10):
+        for claim in await driver.claim(5):
+            order.append(claim.job_id in scheduled)
+            await driver.complete(claim)
+    assert [any(order[start : start + 10]) for start in range(0, 50, 10)] == [True] * 5
+    assert sum(order) == 5
+
+
+async def test_organisations_take_turns_with_their_wishes(driver: Driver) -> None:
+    """One tenant presses 400 buttons, then another presses one: it is among the next to start."""
+    await driver.queue.enqueue_many([sync(f"c{number}") for number in range(400)])
+    await driver.claim(10)
+    other = await driver.ask("mine", org="other")
+    assert other in [claim.job_id for claim in await driver.claim(2)]
+
+
+async def test_half_a_character_harms_nobody(driver: Driver) -> None:
+    """A text with a lone surrogate has no UTF-8: it is told as a question mark, and the calls beside it are answered."""
+    told = driver.do.emit_event("bank.test", "acme", "", '"message":"\ud800"')
+    job_id, word = await asyncio.gather(driver.ask("c"), told)
+    assert job_id
+    assert word == "ok"

@@ -61,7 +61,7 @@ def refusal(error: BaseException) -> str | None:
     if found:
         return _REFUSALS[found[1]]
     if isinstance(error, AuthenticationError):
-        return "it refuses our credentials"
+        return _REFUSALS["NOAUTH"] if "required" in str(error) else "it refuses our credentials"
     if type(error).__name__ == "OutOfMemoryError":  # redis-py takes the word off the text
         return _REFUSALS["OOM"]
     return None

@@ -17,8 +17,6 @@ from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 from typing import Any, Concatenate, Generic, ParamSpec, Protocol, TypeVar
 
-from bankimport.queue.connection import DEADLINE, unavailable
-
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -34,6 +32,9 @@ class Carrier(Protocol):
 
     def send(self, name: str, args: Sequence[bytes], token: bytes) -> "asyncio.Future[Any]":
         """Put a call into the line without waiting for it."""
+
+    async def wait(self, answer: "asyncio.Future[Any]") -> Any:
+        """Return the answer to a call in the line, within the deadline."""
 
 
 def utf8(text: str) -> bytes:
@@ -127,11 +128,7 @@ class Bound(Generic[P, R]):
         return self._answer(self.send(*args, **kwargs))
 
     async def _answer(self, future: "asyncio.Future[Any]") -> R:
-        try:
-            async with asyncio.timeout(DEADLINE):
-                return self._script.decode(await future)
-        except TimeoutError:
-            raise unavailable(None) from None
+        return self._script.decode(await self._carrier.wait(future))
 
     def send(self, *args: P.args, **kwargs: P.kwargs) -> "asyncio.Future[Any]":
         """Put the call into the line without waiting for it; the future has the answer as Redis gave it."""

@@ -21,6 +21,8 @@ class Line:
     def __init__(self, client: Redis) -> None:
         self._client = client
         self._connection: AbstractConnection | None = None
+        #: why the last try failed
+        self.trouble: Exception | None = None
 
     async def exchange(self, commands: Callable[[bool], Commands]) -> list[Any]:
         """Return the answer of each of the commands; that of a refused one is its error. `commands` is told whether
@@ -34,7 +36,13 @@ class Line:
         async def once() -> list[Any]:
             nonlocal tries
             tries += 1
-            return await self._once(commands(tries > 1))
+            try:
+                answers = await self._once(commands(tries > 1))
+            except Exception as error:
+                self.trouble = error
+                raise
+            self.trouble = None
+            return answers
 
         return await patiently(once)
 

@@ -29,6 +29,8 @@ from bankimport.settings import Settings
 Listener = Callable[[Event], None]
 
 _MOST_IN_ONE_TRIP = 256
+#: A trip that fails says why; who waits for one has this much more time to hear it, in seconds.
+_GRACE = 0.15
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,17 +79,25 @@ class Scripts:
         call = _Call(name, args, token, again, asyncio.get_running_loop().create_future())
         if self._under_way or self.listener is not None:
             self._put(call)
-            try:
-                async with asyncio.timeout(DEADLINE):
-                    return await call.answer
-            except TimeoutError:
-                raise unavailable(None) from None
+            return await self.wait(call.answer)
         self._under_way = True  # the line is empty: no task need carry this call, and nobody hears of its events
         try:
             await self._carry([call])
         finally:
             self._go_on()
         return call.answer.result()
+
+    async def wait(self, answer: "asyncio.Future[Any]") -> Any:
+        """Return the answer to a call in the line.
+
+        Raises:
+            Unavailable: there is none within the deadline.
+        """
+        try:
+            async with asyncio.timeout(DEADLINE + _GRACE):
+                return await answer
+        except TimeoutError:
+            raise unavailable(self._line.trouble) from None
 
     def send(self, name: str, args: Sequence[bytes], token: bytes) -> "asyncio.Future[Any]":
         """Put a call into the line without waiting for it; the future has its answer."""

@@ -5,10 +5,10 @@ from datetime import timedelta
 
 from redis.asyncio import Redis
 
-from bankimport.errors import NotFound, Unavailable
+from bankimport.errors import NotFound
 from bankimport.events import TERMINAL, Event, StreamGap
 from bankimport.models import JobStatus
-from bankimport.queue.connection import LOST
+from bankimport.queue.connection import patiently
 from bankimport.queue.keys import Keys
 from bankimport.stream.consumer import IDLE, Consumer
 from bankimport.stream.follower import Follower, FollowerEnded
@@ -44,10 +44,8 @@ class EventStream:
             InvalidRequest: `after` is no id.
             Unavailable: Redis can't be reached.
         """
-        try:
-            return await self._reader.read(Position.parse(after), count=count)
-        except LOST as error:
-            raise Unavailable("Redis") from error
+        position = Position.parse(after)
+        return await patiently(lambda: self._reader.read(position, count=count))
 
     async def subscribe(
         self, *, org_id: str | None = None, job_id: str | None = None, after: str | None = None
@@ -59,10 +57,7 @@ class EventStream:
             Unavailable: Redis can't be reached.
         """
         position = Position.parse(after) if after is not None else None
-        try:
-            return await self.hub.subscribe(org_id=org_id, job_id=job_id, after=position)
-        except LOST as error:
-            raise Unavailable("Redis") from error
+        return await patiently(lambda: self.hub.subscribe(org_id=org_id, job_id=job_id, after=position))
 
     async def events(self, *, org_id: str | None = None, after: str | None = None) -> AsyncIterator[Event]:
         """Yield events as they happen: of an organisation, or of all and of the queue; first those after an id.

@@ -38,6 +38,8 @@ _SHORTEST_LIFE = timedelta(seconds=5)
 #: How long a stopping worker tries to say so; without Redis its leases lapse all the same (arq.md 25).
 _LAST_WORD = 1.0
 _CANCEL_AGAIN = 0.5
+#: How long a heartbeat tells of the worst lag, in seconds.
+_LAG_SHOWN = 60.0
 #: A host that is told to stop twice is meant.
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
@@ -108,7 +110,8 @@ class Lifecycle:
         self._tasks: list[asyncio.Task[None]] = []
         self._sweeper = Sweeper(queue, groups_behind)
         self._until_sweep = _FIRST_SWEEP
-        self._lag = 0.0
+        #: the worst lag of the loop lately, and when that was, in seconds
+        self._lag = self._lagged_at = 0.0
         self._signals = 0
 
     async def start(self, ctx: dict[Any, Any]) -> None:
@@ -199,9 +202,12 @@ class Lifecycle:
         third = self._queue.settings.lease.total_seconds() / 3
         before = time.monotonic()
         await asyncio.sleep(third)
-        self._lag = max(0.0, time.monotonic() - before - third)
-        if self._lag > third:
-            log.warning("worker.loop_blocked", worker=self._gate.hooks.worker_id, seconds=round(self._lag, 3))
+        now = time.monotonic()
+        lag = max(0.0, now - before - third)
+        if lag > third:
+            log.warning("worker.loop_blocked", worker=self._gate.hooks.worker_id, seconds=round(lag, 3))
+        if lag > self._lag or now - self._lagged_at > _LAG_SHOWN:
+            self._lag, self._lagged_at = lag, now
         await self._beat()
 
     async def _beat(self) -> None:
