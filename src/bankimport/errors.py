@@ -15,7 +15,7 @@
     ├── TooManyPending           carries retry_after
     ├── Unavailable              Redis or the store is away; carries retry_after
     └── JobError                 what a run can end with
-        ├── Retryable            try again: Transient, RateLimited, StoreUnavailable, JobTimeout
+        ├── Retryable            try again: Transient, RateLimited, StartOver, StoreUnavailable, JobTimeout
         ├── Permanent            don't: ReauthRequired, CredentialError, AccountUnavailable, UnattendedRefused,
         │                        PeriodRejected, MalformedData, Unsupported, BankRejected, UnknownConnection,
         │                        ConnectionDisconnected
@@ -199,6 +199,17 @@ class RateLimited(Retryable):
         super().__init__("the bank limits the rate of access", scope=scope)
         self.retry_at = retry_at
         self.retry_after = retry_after
+
+
+class StartOver(Retryable):
+    """What was read of a delta is void. `cursor` is where it begins again: the one before, since the changes have
+    changed while they were read, or None, since the bank no longer knows that one."""
+
+    code = "start-over"
+
+    def __init__(self, *, cursor: str | None) -> None:
+        super().__init__("the bank's list of changes begins anew", scope=Scope.TRANSACTIONS)
+        self.cursor = cursor
 
 
 class StoreUnavailable(Retryable):

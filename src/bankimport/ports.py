@@ -82,6 +82,7 @@ class BankProvider(Protocol):
 
         Raises:
             PeriodRejected: the window begins too early for the bank.
+            StartOver: a delta that was begun is void; the caller forgets it and begins at the error's cursor.
             UnattendedRefused: the bank answers only while the person is present.
             ReauthRequired, RateLimited, AccountUnavailable, MalformedData: as above.
         """

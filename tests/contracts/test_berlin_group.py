@@ -128,7 +128,7 @@ WRITING: dict[Kind, dict[str, Any]] = {
 
 def test_every_misbehaviour_has_its_test() -> None:
     """A new kind of trouble needs a row in one of the tables."""
-    others = {Kind.SLOW, Kind.ERROR, Kind.QUOTA, Kind.EMPTY_PAGES, Kind.SAME_PAGE}
+    others = {Kind.SLOW, Kind.ERROR, Kind.QUOTA, Kind.EMPTY_PAGES, Kind.SAME_PAGE, Kind.REFERENCES}
     others |= {Kind.ROTATE_IDS, Kind.NO_IDS, Kind.UNREADABLE_BALANCE}
     assert {kind for kind, _, _ in ERRORS} | set(WRITING) | others == set(Kind)
 

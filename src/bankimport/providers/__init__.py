@@ -1,6 +1,7 @@
 """Bank APIs, what headers say of a quota, where tokens are shared, and the way from settings to providers."""
 
-from bankimport.providers.berlin_group import BerlinGroup, BerlinGroupOptions
+from bankimport.providers.berlin_group import BerlinGroup
+from bankimport.providers.berlin_group_options import BerlinGroupOptions
 from bankimport.providers.enable_banking import EnableBanking, EnableBankingOptions
 from bankimport.providers.gocardless import GoCardless, GoCardlessOptions
 from bankimport.providers.http import BoundedClient, Limits, Reply

@@ -1,49 +1,44 @@
 """Banks that speak Berlin Group NextGenPSD2 1.3, directly or through a gateway."""
 
-import ssl
 import uuid
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Final
 
-from pydantic import Field
 from yarl import URL
 
-from bankimport.errors import InvalidSettings, MalformedData, ReauthRequired
+from bankimport.errors import BankRejected, MalformedData, ReauthRequired, StartOver, Transient
 from bankimport.models import (
     Balance,
     BankAccount,
     BankConnection,
     Capabilities,
     Consent,
+    Delta,
     IdQuality,
     Page,
     PsuContext,
     Scope,
+    TransactionStatus,
     UnreadableBalance,
     Window,
 )
-from bankimport.providers.answers import an_object
+from bankimport.ports import KeepCredentials
+from bankimport.providers.answers import an_object, text_of
 from bankimport.providers.berlin_group_errors import error_of
+from bankimport.providers.berlin_group_options import BerlinGroupOptions
 from bankimport.providers.berlin_group_reading import accounts_of, consent_of
 from bankimport.providers.berlin_group_rows import RowReader, balances_of, next_link
 from bankimport.providers.http import BoundedClient, Reply
-from bankimport.providers.options import Options, ReadingOptions, read_options
+from bankimport.providers.options import read_options
 from bankimport.providers.psu import headers_of
 from bankimport.providers.quota import quota_of
 
-
-class BerlinGroupOptions(Options, ReadingOptions):
-    """The options of a bank of type `berlin-group`."""
-
-    base_url: str = Field(description="where `/v1/…` begins: `https://`, or `http://` for a sandbox on this machine")
-    client_cert: str | None = Field(None, description="path of our certificate (QWAC), PEM")
-    client_key: str | None = Field(None, description="path of its key, PEM")
-    ca_certs: str | None = Field(None, description="path of the authorities to trust, where not the system's")
-    day_field: Literal["bookingDate", "valueDate", "transactionDate", "bookingDateTime", "valueDateTime"] | None = (
-        Field(None, description="which date is the day of an entry, where it isn't the booking date")
-    )
+_IDS: Final = ("transactionId", "entryReference", "cardTransactionId")
+_BOOKED: Final = TransactionStatus.BOOKED
+#: before the resource id of a card account
+_CARD: Final = "card-account:"
 
 
 class BerlinGroup:
@@ -63,17 +58,26 @@ class BerlinGroup:
             options = read_options(BerlinGroupOptions, {"name": "berlin-group", "base_url": options, **more})
         self.name = options.name
         self._options = options
-        self._limits = options.limits
-        tls = _tls(options.client_cert, options.client_key, options.ca_certs)
-        self._client = BoundedClient(options.base_url, self._limits, tls, private_network=options.private_network)
+        self._client = BoundedClient(
+            options.base_url, options.limits, options.tls(), private_network=options.private_network
+        )
+        self._bearer = options.bearer()
         quality = IdQuality(options.id_quality)
-        self._rows = RowReader(options, quality, ("transactionId", "entryReference"), options.day_field)
+        self._rows = RowReader(options, quality, _IDS, options.day_field)
+        only_booked = options.booking_status == "booked" or options.delta is not None
         self._capabilities = Capabilities(
             max_history=options.max_history,
+            statuses=frozenset({_BOOKED} if only_booked else {_BOOKED, TransactionStatus.PENDING}),
             unattended_limit=options.unattended_limit,
             id_quality=quality,
             pages_newest_first=options.pages_newest_first,
+            delta=options.delta is not None,
         )
+
+    def keep_credentials_with(self, keep: KeepCredentials) -> None:
+        """See `RotatesCredentials`."""
+        if self._bearer is not None:
+            self._bearer.keep_with(keep)
 
     async def capabilities(self, connection: BankConnection) -> Capabilities:
         """See `BankProvider`."""
@@ -81,20 +85,29 @@ class BerlinGroup:
 
     async def consent(self, connection: BankConnection, psu: PsuContext | None) -> Consent:
         """See `BankProvider`."""
-        return consent_of(
-            await self._get(self._client.path("v1", "consents", _consent(connection)), connection, psu, Scope.CONSENT)
-        )
+        url = self._client.path("v1", "consents", _consent(connection))
+        return consent_of((await self._reply(url, connection, psu, Scope.CONSENT)).body)
 
     async def accounts(self, connection: BankConnection, psu: PsuContext | None) -> Sequence[BankAccount]:
-        """See `BankProvider`."""
-        return accounts_of(await self._get(self._client.path("v1", "accounts"), connection, psu, Scope.ACCOUNTS))
+        """See `BankProvider`. A card account's `provider_id` says that it is one."""
+        reply = await self._reply(self._client.path("v1", "accounts"), connection, psu, Scope.ACCOUNTS)
+        found = accounts_of(reply.body)
+        if self._options.card_accounts:
+            reply = await self._reply(self._client.path("v1", "card-accounts"), connection, psu, Scope.ACCOUNTS)
+            listed = an_object(reply.body, Scope.ACCOUNTS).get("cardAccounts")
+            cards = accounts_of({"accounts": listed})
+            found += [
+                replace(card, provider_id=f"{_CARD}{card.provider_id}", kind=card.kind or "CARD") for card in cards
+            ]
+        return found
 
     async def balances(
         self, connection: BankConnection, account: BankAccount, psu: PsuContext | None
     ) -> Sequence[Balance | UnreadableBalance]:
         """See `BankProvider`."""
-        url = self._client.path("v1", "accounts", account.provider_id, "balances")
-        return balances_of(await self._get(url, connection, psu, Scope.BALANCES), account, datetime.now(UTC))
+        url = self._account(account, "balances")
+        reply = await self._reply(url, connection, psu, Scope.BALANCES)
+        return balances_of(reply.body, account, datetime.now(UTC))
 
     async def transactions(
         self,
@@ -104,40 +117,90 @@ class BerlinGroup:
         *,
         cursor: str | None,
         psu: PsuContext | None,
-    ) -> AsyncIterator[Page]:
-        """See `BankProvider`. `cursor` is the link to a page, as `Page.cursor` gave it."""
-        query = {"bookingStatus": "both", "dateFrom": window.since.isoformat()}
-        if window.until is not None:
-            query["dateTo"] = window.until.isoformat()
-        first = self._client.path("v1", "accounts", account.provider_id, "transactions").with_query(query)
-        url = first if cursor is None else self._client.resolve(cursor, first)
+    ) -> AsyncIterator[Page | Delta]:
+        """See `BankProvider`. `cursor` is the link to a page, as `Page.cursor` gave it; with `delta` it is the last
+        `entryReference`."""
+        url = self._account(account, "transactions")
+        if self._options.delta is None:
+            first = url.with_query(self._query(window))
+            start = first if cursor is None else self._client.resolve(cursor, first)
+            async for body, page in self._pages(start, connection, psu):
+                yield replace(page, transactions=self._rows.page(_report(body), account))
+            return
+        query = self._query(window) if cursor is None else {"bookingStatus": "booked", "entryReferenceFrom": cursor}
+        newest: str | None = None
+        try:
+            async for body, page in self._pages(url.with_query(query), connection, psu):
+                named = _references(_report(body))
+                if named:
+                    newest = (newest or named[0]) if self._options.pages_newest_first else named[-1]
+                rows = self._rows.page(_report(body), account)
+                yield Delta(rows, cursor=newest or cursor, has_more=page.cursor is not None, quota=page.quota)
+        except BankRejected:
+            if cursor is None:
+                raise
+            raise StartOver(cursor=None) from None  # it doesn't know the reference any more
+
+    def _query(self, window: Window) -> dict[str, str]:
+        status = "booked" if self._options.delta is not None else self._options.booking_status
+        query = {"bookingStatus": status, "dateFrom": window.since.isoformat()}
+        return query if window.until is None else {**query, "dateTo": window.until.isoformat()}
+
+    async def _pages(
+        self, url: URL, connection: BankConnection, psu: PsuContext | None
+    ) -> AsyncIterator[tuple[Mapping[str, Any], Page]]:
+        """Yield the answers from a URL on, each with its cursor and quota."""
         seen: set[URL] = set()
         while True:
-            if url in seen or len(seen) >= self._limits.pages:
+            if url in seen or len(seen) >= self._options.limits.pages:
                 raise MalformedData("the bank's pages have no end", scope=Scope.TRANSACTIONS)
             seen.add(url)
             reply = await self._reply(url, connection, psu, Scope.TRANSACTIONS)
             body = an_object(reply.body, Scope.TRANSACTIONS)
-            rows, link = self._rows.page(body.get("transactions"), account), next_link(body)
-            quota = quota_of(reply.headers, datetime.now(UTC))
+            link, quota = next_link(body), quota_of(reply.headers, datetime.now(UTC))
             if link is None:
-                yield Page(rows, quota=quota)
+                yield body, Page((), quota=quota)
                 return
             url = self._client.resolve(link, url)
-            yield Page(rows, cursor=str(url), quota=quota)
+            yield body, Page((), cursor=str(url), quota=quota)
 
     async def aclose(self) -> None:
         """See `BankProvider`."""
         await self._client.aclose()
+        if self._bearer is not None:
+            await self._bearer.aclose()
 
-    async def _get(self, url: URL, connection: BankConnection, psu: PsuContext | None, scope: Scope) -> Any:
-        return (await self._reply(url, connection, psu, scope)).body
+    def _account(self, account: BankAccount, what: str) -> URL:
+        is_card = account.provider_id.startswith(_CARD)
+        kind, resource = ("card-accounts" if is_card else "accounts"), account.provider_id.removeprefix(_CARD)
+        return self._client.path("v1", kind, resource, what)
 
     async def _reply(self, url: URL, connection: BankConnection, psu: PsuContext | None, scope: Scope) -> Reply:
-        reply = await self._client.get(url, _headers(connection, psu), scope)
+        now = datetime.now(UTC)
+        if self._bearer is not None:
+            connection = await self._bearer.fresh(connection, now)
+        headers = _headers(connection, psu)
+        if self._options.sign is not None:
+            headers |= self._options.sign("GET", str(url), headers, b"")
+        reply = await self._client.get(url, headers, scope)
         if reply.status == 200:
             return reply
-        raise error_of(reply, scope, datetime.now(UTC))
+        error = error_of(reply, scope, now)
+        is_token = isinstance(error, ReauthRequired) and error.suspicious and reply.status == 401
+        if is_token and self._bearer is not None and await self._bearer.renewed(connection, now):
+            raise Transient("the bank refused the access token, which was renewed", scope=scope)
+        raise error
+
+
+def _report(body: Mapping[str, Any]) -> Any:
+    return body["cardTransactions"] if "cardTransactions" in body else body.get("transactions")
+
+
+def _references(report: Any) -> list[str]:
+    """Return the references of a report's booked entries, in the bank's order."""
+    booked = report.get("booked") if isinstance(report, dict) else None
+    rows = [row for row in booked if isinstance(row, dict)] if isinstance(booked, list) else []
+    return [reference for row in rows if (reference := text_of(row, "entryReference"))]
 
 
 def _consent(connection: BankConnection) -> str:
@@ -158,18 +221,3 @@ def _headers(connection: BankConnection, psu: PsuContext | None) -> dict[str, st
     if isinstance(token, str):
         headers["Authorization"] = f"Bearer {token}"
     return {**headers, **headers_of(psu)}
-
-
-def _tls(cert: str | None, key: str | None, authorities: str | None) -> ssl.SSLContext | None:
-    if cert is None and authorities is None:
-        return None
-    for name, path in (("client_cert", cert), ("client_key", key), ("ca_certs", authorities)):
-        if path is not None and not Path(path).is_file():
-            raise InvalidSettings(f"{name}: there is no such file")
-    try:
-        context = ssl.create_default_context(cafile=authorities)
-        if cert is not None:
-            context.load_cert_chain(cert, key)
-    except (ssl.SSLError, OSError):
-        raise InvalidSettings("client_cert, client_key or ca_certs: can't be read as PEM") from None
-    return context

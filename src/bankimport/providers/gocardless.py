@@ -1,5 +1,6 @@
 """GoCardless Bank Account Data (formerly Nordigen), for its customers from before it was closed to new ones."""
 
+import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, ClassVar, Final, Literal
@@ -201,14 +202,18 @@ class GoCardless:
         """Ask for an access token: by the refresh token if there is one that they take, else by our secret."""
         if refresh is not None:
             url = self._path("token", "refresh")
-            reply = await self._client.send("POST", url, _ACCEPTED, Scope.CONSENT, {"refresh": refresh})
+            reply = await self._post(url, {"refresh": refresh})
             if reply.status == 200:
                 return _tokens_of(reply.body, now, refresh)
         secret = {"secret_id": self._options.secret_id, "secret_key": self._options.secret_key.get_secret_value()}
-        reply = await self._client.send("POST", self._path("token", "new"), _ACCEPTED, Scope.CONSENT, secret)
+        reply = await self._post(self._path("token", "new"), secret)
         if reply.status == 200:
             return _tokens_of(reply.body, now, None)
         raise error_of(reply, Scope.CONSENT, now)
+
+    async def _post(self, url: URL, body: Mapping[str, str]) -> Reply:
+        headers = {**_ACCEPTED, "Content-Type": "application/json"}
+        return await self._client.send("POST", url, headers, Scope.CONSENT, json.dumps(body).encode())
 
 
 _ACCEPTED: Final = {"Accept": "application/json", "Accept-Encoding": "gzip"}

@@ -111,9 +111,9 @@ class BoundedClient:
         return await self.send("GET", url, headers, scope)
 
     async def send(
-        self, method: str, url: URL, headers: Mapping[str, str], scope: Scope, body: Mapping[str, Any] | None = None
+        self, method: str, url: URL, headers: Mapping[str, str], scope: Scope, body: bytes | None = None
     ) -> Reply:
-        """Send one request, with a JSON body if there is one, and return the reply.
+        """Send one request and return the reply.
 
         Raises:
             Transient: the network, a time-out, a connection that was cut.
@@ -126,7 +126,7 @@ class BoundedClient:
             async with (
                 asyncio.timeout(limit),
                 self._opened().request(
-                    method, url, headers=headers, json=body, allow_redirects=False, ssl=self._tls or True
+                    method, url, headers=headers, data=body, allow_redirects=False, ssl=self._tls or True
                 ) as response,
             ):
                 headers = {name.lower(): value for name, value in response.headers.items()}

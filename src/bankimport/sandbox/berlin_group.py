@@ -1,17 +1,18 @@
 """The sandbox as a bank of Berlin Group NextGenPSD2 1.3, below `/v1`."""
 
 import uuid
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
 from aiohttp import web
 
 from bankimport.models import Scope
-from bankimport.sandbox.bank import account_json, balances_json
+from bankimport.sandbox.bank import Served, account_json, balances_json
 from bankimport.sandbox.counter import STATE, Refused, account_at, day_in, enter
 from bankimport.sandbox.misbehaviour import BERLIN_GROUP, Kind
 from bankimport.sandbox.people import Account, Person, person_of
-from bankimport.sandbox.rows import page_of, report_of, rows_of
+from bankimport.sandbox.rows import page_of, reference_of, report_of, rows_of
 from bankimport.sandbox.writing import with_unreadable_balance
 
 
@@ -21,6 +22,9 @@ def routes() -> list[web.RouteDef]:
         web.get("/v1/consents/{consent}", _consent),
         web.get("/v1/consents/{consent}/status", _consent_status),
         web.get("/v1/accounts", _accounts),
+        web.get("/v1/card-accounts", _cards),
+        web.get("/v1/card-accounts/{account}/balances", _balances),
+        web.get("/v1/card-accounts/{account}/transactions", _card_transactions),
         web.get("/v1/accounts/{account}/balances", _balances),
         web.get("/v1/accounts/{account}/transactions", _transactions),
     ]
@@ -84,6 +88,20 @@ async def _accounts(request: web.Request) -> web.Response:
     return web.json_response({"accounts": [account_json(account, person.name) for account in person.accounts]})
 
 
+async def _cards(request: web.Request) -> web.Response:
+    """The first account's card: it has the account's entries, in a card's words."""
+    _, person = await _entered(request, Scope.ACCOUNTS)
+    account = person.accounts[0]
+    card = {
+        "resourceId": account.resource_id,
+        "maskedPan": f"525412******{account.iban[-4:]}",
+        "currency": account.currency,
+    }
+    return web.json_response(
+        {"cardAccounts": [{**card, "name": person.name, "product": "Kreditkarte", "status": "enabled"}]}
+    )
+
+
 async def _balances(request: web.Request) -> web.Response:
     consent, account = await _account(request, Scope.BALANCES)
     state = request.app[STATE]
@@ -92,15 +110,49 @@ async def _balances(request: web.Request) -> web.Response:
 
 
 async def _transactions(request: web.Request) -> web.Response:
+    return web.json_response(await _read(request))
+
+
+async def _card_transactions(request: web.Request) -> web.Response:
+    body = await _read(request)
+    report = body.pop("transactions")
+    for row in (*report["booked"], *report.get("pending", [])):
+        row["transactionDate"] = row.pop("valueDate", None)
+        row["transactionDetails"] = row.pop("remittanceInformationUnstructured", None)
+        row["cardTransactionId"] = row.pop("transactionId", None)
+        for name in ("creditorName", "creditorAccount", "debtorName", "debtorAccount"):
+            row.pop(name, None)
+    report["_links"] = {**report["_links"], "cardAccount": report["_links"].pop("account")}
+    return web.json_response({"cardAccount": body.pop("account"), "cardTransactions": report})
+
+
+async def _read(request: web.Request) -> dict[str, Any]:
+    """Return the page of an account's entries that the request asks for."""
     page = _page_number(request)
     consent, account = await _account(request, Scope.TRANSACTIONS, page)
     state = request.app[STATE]
-    rows = rows_of(state, account, day_in(request, "dateFrom"), day_in(request, "dateTo"))
+    after = request.query.get("entryReferenceFrom")
+    first = state.clock.today() - state.history
+    rows = rows_of(state, account, day_in(request, "dateFrom") or (first if after else None), day_in(request, "dateTo"))
+    if after is not None:
+        rows = _after(rows, after)
     part, following = page_of(state, consent, rows, page)
     links: dict[str, Any] = {"account": {"href": f"/v1/accounts/{account.resource_id}"}}
     if following is not None:
         links["next"] = {"href": str(request.rel_url.update_query(page=str(following)))}
-    return web.json_response({"account": _reference(account), **report_of(state, consent, part, links)})
+    body = report_of(state, consent, part, links)
+    if request.query.get("bookingStatus") == "booked":
+        del body["transactions"]["pending"]
+    return {"account": _reference(account), **body}
+
+
+def _after(rows: Sequence[Served], reference: str) -> Sequence[Served]:
+    """Return the booked entries after one, of a list whose newest comes first."""
+    booked = [row for row in rows if row.status == "booked"]
+    named = [reference_of(row) for row in booked]
+    if reference not in named:
+        raise Refused(Kind.FORMAT_ERROR)
+    return booked[: named.index(reference)]
 
 
 def _reference(account: Account) -> dict[str, str]:

@@ -35,6 +35,7 @@ class Kind(StrEnum):
     QUOTA = "quota"
     EMPTY_PAGES = "empty-pages"
     SAME_PAGE = "same-page"
+    REFERENCES = "references"
     ROTATE_IDS = "rotate-ids"
     NO_IDS = "no-ids"
     SHARED_IDS = "shared-ids"

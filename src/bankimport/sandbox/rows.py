@@ -47,7 +47,15 @@ def report_of(state: State, consent: str, rows: Sequence[Served], links: dict[st
     report: dict[str, Any] = {"_links": links}
     for status in ("booked", "pending"):
         report[status] = [transaction_json(row, make_id) for row in rows if row.status == status]
+    if state.switches.has(consent, Kind.REFERENCES):
+        for row, served in zip(report["booked"], (each for each in rows if each.status == "booked"), strict=True):
+            row["entryReference"] = reference_of(served)
     return rewritten({"transactions": report}, state.switches.written(consent))
+
+
+def reference_of(served: Served) -> str:
+    """Return the reference of a booked entry, which lasts."""
+    return stable_id(f"reference/{served.entry.key}")
 
 
 def _ids(state: State, consent: str) -> Callable[[str], str | None]:

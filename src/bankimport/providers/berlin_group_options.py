@@ -1,0 +1,85 @@
+"""The options of a Berlin Group bank, and what its certificates and tokens make of a connection."""
+
+import ssl
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, SecretStr
+from yarl import URL
+
+from bankimport.errors import InvalidSettings
+from bankimport.providers.addresses import checked_base
+from bankimport.providers.http import BoundedClient
+from bankimport.providers.oauth import Bearer
+from bankimport.providers.options import Options, ReadingOptions
+
+#: signs a request: of method, URL, headers and body it makes more headers (`Digest`, `Signature`, …)
+Sign = Callable[[str, str, Mapping[str, str], bytes], Mapping[str, str]]
+
+
+class BerlinGroupOptions(Options, ReadingOptions):
+    """The options of a bank of type `berlin-group`."""
+
+    base_url: str = Field(description="where `/v1/…` begins: `https://`, or `http://` for a sandbox on this machine")
+    dialect: Literal["1.3"] = Field("1.3", description="the version that the bank speaks")
+    client_cert: str | None = Field(None, description="path of our certificate (QWAC), PEM")
+    client_key: str | None = Field(None, description="path of its key, PEM")
+    ca_certs: str | None = Field(None, description="path of the authorities to trust, where not the system's")
+    token_url: str | None = Field(
+        None,
+        description="where the bank renews a person's access token (OAuth 2.0): an address, or a path of the bank's",
+    )
+    client_id: str | None = Field(None, description="our id there")
+    client_secret: SecretStr | None = Field(None, description="our secret there, where the certificate isn't enough")
+    sign: Sign | None = Field(
+        None,
+        description="in code only: a function that is given method, URL, headers and body, and returns more headers",
+    )
+    booking_status: Literal["both", "booked"] = Field("both", description="what is asked for; some banks refuse `both`")
+    card_accounts: bool = Field(False, description="read `/card-accounts` too")
+    delta: Literal["entry-reference"] | None = Field(
+        None, description="ask for booked entries after the last one only, where the bank takes `entryReferenceFrom`"
+    )
+    day_field: Literal["bookingDate", "valueDate", "transactionDate", "bookingDateTime", "valueDateTime"] | None = (
+        Field(None, description="which date is the day of an entry, where it isn't the booking date")
+    )
+
+    def tls(self) -> ssl.SSLContext | None:
+        """Return what our certificate and the trusted authorities make of a connection.
+
+        Raises:
+            InvalidSettings: a file isn't there, or is no PEM.
+        """
+        return _tls(self.client_cert, self.client_key, self.ca_certs)
+
+    def bearer(self) -> Bearer | None:
+        """Return what renews access tokens, where the bank does.
+
+        Raises:
+            InvalidSettings: `token_url` is none that may be asked.
+        """
+        if self.token_url is None:
+            return None
+        try:
+            url = checked_base(self.base_url).join(URL(self.token_url))
+            client = BoundedClient(str(url.origin()), self.limits, self.tls(), private_network=self.private_network)
+        except (ValueError, InvalidSettings):
+            raise InvalidSettings("token_url: https:// with a host is needed, or a path of the bank's") from None
+        secret = None if self.client_secret is None else self.client_secret.get_secret_value()
+        return Bearer(client, url, self.client_id, secret)
+
+
+def _tls(cert: str | None, key: str | None, authorities: str | None) -> ssl.SSLContext | None:
+    if cert is None and authorities is None:
+        return None
+    for name, path in (("client_cert", cert), ("client_key", key), ("ca_certs", authorities)):
+        if path is not None and not Path(path).is_file():
+            raise InvalidSettings(f"{name}: there is no such file")
+    try:
+        context = ssl.create_default_context(cafile=authorities)
+        if cert is not None:
+            context.load_cert_chain(cert, key)
+    except (ssl.SSLError, OSError):
+        raise InvalidSettings("client_cert, client_key or ca_certs: can't be read as PEM") from None
+    return context
