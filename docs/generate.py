@@ -25,7 +25,6 @@ from bankimport.web.table import PREFIX, ROUTES
 
 ROOT = Path(__file__).parent.parent
 PAGES = (
-    "README.md",
     "docs/reference/settings.md",
     "docs/reference/cli.md",
     "docs/reference/http.md",

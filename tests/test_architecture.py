@@ -25,10 +25,10 @@ LONGEST_MODULE = 250
 LONGER = {
     "src/bankimport/errors.py": (380, "the tree of errors is drawn and listed in one place"),
     "src/bankimport/__init__.py": (300, "every public name, once for a checker and once for `__all__`"),
-    "src/bankimport/app/bank_import.py": (520, "the one object of a host: short methods under long docstrings"),
-    "src/bankimport/ports.py": (380, "every port, with its contract as docstrings"),
-    "src/bankimport/testing/memory_store.py": (300, "a store's ports, a few lines each"),
-    "src/bankimport/settings.py": (350, "the table of all variables"),
+    "src/bankimport/app/bank_import.py": (600, "the one object of a host: short methods under long docstrings"),
+    "src/bankimport/ports.py": (450, "every port, with its contract as docstrings"),
+    "src/bankimport/testing/memory_store.py": (350, "a store's ports, a few lines each"),
+    "src/bankimport/settings.py": (400, "the table of all variables"),
     "src/bankimport/stores/sql/store.py": (420, "one port, one class: a short method for each of its promises"),
 }
 LONGEST_FUNCTION = 40

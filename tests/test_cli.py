@@ -103,3 +103,29 @@ def test_a_wrong_setting_is_named_and_never_shown(run: Run) -> None:
     assert answer.returncode == 2
     assert "REDIS_PORT" in answer.stderr
     assert "s3cret" not in answer.stderr
+
+
+def test_a_database_that_is_away_is_one_line(run: Run) -> None:
+    """Without its database each command ends with 1 and one line. Red before: sixty lines of a traceback."""
+    away = {"BANK_SYNC_DATABASE_URL": "postgresql+asyncpg://user:s3cret@127.0.0.1:1/x"}
+    for arguments in (("db", "upgrade"), ("connections", "list"), ADD):
+        answer = run(*arguments, **away)
+        assert answer.returncode == 1
+        [line] = answer.stderr.splitlines()
+        assert "BANK_SYNC_DATABASE_URL" in line
+        assert "s3cret" not in line
+
+
+def test_a_consent_that_has_ended_is_refused(run: Run) -> None:
+    """A last day in the past is a mistake. Red before: the first sync failed."""
+    run("db", "upgrade")
+    answer = run(*ADD[:-1], "2020-01-31")
+    assert (answer.returncode, "in the past" in answer.stderr) == (2, True)
+
+
+def test_a_table_cuts_nothing(run: Run) -> None:
+    """However narrow the terminal, an id is printed whole. Red before: it ended in dots."""
+    run("db", "upgrade")
+    name = "a-connection-with-a-name-that-is-longer-than-the-screen-is-wide-by-far-and-further-0123456789"
+    assert run(*ADD, "--id", name).returncode == 0
+    assert name in run("connections", "list", COLUMNS="40").stdout

@@ -65,6 +65,20 @@ def test_the_tests_of_a_host_pass(tmp_path: Path) -> None:
     assert "2 passed" in answer.stdout
 
 
+def test_no_reader_is_sent_to_what_they_do_not_have() -> None:
+    """Neither documentation nor a public docstring names a file that only its authors have. Red before: ten did."""
+    public = ["errors.py", "events.py", "ports.py", "settings.py", "retry.py", *("models", "app", "web", "testing")]
+    files = [path for name in public for path in [ROOT / "src" / "bankimport" / name]]
+    sources = [each for path in files for each in ([path] if path.is_file() else sorted(path.glob("*.py")))]
+    missing = re.compile(r"(?<![\w-])banking\.md|\barq\.md|\bdesign(\.md| §)|\bhouse\.md")
+    assert [name_of(path) for path in [*PAGES, *sources] if missing.search(path.read_text())] == []
+
+
+def test_the_readme_is_short() -> None:
+    """The README is read in five minutes."""
+    assert len((ROOT / "README.md").read_text().splitlines()) <= 130
+
+
 def test_every_page_is_in_the_index() -> None:
     """docs/index.md leads to each page of the documentation."""
     index = (ROOT / "docs" / "index.md").read_text()

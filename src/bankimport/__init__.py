@@ -7,7 +7,7 @@ loaded as they are asked for. A type checker sees each of them as what it is.
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from bankimport.app import BankImport
+    from bankimport.app import BankImport, Subscription
     from bankimport.errors import (
         AccountUnavailable,
         BankImportError,
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
         RunInterrupted,
         SchemaOutdated,
         StartFailed,
+        StartOver,
         StoreUnavailable,
         TooManyPending,
         Transient,
@@ -82,6 +83,7 @@ if TYPE_CHECKING:
         ConsentStatus,
         Delta,
         IdQuality,
+        Institution,
         Interval,
         JobPage,
         JobProgress,
@@ -119,6 +121,8 @@ if TYPE_CHECKING:
         RotatesCredentials,
         RowMark,
         RowUpdate,
+        SharesTokens,
+        TokenShelf,
     )
     from bankimport.settings import Settings
     from bankimport.status import ConnectionStatus, JobState
@@ -165,6 +169,7 @@ __all__ = [
     "Event",
     "IdQuality",
     "IllegalTransition",
+    "Institution",
     "Interval",
     "InvalidRequest",
     "InvalidSettings",
@@ -217,14 +222,18 @@ __all__ = [
     "SchemaOutdated",
     "Scope",
     "Settings",
+    "SharesTokens",
     "Stage",
     "StartFailed",
+    "StartOver",
     "StoreUnavailable",
     "StoredTransaction",
     "StreamGap",
+    "Subscription",
     "SyncCompleted",
     "SyncFailed",
     "SyncOptions",
+    "TokenShelf",
     "TooManyPending",
     "Transaction",
     "TransactionStatus",

@@ -12,7 +12,7 @@ from typing import Annotated, Any, ClassVar, Self
 from pydantic import Field, ValidationError
 
 from bankimport.errors import MalformedData
-from bankimport.models import Asker, Id, JobType, StrictModel, SyncOptions
+from bankimport.models import Id, JobType, StrictModel, SyncOptions
 
 
 class Command(StrictModel):
@@ -23,7 +23,8 @@ class Command(StrictModel):
     unasked: ClassVar[frozenset[str]] = frozenset({"triggered_by", "scheduled"})
 
     org_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.:-]{0,128}$")] = ""
-    triggered_by: Asker | None = None
+    #: an `Asker`, or the words of ours for a sync that asks for itself, which no host can send: they have a blank
+    triggered_by: Annotated[str, Field(pattern=r"^[ -~]{1,128}$")] | None = None
     #: true where a schedule asks; a person's wish (false) goes before it
     scheduled: bool = False
 

@@ -188,7 +188,7 @@ class Transient(Retryable):
 class RateLimited(Retryable):
     """The bank refuses for now (429). `retry_at` is when it said it would answer again, if it did.
 
-    Seconds are waited for; hours are a quota (banking.md §5) and defer the read.
+    Seconds are waited for; hours are a quota (RTS (EU) 2018/389 Art. 36(5)(b)) and defer the read.
     """
 
     code = "rate-limited"
@@ -259,7 +259,7 @@ class ConsentExpired(ReauthRequired):
 
 
 class CredentialError(Permanent):
-    """Our own key, certificate or address is refused: alarm the operator, mark no user (banking.md §3)."""
+    """Our own key, certificate or address is refused: alarm the operator, mark no user."""
 
     code = "credential-error"
 

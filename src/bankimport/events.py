@@ -1,4 +1,4 @@
-"""What comes out: every event, frozen and in the past tense, in one discriminated union (design §7).
+"""What comes out: every event, frozen and in the past tense, in one discriminated union.
 
 An event's `data` has exactly the fields of its model, in camelCase; later versions may add some. A reader skips a
 name that it does not know.
@@ -70,7 +70,7 @@ class SyncFailed(EventData):
 
 
 class JobCompleted(EventData):
-    """A job ended well. `duration` in ms; `attempts` counts its runs."""
+    """A job ended well. `duration` in ms; `attempts` counts all its runs, `attemptsMade` of the job the failed ones."""
 
     name: ClassVar[str] = "bank.job.completed"
     job_id: str

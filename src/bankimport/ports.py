@@ -329,7 +329,10 @@ class AccessKey:
 
 
 class AccessLedger(Protocol):
-    """The unattended reads of the last 24 hours, for all workers together (banking.md §5). Each call is atomic."""
+    """The unattended reads of the last 24 hours, for all workers together (RTS (EU) 2018/389 Art. 36(5)(b)).
+
+    Each call is atomic.
+    """
 
     async def reserve(self, key: AccessKey, *, limit: int | None, now: datetime) -> datetime | None:
         """Count one unattended read; None if it is allowed now, else the instant at which it will be."""

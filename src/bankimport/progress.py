@@ -43,7 +43,7 @@ class ProgressMeter:
             message=message,
             percent=reached,
             accounts_processed=accounts_processed,
-            transactions_processed=transactions_processed,
+            transactions_processed=_not_less(transactions_processed, last),
             estimated_time_remaining=estimate(reached, elapsed),
         )
         if self._last is not None and self._last.stage == stage and elapsed - self._written < INTERVAL:
@@ -66,11 +66,17 @@ class ProgressMeter:
         return progress
 
 
+def _not_less(processed: int | None, last: JobProgress | None) -> int | None:
+    """Return how many entries were processed: no fewer than was said before, though a retry begins anew."""
+    before = last.transactions_processed if last else None
+    return processed if before is None else max(processed or 0, before)
+
+
 def estimate(percent: int, elapsed: timedelta) -> int | None:
-    """Return the seconds that remain at the speed so far; None until that means something."""
+    """Return the milliseconds that remain at the speed so far; None until that means something."""
     if percent < ESTIMATE_FROM_PERCENT or elapsed < ESTIMATE_AFTER:
         return None
-    return round(elapsed.total_seconds() * (100 - percent) / percent)
+    return round(1000 * elapsed.total_seconds() * (100 - percent) / percent)
 
 
 class JobRun(Protocol):

@@ -1,6 +1,7 @@
 """When a failed run is tried again: a pure decision.
 
-"3 attempts with exponential backoff (5 s, 10 s, 20 s)" is read as three retries, one for each number (design §5).
+"3 attempts with exponential backoff (5 s, 10 s, 20 s)" is read as three retries, one for each number
+(docs/decisions/0001).
 """
 
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""The environment, read once and checked; a wrong value stops start-up with its name (design §3)."""
+"""The environment, read once and checked; a wrong value stops start-up with its name."""
 
 from collections.abc import Mapping
 from datetime import timedelta
@@ -208,7 +208,9 @@ class Settings(BaseSettings):
         default="INFO", validation_alias="BANK_SYNC_LOG_LEVEL", description="of the worker and the command line"
     )
     log_format: Literal["console", "json"] = Field(
-        default="console", validation_alias="BANK_SYNC_LOG_FORMAT", description="-"
+        default="console",
+        validation_alias="BANK_SYNC_LOG_FORMAT",
+        description="lines for a person, or a JSON object each",
     )
     retry_delay_scale: float = Field(
         default=1.0,
@@ -269,7 +271,7 @@ def _explain(error: Exception) -> str:
 
 
 def _redis_parts(url: str) -> Mapping[str, object]:
-    """Split a Redis URL; user name and password are percent-decoded (arq's own parser doesn't, arq.md 24)."""
+    """Split a Redis URL; user name and password are percent-decoded (arq's own parser doesn't)."""
     try:
         parts = urlsplit(url)
         port = parts.port or 6379

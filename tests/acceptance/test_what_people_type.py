@@ -107,7 +107,7 @@ async def test_the_ten_lines_of_a_host(deploy: Deploy, monkeypatch: pytest.Monke
     async with TestClient(TestServer(app)) as client:
         url = "/api/organisations/acme/bank-connections/giro/sync"
         assert (await client.post(url, json={})).status == 403
-        assert (await client.post(url, json={}, headers={"X-Organisation": "acme"})).status == 202
+        assert (await client.post(url, json={}, headers={"X-User": "member-of-acme"})).status == 202
 
 
 def test_the_readmes_commands_for_a_deployment(redis_url: str, tmp_path: Path) -> None:

@@ -70,5 +70,5 @@ def test_an_estimate_that_means_nothing_is_absent() -> None:
 
 def test_an_estimate_is_of_the_measured_speed() -> None:
     """A quarter in ten seconds leaves thirty; a run that is done leaves none."""
-    assert estimate(25, timedelta(seconds=10)) == 30
+    assert estimate(25, timedelta(seconds=10)) == 30_000
     assert estimate(100, timedelta(seconds=10)) == 0

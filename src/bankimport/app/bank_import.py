@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from types import TracebackType
@@ -18,6 +18,7 @@ from bankimport.app.checks import check_period, check_usable, invalid
 from bankimport.app.connections import Connections
 from bankimport.app.overview import Overview
 from bankimport.app.starting import check_redis, check_store, name_unknown_variables
+from bankimport.app.subscription import Subscription
 from bankimport.commands import SyncAllOrg, SyncConnection
 from bankimport.errors import InvalidRequest, NotFound
 from bankimport.events import EVENTS, Event
@@ -43,7 +44,7 @@ from bankimport.queue.shelf import RedisShelf
 from bankimport.schedules.planner import Planner
 from bankimport.settings import Settings
 from bankimport.status import JobState
-from bankimport.stream import EventStream
+from bankimport.stream import EventStream, behind
 from bankimport.worker.handlers import JobHandlers, Ports
 from bankimport.worker.lifecycle import Lifecycle, new_worker_id, stop
 from bankimport.worker.listeners import EventHandler, Listeners
@@ -277,7 +278,7 @@ class BankImport:
 
     @bounded
     async def cancel_job(self, job_id: str, org_id: str | None = None) -> None:
-        """Cancel a job: at once where it waits; one that runs stops at its next step.
+        """Cancel a job: one that waits ends there; one that runs stops at its next step, a batch with its children.
 
         Raises:
             NotFound: no such job, or not `org_id`'s.
@@ -384,6 +385,32 @@ class BankImport:
             InvalidRequest, Unavailable: as `follow`.
         """
         return self._stream.events(org_id=org_id, after=after)
+
+    async def subscribe(
+        self,
+        *,
+        org_id: str | None = None,
+        job_id: str | None = None,
+        after: str | None = None,
+        heartbeat: timedelta = timedelta(seconds=10),
+    ) -> Subscription:
+        """Return events for a stream of the host's own: of an organisation, of one job, or of all.
+
+        What is wrong is raised here, before the first byte of an answer. With `job_id` and no `after` it begins with
+        the job's first event; else now, or after the id of an event.
+
+        Raises:
+            NotFound: there is no such job, or it is not `org_id`'s.
+            InvalidRequest: `after` is no id.
+            Unavailable: Redis can't be reached.
+        """
+        if job_id is not None:
+            job = await self.get_job_status(job_id, org_id)
+            if job is None:
+                raise NotFound("job")
+            after = str(behind(after, job))
+        follower = await self.bounds.within(self._stream.subscribe(org_id=org_id, job_id=job_id, after=after))
+        return Subscription(follower, heartbeat)
 
     def consume(
         self, group: str, consumer: str, names: Sequence[str] = ("*",), *, start: str = "$"

@@ -20,8 +20,11 @@ def worker_settings_from_env() -> type[WorkerSettingsBase]:
     """
     end_in_one_line()
     settings = Settings.load()
-    configure(settings)
-    app = _named(settings.app) if settings.app else BankImport.from_env()
+    if not settings.app:
+        configure(settings)
+        return BankImport.from_env().worker_settings()
+    app = _named(settings.app)
+    configure(settings)  # after the host's own module, which may have configured structlog itself
     return app.worker_settings()
 
 

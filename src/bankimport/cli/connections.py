@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from bankimport.stores import SqlStore
 
 T = TypeVar("T")
+
+#: So wide that no column is ever cut; a table is no wider than what stands in it.
+_UNCUT = 10_000
 
 connections = typer.Typer(help="Accesses to banks, one for each consent.", no_args_is_help=True)
 
@@ -36,6 +39,7 @@ def add(
     settings = Settings.load()
     if settings.banks and bank not in settings.banks:
         raise typer.BadParameter(f"{bank!r} is not one of BANK_SYNC_BANKS: {', '.join(settings.banks)}")
+    _check_day(valid_until)
 
     async def work(store: "SqlStore") -> str:
         return await store.add_connection(
@@ -48,6 +52,7 @@ def add(
 @connections.command()
 def renew(connection_id: ConnectionId, consent_id: ConsentId, valid_until: ValidUntil) -> None:
     """Give a connection its new consent: it is ACTIVE again, with the same accounts and rows."""
+    _check_day(valid_until)
     _with_store(Settings.load(), lambda store: store.renew_consent(connection_id, consent_id, valid_until.date()))
 
 
@@ -69,7 +74,12 @@ def list_(org: Annotated[str | None, typer.Option(help="Of this organisation alo
         status = f"{each.status} ({each.status_reason})" if each.status_reason else each.status
         last = each.last_sync_at.strftime("%Y-%m-%d %H:%M UTC") if each.last_sync_at else ""
         table.add_row(each.id, each.org_id, each.bank, status, str(each.consent_valid_until or ""), last)
-    Console().print(table)
+    Console(width=_UNCUT).print(table)
+
+
+def _check_day(valid_until: datetime) -> None:
+    if valid_until.date() < datetime.now(UTC).date():
+        raise typer.BadParameter(f"--valid-until {valid_until.date()} is in the past: this consent has ended")
 
 
 def _with_store(settings: Settings, work: Callable[["SqlStore"], Awaitable[T]]) -> T:

@@ -33,7 +33,7 @@ from bankimport.progress import JobRun
 from bankimport.status import ConnectionStatus
 
 #: Who triggers the sync that comes back for a deferred read: it was asked for, so no planned distance is kept.
-DEFERRED: Final = "deferred"
+DEFERRED: Final = "deferred read"
 #: A bank that lists more for one connection is not believed: each is an outcome in the job's record.
 MAX_ACCOUNTS: Final = 1000
 _S: Final = ConnectionStatus

@@ -56,7 +56,7 @@ class SyncOptions(StrictModel):
 
 
 class JobProgress(Model):
-    """How far a run is. `percent` is 0 to 100 and never falls within a run; the estimate is in seconds."""
+    """How far a run is. `percent` is 0 to 100 and never falls within a run; the estimate is in milliseconds."""
 
     stage: Stage
     message: str

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 import structlog
 
 from bankimport.events import Event
+from bankimport.logs import frames_of
 from bankimport.queue.connection import LOST
 from bankimport.stream.chunk import Chunk
 from bankimport.stream.entries import Entry
@@ -104,8 +105,9 @@ class LiveHub:
                 await self._step()
                 wait = 0.1
             except Exception as error:  # whatever it is, followers must not wait for ever in silence
-                log = _log.warning if isinstance(error, LOST) else _log.exception
-                log("stream.reading_failed", error=type(error).__name__, retry_in=wait)
+                log = _log.warning if isinstance(error, LOST) else _log.error
+                frames = frames_of(error.__traceback__)  # its text may hold a whole command
+                log("stream.reading_failed", error=type(error).__name__, frames=frames, retry_in=wait)
                 await asyncio.sleep(wait)
                 wait = min(2.0, 2 * wait)
         self._task = None

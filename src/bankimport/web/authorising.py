@@ -9,7 +9,8 @@ from typing import Any
 import structlog
 from aiohttp import web
 
-from bankimport.web.problems import ProblemRaised, frames_of, refuse
+from bankimport.logs import frames_of
+from bankimport.web.problems import ProblemRaised, refuse
 from bankimport.web.service import Action, Authorize
 
 _log = structlog.get_logger(__name__)
@@ -61,7 +62,9 @@ async def _answer(request: web.Request, authorize: Authorize, action: Action, or
     except TimeoutError:
         _log.error("web.authorize_too_slow", action=action, seconds=LONGEST.total_seconds())
     except Exception as error:
-        _log.error("web.authorize_failed", action=action, error=type(error).__name__, frames=frames_of(error))
+        _log.error(
+            "web.authorize_failed", action=action, error=type(error).__name__, frames=frames_of(error.__traceback__)
+        )
     raise refuse(503, "authorization-unavailable", "who may do this can't be found out now", retry_after=_COME_AGAIN)
 
 

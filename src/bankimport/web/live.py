@@ -10,6 +10,7 @@ import structlog
 from aiohttp import web
 
 from bankimport.errors import NotFound, Unavailable
+from bankimport.logs import frames_of
 from bankimport.stream import Chunk, EventStream, Follower, FollowerEnded, behind, stop
 from bankimport.web.authorising import ensure_allowed
 from bankimport.web.call import STATE, Call
@@ -112,8 +113,9 @@ async def _pump(call: Call, follower: Follower, line: Line) -> None:
         _abort(call.request)
     except OSError:  # it has gone, or answers no ping: what it hasn't taken must not stay
         _abort(call.request)
-    except Exception:  # the answer has begun, so that no problem can be told any more: it comes again and hears it
-        _log.exception("web.follower_failed", org_id=call.org_id)
+    except Exception as error:  # the answer has begun: no problem can be told any more; the client resumes, and gets it
+        kind, frames = type(error).__name__, frames_of(error.__traceback__)
+        _log.error("web.follower_failed", org_id=call.org_id, error=kind, frames=frames)
         await _end(call, follower, line)
 
 

@@ -1,4 +1,4 @@
-"""The person who asks just now (banking.md §1): only ever from a real request, never invented."""
+"""The person who asks just now: only ever from a real request, never invented."""
 
 import ipaddress
 import re

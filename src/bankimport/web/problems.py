@@ -2,7 +2,6 @@
 
 import json
 import math
-import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -27,6 +26,7 @@ from bankimport.errors import (
     TooManyPending,
     Unavailable,
 )
+from bankimport.logs import frames_of
 from bankimport.web.problem_types import PROBLEM_TYPES, title_of
 
 _log = structlog.get_logger(__name__)
@@ -134,10 +134,14 @@ async def problems(request: web.Request, handler: Handler) -> web.StreamResponse
     except BankImportError as error:
         problem = problem_of(error)
         if problem.status == 500:
-            _log.error("web.failed", method=request.method, error_code=error.code, frames=frames_of(error))
+            _log.error(
+                "web.failed", method=request.method, error_code=error.code, frames=frames_of(error.__traceback__)
+            )
     except Exception as error:
         problem = problem_of(BankImportError())
-        _log.error("web.failed", method=request.method, error=type(error).__name__, frames=frames_of(error))
+        _log.error(
+            "web.failed", method=request.method, error=type(error).__name__, frames=frames_of(error.__traceback__)
+        )
     return problem.response(page_of(request, problem.code))
 
 
@@ -151,12 +155,6 @@ def page_of(request: web.Request, code: str) -> str:
 def public(request: web.Request, path: str) -> str:
     """Return the address of a path of ours as clients see it: behind the public URL, if the host named one."""
     return request.app[PUBLIC_URL] + path
-
-
-def frames_of(error: BaseException) -> list[str]:
-    """Return where it happened, the last five frames: code, never values or messages, which may hold anything."""
-    frames = traceback.extract_tb(error.__traceback__)[-5:]
-    return [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames]
 
 
 def _of_http(raised: web.HTTPException) -> Problem:

@@ -1,4 +1,4 @@
-"""What the routes answer: jobs as design §4 shows them, and the shapes for the description of the API."""
+"""What the routes answer: jobs and connections, and the shapes for the description of the API."""
 
 from datetime import datetime
 from typing import Any

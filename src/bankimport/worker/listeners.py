@@ -11,6 +11,7 @@ from fnmatch import fnmatchcase
 import structlog
 
 from bankimport.events import Event
+from bankimport.logs import frames_of
 
 log = structlog.get_logger(__name__)
 
@@ -154,7 +155,7 @@ def _failed(handler: EventHandler, event: Event, error: BaseException) -> None:
         handler=_name(handler),
         event_name=event.name,
         error=type(error).__name__,
-        exc_info=error,
+        frames=frames_of(error.__traceback__),
     )
 
 
