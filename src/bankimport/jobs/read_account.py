@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 
-from bankimport.errors import MalformedData, PeriodRejected, RunInterrupted
+from bankimport.errors import MalformedData, PeriodRejected, RunInterrupted, StartOver
 from bankimport.imports import Extent, Quarantined, Reading, read_transaction, shrunk
 from bankimport.imports.balance import BalanceCheck, BalanceVerdict, check_balances
 from bankimport.imports.identity import AliasKey, key_of, tidy, usable_ids
@@ -33,6 +33,8 @@ from bankimport.progress import JobRun
 #: A bank that sends more than this in one read is not believed.
 MAX_PAGES = 50_000
 MAX_ROWS = 5_000_000
+#: A list of changes that becomes void so often while it is read is left for later.
+MAX_RESTARTS = 3
 #: So many ids of entries that can't be read are remembered.
 MAX_UNREADABLE = 10_000
 
@@ -126,9 +128,11 @@ class AccountReader:
     async def read(self, account: BankAccount, window: Window, *, cursor: str | None, today: date) -> AccountRead:
         """Return what the bank says, complete or as far as it came; the first access has been reserved already.
 
-        A period that the bank rejects is asked for again, shorter; each attempt is an access of its own.
+        A period that the bank rejects is asked for again, shorter, and a delta that became void is begun anew; each
+        attempt is an access of its own.
         """
         read = AccountRead(asked=window, window=window, cursor=cursor, today=today)
+        restarts = 0
         while True:
             try:
                 await self._read_pages(read, account, cursor)
@@ -138,6 +142,20 @@ class AccountReader:
                     read.failure = error
                     return read
                 read.window = smaller
+                read.wait_until = await self._access.reserve(account.stable_key, Scope.TRANSACTIONS)
+                if read.wait_until is not None:
+                    return read
+                continue
+            except StartOver as error:
+                read.entries.close()
+                read, restarts = (
+                    AccountRead(asked=window, window=window, cursor=error.cursor, today=today),
+                    restarts + 1,
+                )
+                cursor = error.cursor
+                if restarts > MAX_RESTARTS:
+                    read.failure = error
+                    return read
                 read.wait_until = await self._access.reserve(account.stable_key, Scope.TRANSACTIONS)
                 if read.wait_until is not None:
                     return read
