@@ -17,6 +17,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
 
 from bankimport.providers import BerlinGroupOptions, EnableBankingOptions, GoCardlessOptions, Limits
 from bankimport.settings import Settings
@@ -124,12 +125,16 @@ def options_of(model: type[BaseModel]) -> Callable[[], Iterator[str]]:
             default = field.get_default(call_default_factory=True)
             if isinstance(default, timedelta):
                 name, default = f"{name}_days", default.days
-            shown = "" if field.is_required() else "see below" if name == "limits" else f"`{json.dumps(default)}`"
+            shown = "see below" if name == "limits" else "" if callable(default) else _json(default)
             if get_origin(field.annotation) is Literal:
                 shown += f" ({' · '.join(get_args(field.annotation))})"
             yield f"| `{name}` | {'required' if field.is_required() else shown} | {field.description} |"
 
     return lines
+
+
+def _json(value: object) -> str:
+    return "" if value is PydanticUndefined else f"`{json.dumps(value)}`"
 
 
 def limits() -> Iterator[str]:

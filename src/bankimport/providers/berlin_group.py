@@ -3,7 +3,6 @@
 import uuid
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Any, ClassVar, Final
 
 from yarl import URL
@@ -107,7 +106,7 @@ class BerlinGroup:
         """See `BankProvider`."""
         url = self._account(account, "balances")
         reply = await self._reply(url, connection, psu, Scope.BALANCES)
-        return balances_of(reply.body, account, datetime.now(UTC))
+        return balances_of(reply.body, account, self._options.clock())
 
     async def transactions(
         self,
@@ -157,7 +156,7 @@ class BerlinGroup:
             seen.add(url)
             reply = await self._reply(url, connection, psu, Scope.TRANSACTIONS)
             body = an_object(reply.body, Scope.TRANSACTIONS)
-            link, quota = next_link(body), quota_of(reply.headers, datetime.now(UTC))
+            link, quota = next_link(body), quota_of(reply.headers, self._options.clock())
             if link is None:
                 yield body, Page((), quota=quota)
                 return
@@ -176,7 +175,7 @@ class BerlinGroup:
         return self._client.path("v1", kind, resource, what)
 
     async def _reply(self, url: URL, connection: BankConnection, psu: PsuContext | None, scope: Scope) -> Reply:
-        now = datetime.now(UTC)
+        now = self._options.clock()
         if self._bearer is not None:
             connection = await self._bearer.fresh(connection, now)
         headers = _headers(connection, psu)

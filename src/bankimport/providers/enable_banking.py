@@ -138,7 +138,7 @@ class EnableBanking:
     ) -> Sequence[Balance | UnreadableBalance]:
         """See `BankProvider`."""
         reply = await self._reply(self._path("accounts", account.provider_id, "balances"), psu, Scope.BALANCES)
-        return balances_of(reply.body, account, datetime.now(UTC))
+        return balances_of(reply.body, account, self._options.clock())
 
     async def transactions(
         self,
@@ -190,9 +190,8 @@ class EnableBanking:
         return an_object(reply.body, scope)
 
     async def _reply(self, url: URL, psu: PsuContext | None, scope: Scope) -> Reply:
-        now = datetime.now(UTC)
         headers = {
-            "Authorization": f"Bearer {self._token.at(now)}",
+            "Authorization": f"Bearer {self._token.at(datetime.now(UTC))}",
             "Accept": "application/json",
             "Accept-Encoding": "gzip",
             **headers_of(psu, all_or_none=True),
@@ -200,4 +199,4 @@ class EnableBanking:
         reply = await self._client.get(url, headers, scope)
         if reply.status == 200:
             return reply
-        raise error_of(reply, scope, now, is_attended=psu is not None)
+        raise error_of(reply, scope, self._options.clock(), is_attended=psu is not None)

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import AsyncIterator, Mapping, Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any, ClassVar, Final, Literal
 
 from pydantic import Field, SecretStr
@@ -145,7 +145,7 @@ class GoCardless:
     ) -> Sequence[Balance | UnreadableBalance]:
         """See `BankProvider`."""
         url = self._path("accounts", account.provider_id, "balances")
-        return balances_of(await self._get(url, Scope.BALANCES), account, datetime.now(UTC))
+        return balances_of(await self._get(url, Scope.BALANCES), account, self._options.clock())
 
     async def transactions(
         self,
@@ -157,7 +157,7 @@ class GoCardless:
         psu: PsuContext | None,
     ) -> AsyncIterator[Page]:
         """See `BankProvider`. There is one page. They refuse a last day that is to come, and need none."""
-        today = datetime.now(UTC).date()
+        today = self._options.clock().date()
         if window.since > today + timedelta(days=1):
             raise PeriodRejected
         query = {"date_from": min(window.since, today).isoformat()}
@@ -167,7 +167,7 @@ class GoCardless:
         reply = await self._reply(url, Scope.TRANSACTIONS)
         body = an_object(reply.body, Scope.TRANSACTIONS)
         rows = self._rows.page(body.get("transactions"), account)
-        yield Page(rows, quota=quota_of(reply.headers, datetime.now(UTC)))
+        yield Page(rows, quota=quota_of(reply.headers, self._options.clock()))
 
     async def aclose(self) -> None:
         """See `BankProvider`."""
@@ -188,7 +188,7 @@ class GoCardless:
         return an_object((await self._reply(url, scope)).body, scope)
 
     async def _reply(self, url: URL, scope: Scope) -> Reply:
-        now = datetime.now(UTC)
+        now = self._options.clock()
         token = await self._tokens.access(now)
         reply = await self._client.get(url, {"Authorization": f"Bearer {token}", **_ACCEPTED}, scope)
         if reply.status == 200:

@@ -4,8 +4,8 @@ A bank differs from the standard in known ways (banking.md §4.13); each is an o
 """
 
 import difflib
-from collections.abc import Mapping
-from datetime import timedelta
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -34,6 +34,9 @@ class Options(BaseModel):
     )
     private_network: bool = Field(
         False, description="whether the bank's name may lead to an address of a private network, as a gateway's does"
+    )
+    clock: Callable[[], datetime] = Field(
+        lambda: datetime.now(UTC), description="in code only: what time it is, for simulations"
     )
     limits: Limits = Field(Limits(), description="what is accepted of the bank: bytes, nesting, pages, time")
 

@@ -73,7 +73,7 @@ async def enter(
     switch = state.switches.take(consent, scope, page=page, account=position)
     if switch is not None:
         await _misbehave(request, switch)
-    if state.switches.has(consent, Kind.QUOTA):
+    if page in (None, 1) and state.switches.has(consent, Kind.QUOTA):  # the pages of a read are one access
         _count(request, state, consent, scope, position)
     return person_of(consent)
 
