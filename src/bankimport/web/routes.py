@@ -29,7 +29,7 @@ from bankimport.web.service import Answers, Authorize, Person, Service
 from bankimport.web.table import ROUTES, Route
 
 #: Whatever is away, an answer comes within two seconds.
-DEADLINE = timedelta(seconds=1.8)
+DEADLINE = timedelta(seconds=1.9)
 
 
 def _handler(route: Route) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
