@@ -20,6 +20,8 @@ for index = 1, #ARGV, 5 do
   local id = string.format('%.0f', ms) .. '-' .. seq
   redis.call('XADD', KEYS[tonumber(ARGV[index])], id, 'name', ARGV[index + 1], 'orgId', ARGV[index + 2], 'jobId',
     ARGV[index + 3], 'data', ARGV[index + 4])
+  redis.call('XADD', KEYS[4] .. 'index:' .. ARGV[index + 2], id, 'to', id)
+  redis.call('EXPIRE', KEYS[4] .. 'index:' .. ARGV[index + 2], 600)
   out[#out + 1] = id
 end
 return out
@@ -39,7 +41,7 @@ class StreamWriter:
         for name, org_id, job_id, data in events:
             args += [2 if name == "bank.job.progress" else 1, name, org_id, job_id, json.dumps(data)]
         names = [self.keys.events, self.keys.progress, f"{self.keys.prefix}test-counter"]
-        ids: list[str] = await self.client.eval(SCRIPT, 3, *names, *args)
+        ids: list[str] = await self.client.eval(SCRIPT, 4, *names, self.keys.prefix, *args)
         await self.client.expire(names[2], 600)
         return ids
 

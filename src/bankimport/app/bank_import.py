@@ -367,7 +367,7 @@ class BankImport:
             raise TypeError(f"the handler of {pattern!r} must be a function of the event, not {handler!r}")
         self._listeners.on(pattern, handler)
 
-    def follow(self, job_id: str, *, after: str | None = None) -> AsyncIterator[Event]:
+    def follow(self, job_id: str, *, org_id: str | None = None, after: str | None = None) -> AsyncIterator[Event]:
         """Yield a job's events from its beginning, or after an event's id; end after the terminal one.
 
         Raises:
@@ -375,16 +375,18 @@ class BankImport:
             InvalidRequest: `after` is no id.
             Unavailable: Redis can't be reached.
         """
-        return self._stream.follow(job_id, after, record=self.queue.get)
+        return self._stream.follow(job_id, after, org_id=org_id, record=self.queue.get)
 
-    def events(self, *, org_id: str | None = None, after: str | None = None) -> AsyncIterator[Event]:
+    def events(
+        self, *, org_id: str | None = None, job_id: str | None = None, after: str | None = None
+    ) -> AsyncIterator[Event]:
         """Yield events as they happen, of one organisation or of all; first those after an id, without a gap unless a
         `bank.stream.gap` says so.
 
         Raises:
             InvalidRequest, Unavailable: as `follow`.
         """
-        return self._stream.events(org_id=org_id, after=after)
+        return self._stream.events(org_id=org_id, job_id=job_id, after=after)
 
     async def subscribe(
         self,

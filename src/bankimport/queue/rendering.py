@@ -39,8 +39,10 @@ def _milliseconds(duration: timedelta) -> int:
     return int(duration / timedelta(milliseconds=1))
 
 
-def _constants(settings: Settings) -> dict[str, str]:
+def _constants(settings: Settings | None) -> dict[str, str]:
     """Return what Lua knows of the settings and of the table of transitions."""
+    if settings is None:
+        return {}
     ways = [
         (str(operation), _table([(str(before), f"'{after}'") for before, after in steps.items()]))
         for operation, steps in TRANSITIONS.items()
@@ -60,8 +62,9 @@ def _constants(settings: Settings) -> dict[str, str]:
     return {"TRANSITIONS": _table(ways), "ENDED": _table(ended), **{name: str(n) for name, n in numbers.items()}}
 
 
-def render(name: str, settings: Settings, arguments: Sequence[tuple[str, str]] = ()) -> str:
-    """Return the full text of a script. `arguments` are pairs of a name and the Lua expression of its value."""
+def render(name: str, settings: Settings | None, arguments: Sequence[tuple[str, str]] = ()) -> str:
+    """Return the full text of a script. `arguments` are pairs of a name and the Lua expression of its
+    value; a script that knows nothing of the settings needs none."""
     parts = [_source(piece) for piece in _included(name, [])]
     own = _source(name)
     text = "\n".join([*parts, own])

@@ -59,15 +59,18 @@ class EventStream:
         position = Position.parse(after) if after is not None else None
         return await patiently(lambda: self.hub.subscribe(org_id=org_id, job_id=job_id, after=position))
 
-    async def events(self, *, org_id: str | None = None, after: str | None = None) -> AsyncIterator[Event]:
-        """Yield events as they happen: of an organisation, or of all and of the queue; first those after an id.
+    async def events(
+        self, *, org_id: str | None = None, job_id: str | None = None, after: str | None = None
+    ) -> AsyncIterator[Event]:
+        """Yield events as they happen: of an organisation, or of all and of the queue, of one job if one is named;
+        first those after an id.
 
         A `bank.stream.gap` tells that events after `after` are no longer held. Ends when the stream is closed.
 
         Raises:
             InvalidRequest, Unavailable: as `subscribe`.
         """
-        follower = await self.subscribe(org_id=org_id, after=after)
+        follower = await self.subscribe(org_id=org_id, job_id=job_id, after=after)
         try:
             while True:
                 chunk = await follower.next(_LOOK_AGAIN)
@@ -78,17 +81,19 @@ class EventStream:
         finally:
             follower.close()
 
-    async def follow(self, job_id: str, after: str | None = None, *, record: Record) -> AsyncIterator[Event]:
+    async def follow(
+        self, job_id: str, after: str | None = None, *, org_id: str | None = None, record: Record
+    ) -> AsyncIterator[Event]:
         """Yield the events of a job, from its beginning (or after an id), and end after the terminal one.
 
         A job whose events are gone ends with an event told from its record, which `record` returns.
 
         Raises:
-            NotFound: there is no such job.
+            NotFound: there is no such job, or it is not `org_id`'s.
             InvalidRequest, Unavailable: as `subscribe`.
         """
         job = await record(job_id)
-        if job is None:
+        if job is None or org_id not in (None, job.org_id):
             raise NotFound("job")
         follower = await self.subscribe(org_id=job.org_id, job_id=job_id, after=str(behind(after, job)))
         try:

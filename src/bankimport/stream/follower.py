@@ -145,7 +145,7 @@ class Follower:
         """Read on in Redis, up to `since`. The hub has read that far, so what isn't there by now never comes."""
         try:
             async with self._hub.slots:
-                batch = await self._hub.reader.read(self.position)
+                batch = await self._hub.reader.read(self.position, org_id=self.org_id, job_id=self.job_id)
         except LOST as error:
             _log.warning("stream.catching_up_failed", error=type(error).__name__)
             await asyncio.sleep(_RETRY)
