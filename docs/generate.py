@@ -19,6 +19,9 @@ from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+sys.path.insert(0, str(Path(__file__).parent))  # this folder is no package
+import generate_queue  # beside this file
+
 from bankimport.providers import BerlinGroupOptions, EnableBankingOptions, GoCardlessOptions, Limits
 from bankimport.settings import Settings
 from bankimport.web.problem_types import PROBLEM_TYPES
@@ -30,6 +33,8 @@ PAGES = (
     "docs/reference/cli.md",
     "docs/reference/http.md",
     "docs/reference/providers.md",
+    "docs/reference/redis-keys.md",
+    "docs/explanation/queue.md",
 )
 UNITS = {
     "_MS": ("ms", timedelta(milliseconds=1)),
@@ -183,6 +188,9 @@ PARTS: dict[str, Callable[[], Iterator[str]]] = {
     "enable banking": options_of(EnableBankingOptions),
     "gocardless": options_of(GoCardlessOptions),
     "limits": limits,
+    "redis keys": generate_queue.redis_keys,
+    "states": generate_queue.states,
+    "life": generate_queue.life,
     "routes": routes,
     "problems": problems,
 }

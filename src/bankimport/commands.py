@@ -45,6 +45,9 @@ class Command(StrictModel):
     def question(self) -> str:
         """Return a short digest that is equal for equal questions."""
         asked = self.model_dump(mode="json", exclude=set(self.unasked), exclude_defaults=True, by_alias=False)
+        for name, value in asked.items():
+            if isinstance(value, list):  # of ids: neither their order nor one twice makes another question
+                asked[name] = sorted(set(value))
         text = json.dumps([self.type, asked], sort_keys=True)
         return hashlib.blake2b(text.encode(), digest_size=12).hexdigest()
 

@@ -200,3 +200,9 @@ async def test_half_a_character_harms_nobody(driver: Driver) -> None:
     job_id, word = await asyncio.gather(driver.ask("c"), told)
     assert job_id
     assert word == "ok"
+
+
+async def test_the_order_of_accounts_is_no_other_question(driver: Driver) -> None:
+    """The same accounts in another order, or one twice, are the same wish."""
+    first = await driver.ask("c", account_ids=("a", "b"))
+    assert await driver.ask("c", account_ids=("b", "a", "b")) == first

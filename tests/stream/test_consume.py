@@ -155,6 +155,49 @@ async def test_a_held_event_that_was_trimmed_is_told(
         await wait_until(lambda: got == ["bank.stream.gap"])
 
 
+async def test_a_gap_before_nothing_is_told_once(
+    events: EventStream, writer: StreamWriter, redis_client: "Redis[str]", keys: Keys
+) -> None:
+    """All that a group has not read was trimmed, and nothing has come since: it hears of that once, and goes on."""
+    async with contextlib.aclosing(events.consume("svc", "a", start="0", idle=IDLE)) as source:
+        await writer.queued("1")
+        await anext(source)
+    for number in range(3):
+        await writer.queued(str(number))
+    await redis_client.xtrim(keys.events, maxlen=0, approximate=False)
+    got: list[str] = []
+    async with running(events.consume("svc", "b", idle=IDLE), got):
+        await wait_until(lambda: "bank.stream.gap" in got)
+        await asyncio.sleep(3 * IDLE.total_seconds())  # in which it looks again, and hears nothing
+        await writer.queued("new")
+        await wait_until(lambda: got[-1] == "new")
+    assert [word for word in got if word != "bank.stream.gap"] == ["new"]
+    assert got.count("bank.stream.gap") <= 2, "of what was left behind, and of what the dead one held"
+
+
+async def test_names_of_the_dead_are_forgotten(
+    events: EventStream,
+    writer: StreamWriter,
+    redis_client: "Redis[str]",
+    keys: Keys,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A consumer that has been silent for long and holds nothing is no consumer any more; one that holds is."""
+    monkeypatch.setattr("bankimport.stream.consumer._LONG_MS", 0)
+    await redis_client.xgroup_create(keys.events, "svc", id="0", mkstream=True)
+    await redis_client.xgroup_createconsumer(keys.events, "svc", "dead")
+    got: list[str] = []
+
+    async def names() -> set[str]:
+        return {each["name"] for each in await redis_client.xinfo_consumers(keys.events, "svc")}
+
+    async def alone() -> bool:
+        return await names() == {"alive"}
+
+    async with running(events.consume("svc", "alive", idle=timedelta(milliseconds=100)), got):
+        await wait_until(alone, 15, what="the dead one's name to be gone")
+
+
 async def test_a_group_that_redis_has_lost(
     events: EventStream, writer: StreamWriter, redis_client: "Redis[str]", keys: Keys
 ) -> None:

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bankimport.stream.gaps import Bounds, resume_after_gap
+from bankimport.stream.gaps import Bounds, group_has_gap, resume_after_gap
 from bankimport.stream.position import START, Position
 
 
@@ -46,3 +46,12 @@ def test_who_has_seen_more_than_there_is() -> None:
 def test_nothing_written_yet() -> None:
     """Where nothing was ever written nothing is missing."""
     assert resume_after_gap(START, Bounds(), START) is None
+
+
+def test_a_server_that_does_not_count() -> None:
+    """Redis 6: a group that began with all, or had been given all a moment ago, has lost nothing; others may have."""
+    first, end = Position(9, 1), Position(9, 4)
+    bounds = Bounds(first, end, 3, None)
+    assert not group_has_gap(START, None, bounds)
+    assert not group_has_gap(Position(5, 1), None, bounds, end_seen=Position(5, 1))
+    assert group_has_gap(Position(5, 1), None, bounds, end_seen=Position(6, 1))

@@ -87,7 +87,7 @@ KEYS: tuple[Key, ...] = (
     Key("alerts", "hash", "alerts in force, by code", "sweeper", "removed as they end"),
     Key("quarantine", "list", "members of arq's queue that can't be decoded; at most 1,000", "adoption",
         "TTL of 30 days"),
-    Key("events", "stream", "all events but progress (design §7)", "events", "trimmed by length and age"),
+    Key("events", "stream", "all events but progress", "events", "trimmed by length and age"),
     Key("progress", "stream", "progress, about 10,000 entries", "events", "trimmed by length"),
     Key("index:<org>", "stream", "which entries of both streams are an organisation's: from an id `to` an id", "events",
         "TTL beyond that of the events"),

@@ -24,6 +24,8 @@ _log = structlog.get_logger(__name__)
 IDLE = timedelta(seconds=30)
 _AT_ONCE = 50
 _RETRY = 0.5
+#: A consumer that holds nothing is forgotten when it has been silent for an hour.
+_LONG_MS = 3_600_000
 
 #: A stream, the id of an entry in it, and the entry's fields; none where trimming has removed it meanwhile.
 Held = tuple[str, str, dict[Any, Any] | None]
@@ -51,6 +53,8 @@ class Consumer:
         self._idle_ms = int(idle / timedelta(milliseconds=1))
         self._streams = [keys.events, *([keys.progress] if matches_any(names, PROGRESS) else [])]
         self._position = Position(0, 0)
+        #: the last id given to anybody, as of the last look
+        self._end = Position(0, 0)
         #: (stream, id) of what this process has and has not acknowledged
         self._held: set[tuple[str, str]] = set()
 
@@ -80,7 +84,7 @@ class Consumer:
             gap, fresh = await self._persist(self._fresh)
             if gap is not None:
                 _log.warning("consumer.gap", group=self._group, after=gap.data["after"])
-                yield "", "", gap
+                yield "", "" if fresh else gap.id, gap
             for held in fresh:
                 yield self._decoded(held)
             if not fresh:
@@ -126,7 +130,16 @@ class Consumer:
     async def _read_group(self, stream: str, after: str) -> Any:
         return await self._client.xreadgroup(self._group, self._name, {stream: after}, count=_AT_ONCE)
 
+    async def _forget_dead(self) -> None:
+        """Remove the names of consumers that have been silent for long and hold nothing: each process has a new one."""
+        long = max(_LONG_MS, 100 * self._idle_ms)
+        for stream in self._streams:
+            for each in await self._client.xinfo_consumers(stream, self._group):
+                if each["idle"] > long and not each["pending"] and _text(each["name"]) != self._name:
+                    await self._client.xgroup_delconsumer(stream, self._group, each["name"])
+
     async def _take_over(self) -> list[Held]:
+        await self._forget_dead()
         known = set(self._held)
         found: list[Held] = []
         for stream in self._streams:
@@ -158,7 +171,8 @@ class Consumer:
         rows = sorted(self._rows(answer), key=lambda row: Position.of(row[1]))
         self._position = max(*given, *(Position.of(row[1]) for row in rows), self._position)
         bounds = Bounds.of(info)
-        if not group_has_gap(given[0], mine[0].get("entries-read"), bounds):
+        end_seen, self._end = self._end, bounds.last_given
+        if not group_has_gap(given[0], mine[0].get("entries-read"), bounds, end_seen=end_seen):
             return None, rows
         return gap_event(given[0], bounds.first, (bounds.first or bounds.last_given).before()), rows
 
@@ -189,6 +203,8 @@ class Consumer:
 
     async def _acknowledge(self, stream: str, entry_id: str) -> None:
         if not stream:
+            if entry_id:  # nothing is left behind the gap that would take the group past it
+                await self._persist(lambda: self._client.xgroup_setid(self._streams[0], self._group, str(self._end)))
             return
         await self._persist(lambda: self._client.xack(stream, self._group, entry_id))
         self._held.discard((stream, entry_id))

@@ -55,11 +55,16 @@ def resume_after_gap(after: Position, bounds: Bounds, end: Position) -> Position
     return bounds.first.before()
 
 
-def group_has_gap(given: Position, read: int | None, bounds: Bounds) -> bool:
+def group_has_gap(given: Position, read: int | None, bounds: Bounds, *, end_seen: Position = START) -> bool:
     """Whether a consumer group, given all up to `given` (`read` entries), has lost some since.
 
-    Redis 6 doesn't count either: there the ids must do.
+    Redis 6 doesn't count: there the ids must do. A group that begins with all that is held (0) has lost none, nor has
+    one that had been given all there was (`end_seen`) a moment ago, whatever is trimmed.
     """
     if bounds.whole or given >= (bounds.first or bounds.last_given):
         return False
-    return read is None or bounds.added is None or bounds.added - read > bounds.length
+    if bounds.added is None:
+        return given not in (START, end_seen)
+    if read is None:
+        return given != end_seen or end_seen == START
+    return bounds.added - read > bounds.length

@@ -1,0 +1,77 @@
+"""The parts of the documentation that are facts of the queue: its keys, and which of them a job's life touches."""
+
+import re
+from collections.abc import Iterator
+
+from bankimport.queue.keys import KEYS
+from bankimport.queue.rendering import render
+from bankimport.status import TRANSITIONS
+
+#: A job's life, in order: what happens, and the script that does it.
+LIFE = (
+    ("somebody asks", "enqueue_jobs"),
+    ("a worker claims it", "claim_jobs"),
+    ("it says how far it is", "advance_progress"),
+    ("its worker beats", "beat_worker"),
+    ("it makes its children", "fan_out_batch"),
+    ("it ends well", "complete_job"),
+    ("it fails, for now or for good", "fail_job"),
+    ("its worker is deployed anew", "give_back_jobs"),
+    ("somebody cancels it", "cancel_job"),
+    ("somebody tries it again", "retry_job"),
+    ("its time is over", "cleanup_jobs"),
+)
+#: A function at the beginning of a line, in one line or up to an `end` at the beginning of one.
+_FUNCTION = re.compile(
+    r"^(?:local function (\w+)|(\w+) = function)\b(?:.*\bend$|.*\n(?:(?!end$).*\n)*end$)", re.MULTILINE
+)
+_KEY = re.compile(r"\bkey\.(\w+)")
+_NAMES = {key.name: key for key in KEYS}
+
+
+def redis_keys() -> Iterator[str]:
+    """Yield the table of all keys."""
+    yield "| key | type | what it holds | whose it is | its end |"
+    yield "|---|---|---|---|---|"
+    for key in KEYS:
+        yield f"| `{key.pattern}` | {key.kind} | {key.holds} | {key.owner} | {key.end} |"
+
+
+def states() -> Iterator[str]:
+    """Yield the ways between the states, as a diagram."""
+    yield "```mermaid"
+    yield "stateDiagram-v2"
+    yield "    [*] --> waiting"
+    for operation, ways in TRANSITIONS.items():
+        for before, after in ways.items():
+            yield f"    {_node(before)} --> {_node(after)}: {operation}"
+    yield "```"
+
+
+def _node(state: str) -> str:
+    return str(state).replace("-", "_")
+
+
+def life() -> Iterator[str]:
+    """Yield a job's life: each step, its script, and every key that it may touch."""
+    yield "| step | script | keys |"
+    yield "|---|---|---|"
+    for step, script in LIFE:
+        keys = ", ".join(f"`{_NAMES[name].pattern}`" for name in touched(script))
+        yield f"| {step} | `{script}` | {keys} |"
+
+
+def touched(script: str) -> list[str]:
+    """Return the names of the keys that a script can reach: in its own lines, and in the functions that these call."""
+    text = render(script, None).partition("\n")[2]
+    functions = {found[1] or found[2]: found[0] for found in _FUNCTION.finditer(text)}
+    own = _FUNCTION.sub("", text)
+    reached, names = set(), set()
+    todo = [own]
+    while todo:
+        part = todo.pop()
+        names |= set(_KEY.findall(part))
+        for name in set(re.findall(r"\w+", part)) & functions.keys() - reached:
+            reached.add(name)
+            todo.append(functions[name])
+    return [key.name for key in KEYS if key.name in names]
