@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from bankimport.models import BankConnection
+from bankimport.testing.contracts.store import StoreContract
 from bankimport.testing.memory_store import MemoryStore
-from tests.contracts.store_contract import StoreContract
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from bankimport.errors import Conflict, InvalidRequest, InvalidSettings, NotFoun
 from bankimport.models import BankAccount
 from bankimport.status import ConnectionStatus
 from bankimport.stores import SqlStore, upgrade_async
-from tests.contracts.store_contract import StoreContract, inserts, rows_of
+from bankimport.testing.contracts.store import StoreContract, inserts, rows_of
 from tests.stores.databases import postgres_server, postgres_url, scalar, store, url
 
 __all__ = ["postgres_server", "postgres_url", "store", "url"]

@@ -6,8 +6,8 @@ from datetime import timedelta
 from bankimport.commands import SyncConnection
 from bankimport.jobs import SyncResult, sync_connection
 from bankimport.models import BankAccount, Scope, Undecided
+from bankimport.testing.contracts.store import ALWAYS
 from bankimport.testing.fakes import FakeRun
-from tests.contracts.store_contract import ALWAYS
 from tests.simulation.world import CONNECTION, World, reported
 
 IBAN = "DE89370400440532013000"

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from bankimport.models import BankAccount
 from bankimport.ports import ChangeSet, NewRow
 from bankimport.stores import SqlStore
-from tests.contracts.store_contract import DAY, Lazy
+from bankimport.testing.contracts.store import DAY, Lazy
 
 
 class _Stuck(Lazy):

@@ -17,7 +17,7 @@ from sqlalchemy.engine import make_url
 from bankimport.models import Balance, Interval
 from bankimport.stores import SqlStore, upgrade_async
 from bankimport.stores.sql.migrations import head
-from tests.contracts.store_contract import DAY, NOW, inserts
+from bankimport.testing.contracts.store import DAY, NOW, inserts
 from tests.postgres import new_database, running_server
 from tests.stores.databases import new_account
 

@@ -17,7 +17,7 @@ from bankimport.ports import ChangeSet, NewRow
 from bankimport.status import ConnectionStatus
 from bankimport.stores import SqlStore, upgrade_async
 from bankimport.stores.sql.engine import open_engine
-from tests.contracts.store_contract import ALWAYS, DAY, Lazy, inserts, rows_of, transaction
+from bankimport.testing.contracts.store import ALWAYS, DAY, Lazy, inserts, rows_of, transaction
 from tests.stores.databases import execute, from_elsewhere, new_account, scalar
 
 

@@ -19,7 +19,7 @@ from bankimport.stores import SqlStore, upgrade, upgrade_async
 from bankimport.stores.sql.engine import open_engine
 from bankimport.stores.sql.migrations import VERSION_TABLE, _config, head
 from bankimport.stores.sql.schema import metadata
-from tests.contracts.store_contract import rows_of
+from bankimport.testing.contracts.store import rows_of
 from tests.stores.databases import execute
 from tests.stores.snapshots import RELEASED
 

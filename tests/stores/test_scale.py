@@ -14,7 +14,7 @@ from bankimport.ports import ChangeSet, NewRow
 from bankimport.stores import SqlStore, upgrade_async
 from bankimport.stores.sql.engine import open_engine
 from bankimport.stores.sql.schema import connections
-from tests.contracts.store_contract import ALWAYS, DAY, NOW, Lazy, inserts, rows_of
+from bankimport.testing.contracts.store import ALWAYS, DAY, NOW, Lazy, inserts, rows_of
 from tests.stores.databases import new_account, scalar
 from tests.waiting import wait_until
 

@@ -12,7 +12,7 @@ from bankimport.models import AccountState, BankAccount
 from bankimport.ports import ChangeSet, NewRow
 from bankimport.stores import SqlStore
 from bankimport.stores.sql.inserting import Inserter
-from tests.contracts.store_contract import Lazy, inserts, rows_of
+from bankimport.testing.contracts.store import Lazy, inserts, rows_of
 from tests.stores.databases import new_account, scalar
 from tests.waiting import wait_until
 

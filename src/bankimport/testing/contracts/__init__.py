@@ -9,5 +9,6 @@ They need pytest and pytest-asyncio. Failures tell more after
 """
 
 from bankimport.testing.contracts.provider import BankUnderTest, ProviderContract, Trouble
+from bankimport.testing.contracts.store import StoreContract
 
-__all__ = ["BankUnderTest", "ProviderContract", "Trouble"]
+__all__ = ["BankUnderTest", "ProviderContract", "StoreContract", "Trouble"]

@@ -85,15 +85,17 @@ class StoreContract:
     async def add(self, store: Any, org_id: str = "acme", **fields: Any) -> BankConnection:
         """Add a connection."""
         connection_id = await store.add_connection(org_id=org_id, bank="sandbox", **fields)
-        connection = await store.connection(connection_id)
+        connection: BankConnection | None = await store.connection(connection_id)
         assert connection is not None
         return connection
 
     async def account(self, store: Any, *, fence: int = 1) -> BankAccount:
         """Add a connection with one account."""
         connection = await self.add(store)
-        [account] = await store.upsert_accounts(connection, [BankAccount("r1", "k1", "EUR")], fence=fence)
-        return account
+        listed: Sequence[BankAccount] = await store.upsert_accounts(
+            connection, [BankAccount("r1", "k1", "EUR")], fence=fence
+        )
+        return listed[0]
 
     async def test_a_connection_comes_back_as_it_was_added(self, store: Any) -> None:
         """What was added is what is read."""
