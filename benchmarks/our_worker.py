@@ -114,7 +114,10 @@ class IdleStore:
     async def set_consent(self, connection_id: str, consent: Consent) -> None:
         """See `BankStore`."""
 
-    async def note_sync(self, connection_id: str, at: datetime, next_at: datetime | None = None) -> None:
+    async def note_sync(self, connection_id: str, at: datetime | None, next_at: datetime | None = None) -> None:
+        """See `BankStore`."""
+
+    async def note_asked(self, connection_id: str, at: datetime) -> None:
         """See `BankStore`."""
 
     async def upsert_accounts(
@@ -126,11 +129,15 @@ class IdleStore:
             for n, account in enumerate(accounts)
         ]
 
+    async def accounts(self, connection_id: str) -> Sequence[BankAccount]:
+        """See `BankStore`."""
+        return []
+
     async def account_state(self, account: BankAccount) -> AccountState:
         """See `BankStore`."""
         return AccountState()
 
-    async def set_attended_only(self, account: BankAccount) -> bool:
+    async def set_attended_only(self, account: BankAccount, *, only: bool = True) -> bool:
         """See `BankStore`."""
         return False
 

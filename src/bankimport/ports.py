@@ -6,7 +6,8 @@ Any method may raise `bankimport.errors.Transient` (a provider) or `StoreUnavail
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, timedelta, tzinfo
+from enum import StrEnum
 from typing import Any, Protocol, runtime_checkable
 
 from bankimport.models import (
@@ -163,8 +164,13 @@ class BankStore(Protocol):
     async def set_consent(self, connection_id: str, consent: Consent) -> None:
         """Note the consent's last day as the bank told it."""
 
-    async def note_sync(self, connection_id: str, at: datetime, next_at: datetime | None = None) -> None:
-        """Note when the connection was last synced with success, and when the next sync is due."""
+    async def note_sync(self, connection_id: str, at: datetime | None, next_at: datetime | None = None) -> None:
+        """Note when the connection was last synced with success (None: leave it as it is), and when the schedule asks
+        the bank next (None: at its next tick)."""
+
+    async def note_asked(self, connection_id: str, at: datetime) -> None:
+        """Note that the bank is about to be asked without the person: when the ledger was emptied, this is what is left
+        of it."""
 
     async def upsert_accounts(
         self, connection: BankConnection, accounts: Sequence[BankAccount], *, fence: int
@@ -181,13 +187,14 @@ class BankStore(Protocol):
         """
 
     async def accounts(self, connection_id: str) -> Sequence[BankAccount]:
-        """Return all stored accounts of a connection, listed or not."""
+        """Return all stored accounts of a connection, listed or not, each with its `id`, in a stable order."""
 
     async def account_state(self, account: BankAccount) -> AccountState:
         """Return version, coverage and cursor of an account; the defaults for a new one."""
 
-    async def set_attended_only(self, account: BankAccount) -> bool:
-        """Note that the bank reads this account only while the person is present; return whether that is new."""
+    async def set_attended_only(self, account: BankAccount, *, only: bool = True) -> bool:
+        """Note that the bank reads this account only while the person is present, or that it is to be tried without
+        once more; return whether that is new."""
 
     async def load_rows(
         self, account: BankAccount, window: Window, ids: Collection[BankId]
@@ -321,34 +328,92 @@ class SharesTokens(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class AccessKey:
-    """What a bank's quota is counted by: it survives a renewed consent."""
+    """What a bank's quota is counted by: it survives a renewed consent. `stable_key` is the account's, or the
+    connection's id for what concerns no single account (its list of accounts, its consent)."""
 
     bank: str
     stable_key: str
     scope: Scope
 
 
+class Asks(StrEnum):
+    """Who asks a bank without the person being there, and for what."""
+
+    #: a tick of the schedule, and the retries of its job
+    PLANNED = "p"
+    #: somebody's request for all that is new
+    WHOLE = "w"
+    #: somebody's request for days of their own choice: it brings nothing of what the schedule reads
+    DAYS = "d"
+
+
+@dataclass(frozen=True, slots=True)
+class CountedRead:
+    """One request that a bank has counted, or may have: when, by which connection's job, for whom."""
+
+    at: datetime
+    asks: Asks
+    connection_id: str
+    job_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class AccessHistory:
+    """What the ledger knows of a key: its reads that still count, oldest first; how many reads of the connection that
+    asks have failed in a row; and until when the bank has closed it."""
+
+    reads: tuple[CountedRead, ...] = ()
+    failures: int = 0
+    closed_until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Met:
+    """That the ledger has met a connection, and when its list of accounts was read since."""
+
+    listed_at: datetime | None = None
+
+
 class AccessLedger(Protocol):
-    """The unattended reads of the last 24 hours, for all workers together (RTS (EU) 2018/389 Art. 36(5)(b)).
+    """The unattended requests of the last day, for all workers together (banking.md §5). Each call is atomic."""
 
-    Each call is atomic.
-    """
+    async def reserve(
+        self, key: AccessKey, read: CountedRead, *, limit: int | None, zone: tzinfo | None, begins: bool
+    ) -> datetime | None:
+        """Count a request that is about to be made; None if `budget.slot` allows it, else the instant from which it
+        does.
 
-    async def reserve(self, key: AccessKey, *, limit: int | None, now: datetime) -> datetime | None:
-        """Count one unattended read; None if it is allowed now, else the instant at which it will be."""
+        `limit` None counts without a limit. `begins` is false for what belongs to a read already begun, as a further
+        page: a read counts as failed from its beginning until `note_success`, so that one cut off by a crash is a
+        failure too; what the schedule didn't ask for is one failure in a row at most.
+        """
+
+    async def note_success(self, key: AccessKey, connection_id: str) -> None:
+        """Note that a read of this connection ended well."""
 
     async def close(self, key: AccessKey, until: datetime) -> None:
-        """Allow no unattended read of `key` before `until`: the bank said so."""
+        """Allow no unattended request before `until`; what is closed for longer already stays so."""
 
-    async def reads(self, key: AccessKey, now: datetime) -> Sequence[datetime]:
-        """Return the counted reads of the last 24 h and 5 min, oldest first."""
+    async def history(self, key: AccessKey, connection_id: str, since: datetime) -> AccessHistory:
+        """Return what is known of a key, its reads after `since`; the failures are the connection's own."""
 
-    async def note_outcome(self, key: AccessKey, *, success: bool, now: datetime) -> int:
-        """Note how a read ended; return the number of failures in a row (0 after a success)."""
+    async def met(self, connection_id: str) -> Met | None:
+        """Return what is noted of a connection; None if this ledger hasn't met it for two days: it is new, or the
+        ledger was emptied."""
 
-    async def failures(self, key: AccessKey) -> int:
-        """Return how many counted reads in a row have not ended well: `reserve` adds one, a success makes it 0, so a
-        read that a crash cut off counts too."""
+    async def meet(self, connection_id: str, met: Met) -> None:
+        """Note that the connection was met."""
+
+
+class JobNotes(Protocol):
+    """What the runs of one job have done, account by account, for a run that begins anew after a crash, a deploy or a
+    failure. It ends with the job, or after some hours."""
+
+    async def load(self, job_id: str) -> Mapping[str, str]:
+        """Return the notes of a job by the account's id."""
+
+    async def put(self, job_id: str, account_id: str, note: str) -> None:
+        """Note an account, in the place of what was noted of it before."""
 
 
 Banks = Mapping[str, BankProvider]

@@ -1,7 +1,9 @@
 """How a job says how far it is, and what it may ask of its run. The queue implements it; jobs use it."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import timedelta
-from typing import Protocol
+from typing import Any, Protocol
 
 from bankimport.events import EventData
 from bankimport.models import JobProgress, PsuContext, Stage
@@ -79,6 +81,19 @@ def estimate(percent: int, elapsed: timedelta) -> int | None:
     return round(1000 * elapsed.total_seconds() * (100 - percent) / percent)
 
 
+@dataclass(frozen=True, slots=True)
+class IfFailed:
+    """What a run leaves if it fails: `result` goes into the record of a job that has failed for good. No retry begins
+    before `retry_in`; None: none could do anything, so that the job has failed for good."""
+
+    result: Mapping[str, Any]
+    retry_in: timedelta | None = timedelta(0)
+
+    def bound(self, delay: timedelta | None) -> timedelta | None:
+        """Return the wait for the next retry, None for none, where the policy says `delay`."""
+        return None if delay is None or self.retry_in is None else max(delay, self.retry_in)
+
+
 class JobRun(Protocol):
     """One run of a job, as the job sees it."""
 
@@ -88,6 +103,8 @@ class JobRun(Protocol):
     fence: int
     #: the person who asks just now, if one does
     psu: PsuContext | None
+    #: set by the job before it raises
+    if_failed: IfFailed | None
 
     async def advance(
         self,

@@ -6,7 +6,7 @@ from decimal import Decimal
 import pytest
 
 from bankimport.errors import PeriodRejected, Transient
-from bankimport.models import BankId, Interval, Page, RowStatus
+from bankimport.models import BankId, Capabilities, Interval, Page, RowStatus
 from tests.simulation.world import CARD, GIRO, TODAY, World, cancelled, days_ago, pending, renewed, reported
 
 COFFEE = Decimal("-3.50")
@@ -58,6 +58,7 @@ async def test_a_tip(world: World) -> None:
 
 async def test_a_pending_one_vanishes_and_returns(world: World) -> None:
     """A pending entry is removed after it was missing from two complete reads, and returns as the same row."""
+    world.bank.offers = Capabilities(unattended_limit=None)
     world.shows(pending("-20.00", text="Hotel"))
     await world.sync()
     (row,) = await world.rows()
@@ -217,6 +218,7 @@ async def test_back_dated_and_tomorrow(world: World) -> None:
 
 async def test_period_rejected(world: World) -> None:
     """A bank that serves 60 days only is asked for less until it answers, and the result says so."""
+    world.bank.offers = Capabilities(unattended_limit=None)
     asked = []
 
     def answers(window: object, cursor: object) -> list[object]:

@@ -16,9 +16,9 @@ from tests.simulation.world import CARD, CONNECTION, GIRO, World, days_ago, repo
 async def follow_ups(world: World, command: SyncConnection) -> list[Enqueue]:
     """Run the job as a worker does; return what it asks the queue for."""
     world.runs += 1
-    ports = Ports({"bank": world.bank}, world.store, world.ledger, world.clock)
+    ports = Ports({"bank": world.bank}, world.store, world.ledger, world.notes, world.clock)
     handlers = JobHandlers(cast(Any, None), ports, cast(Any, None)).all()
-    run = FakeRun(org_id=CONNECTION.org_id, fence=world.runs)
+    run = FakeRun(f"job-{world.runs}", org_id=CONNECTION.org_id, fence=world.runs)
     outcome = await handlers[JobType.SYNC_CONNECTION](command, cast(Any, run))
     return list(outcome.follow_ups)
 

@@ -1,24 +1,24 @@
-"""The ledger in Redis: the same answers as the pure decision, atomic, nameless, and lawful through the real job."""
+"""The ledger in Redis: the same answers as the pure decision, atomic, nameless."""
 
 import asyncio
-import itertools
 import random
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from redis.asyncio import Redis
 
-from bankimport.errors import Transient
-from bankimport.imports.budget import ROLLING
+from bankimport.imports.budget import ROLLING, horizon
 from bankimport.models import Scope
-from bankimport.ports import AccessKey
-from bankimport.queue.ledger import WINDOW, RedisLedger
+from bankimport.ports import AccessHistory, AccessKey, Asks, CountedRead, Met
+from bankimport.queue.ledger import RedisLedger
+from bankimport.queue.notes import RedisNotes
 from bankimport.settings import Settings
 from bankimport.testing.fakes import MemoryLedger
-from bankimport.testing.memory_store import MemoryStore
 from tests.queue.driver import Driver
-from tests.simulation.world import CONNECTION, GIRO, World, reported
+from tests.simulation.world import CONNECTION, GIRO
 
 START = datetime(2026, 3, 10, tzinfo=UTC)
 KEY = AccessKey("bank", GIRO.stable_key, Scope.TRANSACTIONS)
@@ -32,70 +32,96 @@ async def ledger(settings: Settings, no_endless_keys: None) -> AsyncIterator[Red
     await driver.aclose()
 
 
+@pytest.mark.parametrize("zone", [None, ZoneInfo("Europe/Berlin")])
 @pytest.mark.parametrize("seed", range(4))
-async def test_redis_answers_as_the_decision_does(ledger: RedisLedger, seed: int) -> None:
+async def test_redis_answers_as_the_decision_does(ledger: RedisLedger, seed: int, zone: ZoneInfo | None) -> None:
     """Whatever is asked in whatever order, Redis and the pure decision give the same answers."""
     r, model, now = random.Random(seed), MemoryLedger(), START
     keys = [KEY, AccessKey("bank", GIRO.stable_key, Scope.BALANCES), AccessKey("other", "k", Scope.TRANSACTIONS)]
-    assert WINDOW == ROLLING
-    for _ in range(300):
+    for number in range(300):
         now += timedelta(milliseconds=r.choice((0, 1, 60_000, 3_600_000, 20_000_000)))
-        key, limit = r.choice(keys), r.choice((4, 4, 4, 2, 0, None))
+        key, limit, who = r.choice(keys), r.choice((4, 4, 4, 2, 1, 0, None)), r.choice(("c", "c", "d"))
         match r.randrange(8):
             case 0:
                 until = now + timedelta(minutes=r.randrange(-60, 2000))
                 await ledger.close(key, until)
                 await model.close(key, until)
             case 1 | 2:
-                success = r.random() < 0.5
-                answers = [await each.note_outcome(key, success=success, now=now) for each in (ledger, model)]
-                assert answers[0] == answers[1]
+                await ledger.note_success(key, who)
+                await model.note_success(key, who)
             case _:
-                answer = await ledger.reserve(key, limit=limit, now=now)
-                assert answer == await model.reserve(key, limit=limit, now=now)
-        assert list(await ledger.reads(key, now)) == list(await model.reads(key, now))
-        assert await ledger.failures(key) == await model.failures(key)
+                read = CountedRead(now, r.choice((*Asks, Asks.PLANNED)), who, f"job:{number}")
+                begins = r.random() < 0.8
+                answer = await ledger.reserve(key, read, limit=limit, zone=zone, begins=begins)
+                assert answer == await model.reserve(key, read, limit=limit, zone=zone, begins=begins)
+        since = horizon(now, zone)
+        assert known(await ledger.history(key, "c", since)) == known(await model.history(key, "c", since))
+
+
+def known(history: AccessHistory) -> tuple[object, ...]:
+    """What two ledgers have to agree on; in Redis others' connections have no names."""
+    reads = [(read.at, read.asks, read.connection_id == "c", read.job_id) for read in history.reads]
+    return sorted(reads), history.failures, history.closed_until
+
+
+def planned(number: int = 0) -> CountedRead:
+    """A read of the schedule."""
+    return CountedRead(START, Asks.PLANNED, "c", f"job-{number}")
 
 
 async def test_fifty_at_once_get_four(ledger: RedisLedger) -> None:
     """Fifty workers that ask at the same instant get four reads between them."""
-    answers = await asyncio.gather(*(ledger.reserve(KEY, limit=4, now=START) for _ in range(50)))
+    asked = (ledger.reserve(KEY, planned(n), limit=4, zone=None, begins=True) for n in range(50))
+    answers = await asyncio.gather(*asked)
     assert answers.count(None) == 4
-    assert set(answers) - {None} == {START + WINDOW}
+    assert set(answers) - {None} == {START + ROLLING}
+
+
+async def test_a_repeated_call_is_counted_once(ledger: RedisLedger, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A reservation whose reply was lost is sent once more, and is one request all the same."""
+    scripts = ledger._queue.scripts
+    run = scripts.run
+
+    async def twice(*args: Any) -> Any:
+        await run(*args)
+        return await run(*args)
+
+    monkeypatch.setattr(scripts, "run", twice)
+    for number in range(4):
+        assert await ledger.reserve(KEY, planned(number), limit=4, zone=None, begins=True) is None
+    history = await ledger.history(KEY, "c", START - ROLLING)
+    assert (len(history.reads), history.failures) == (4, 4)
 
 
 async def test_no_key_names_an_account(ledger: RedisLedger, redis_client: "Redis[str]") -> None:
-    """Neither a key nor a value in Redis says whose account was read."""
-    await ledger.reserve(KEY, limit=4, now=START)
+    """Neither a key nor a value in Redis says whose account was read, or by which consent."""
+    await ledger.reserve(KEY, planned(), limit=4, zone=None, begins=True)
     await ledger.close(KEY, START + timedelta(hours=1))
+    await ledger.meet(CONNECTION.id, Met(START))
     keys = [key async for key in redis_client.scan_iter("*access*")]
-    assert len(keys) == 2
-    assert not [key for key in keys if GIRO.stable_key in key]
+    assert len(keys) == 3
+    assert not [key for key in keys if GIRO.stable_key in key or CONNECTION.id in key]
 
 
-async def test_never_more_than_four_reads_by_redis(ledger: RedisLedger) -> None:
-    """Through the job with a fifth of its reads failing, 20 days of ticks: never more than 4 in 24 h."""
-    world, r = World(MemoryStore()), random.Random(7)
-    await world.add(CONNECTION)
-    world.ledger = ledger  # type: ignore[assignment]  # the same port
-    asked: list[datetime] = []
-    for tick in range(20 * 6):
-        world.clock.now = START + tick * timedelta(hours=4, seconds=r.randrange(10))
-        for wait in (0, 5, 10, 20):
-            world.clock.advance(timedelta(seconds=wait))
-            world.pages(*([Transient("down")] if r.random() < 0.2 else [[reported("-3.50", ref="a")]]))
-            before = len([call for call in world.bank.calls if call[0] is Scope.TRANSACTIONS])
-            try:
-                await world.sync(scheduled=True)
-                done = True
-            except Transient:
-                done = False
-            after = len([call for call in world.bank.calls if call[0] is Scope.TRANSACTIONS])
-            asked += [world.clock()] * (after - before)
-            if done:
-                break
-    for at in asked:
-        assert sum(at <= other < at + timedelta(hours=24) for other in asked) <= 4
-    assert len(asked) >= 55
-    gaps = [later - earlier for earlier, later in itertools.pairwise(asked)]
-    assert max(gaps) <= timedelta(hours=28, minutes=5)  # the circuit's day, and the tick after it
+async def test_a_connection_is_met_once(ledger: RedisLedger, redis_client: "Redis[str]") -> None:
+    """What was noted is read back; what nobody can read in Redis is no list."""
+    assert await ledger.met("c") is None
+    for met in (Met(START), Met()):
+        await ledger.meet("c", met)
+        assert await ledger.met("c") == met
+    [key] = [key async for key in redis_client.scan_iter("*access-met*")]
+    for text in ("", "{}", "-1", "nonsense"):
+        await redis_client.set(key, text, px=1000)
+        assert await ledger.met("c") == Met()
+
+
+async def test_notes_are_the_jobs_own(settings: Settings, no_endless_keys: None) -> None:
+    """What the runs of a job have done is read back by account, and no other job has it."""
+    driver = Driver.of(settings)
+    notes = RedisNotes(driver.queue)
+    await notes.put("job-1", "acc_1", "first")
+    await notes.put("job-1", "acc_1", "second")
+    await notes.put("job-1", "acc_2", "other")
+    assert await notes.load("job-1") == {"acc_1": "second", "acc_2": "other"}
+    assert await notes.load("job-2") == {}
+    await driver.aclose()

@@ -24,7 +24,7 @@ from bankimport.models import (
 )
 from bankimport.status import ConnectionStatus
 from bankimport.testing import ManualClock
-from bankimport.testing.fakes import FakeBank, FakeRun, MemoryLedger
+from bankimport.testing.fakes import FakeBank, FakeRun, MemoryLedger, MemoryNotes
 from bankimport.testing.memory_store import MemoryStore
 from tests.simulation.sql_store import SqliteStore
 
@@ -68,6 +68,7 @@ class World:
         self.bank.accounts_answer = [GIRO]
         self.clock = ManualClock(datetime.combine(TODAY, datetime.min.time(), UTC) + timedelta(hours=8))
         self.ledger = MemoryLedger()
+        self.notes = MemoryNotes()
         self.runs = 0
         self.events: list[EventData] = []
         self.last_run = FakeRun()
@@ -114,11 +115,11 @@ class World:
         yield
         self.store.before = lambda name: None
 
-    async def sync(self, run: FakeRun | None = None, **options: Any) -> SyncResult:
-        """Run the job once, as a worker would."""
+    async def sync(self, run: FakeRun | None = None, *, job: str | None = None, **options: Any) -> SyncResult:
+        """Run a job once, as a worker would: a new one, or another run of `job`."""
         self.runs += 1
         run = self.last_run = run or FakeRun()
-        run.fence = self.runs
+        run.fence, run.job_id = self.runs, job or f"job-{self.runs}"
         try:
             return await sync_connection(
                 SyncConnection(connection_id=CONNECTION.id, org_id=CONNECTION.org_id, **options),
@@ -127,9 +128,15 @@ class World:
                 store=self.store,
                 ledger=self.ledger,
                 clock=self.clock,
+                notes=self.notes,
             )
         finally:
             self.events.extend(run.events)
+
+    async def again(self, after: timedelta = timedelta(seconds=5), **options: Any) -> SyncResult:
+        """Run the last job once more, as the queue does after a failure, a crash or a deploy."""
+        self.clock.advance(after)
+        return await self.sync(job=self.last_run.job_id, **options)
 
     async def tomorrow(self, days: int = 1, **options: Any) -> SyncResult:
         """Let days pass, and sync."""

@@ -12,7 +12,7 @@ from sqlalchemy.exc import OperationalError
 from bankimport.commands import SyncConnection
 from bankimport.errors import StoreUnavailable
 from bankimport.jobs import sync_connection
-from bankimport.models import Balance, BankAccount, RowStatus, Window
+from bankimport.models import Balance, BankAccount, Capabilities, RowStatus, Window
 from bankimport.stores import SqlStore
 from bankimport.stores.sql import inserting
 from bankimport.testing.fakes import FakeBank, FakeRun, MemoryLedger
@@ -64,7 +64,7 @@ class Customer:
 
     def __init__(self, store: SqlStore, number: int) -> None:
         self.store, self.id, self.fence = store, f"c{number}", 0
-        self.bank = FakeBank()
+        self.bank = FakeBank(capabilities=Capabilities(unattended_limit=None))
         self.bank.accounts_answer = [BankAccount("r", f"key-{number}", "EUR")]
         self.bank.balances_answer = [Balance("closingBooked", -TODAY.day, "EUR")]  # type: ignore[arg-type]  # any number
         self.ledger = MemoryLedger()

@@ -39,6 +39,7 @@ from bankimport.queue.connection import connect
 from bankimport.queue.filters import JobFilter
 from bankimport.queue.gate import Gate
 from bankimport.queue.ledger import RedisLedger
+from bankimport.queue.notes import RedisNotes
 from bankimport.queue.queue import Enqueue, Queue
 from bankimport.queue.shelf import RedisShelf
 from bankimport.schedules.planner import Planner
@@ -495,7 +496,7 @@ class BankImport:
         planner = Planner(self.queue, self.store, self._clock)
         gate = connect(self.settings, Gate)
         gate.attach(self.queue, Hooks(new_worker_id(), self.settings.concurrency, serve_tick=planner.serve))
-        ports = Ports(self.banks, self.store, RedisLedger(self.queue), self._clock)
+        ports = Ports(self.banks, self.store, RedisLedger(self.queue), RedisNotes(self.queue), self._clock)
         runner = Runner(self.queue, gate, JobHandlers(self.queue, ports, planner.plan).all())
         adoption = Adoption(self.queue, self._org_of)
         lifecycle = Lifecycle(

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 from bankimport.app.connections import Connections
 from bankimport.errors import NotFound
+from bankimport.imports.budget import horizon
 from bankimport.imports.consents import ENDING, EXPIRED, REVOKED, has_ended, is_syncable
 from bankimport.models import (
     AccountDetails,
@@ -86,7 +87,7 @@ class Overview:
     async def _account(self, connection: BankConnection, account: BankAccount, allowed: int | None) -> AccountDetails:
         state = await self._store.account_state(account)
         key = AccessKey(connection.bank, account.stable_key, Scope.TRANSACTIONS)
-        used = len(await self._ledger.reads(key, self._clock()))
+        used = len((await self._ledger.history(key, connection.id, horizon(self._clock()))).reads)
         latest = max(state.coverage, key=lambda each: each.until, default=None)
         return AccountDetails(
             id=account.id,

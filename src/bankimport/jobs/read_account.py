@@ -3,6 +3,7 @@
 import asyncio
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -11,23 +12,20 @@ from bankimport.errors import MalformedData, PeriodRejected, RunInterrupted, Sta
 from bankimport.imports import Extent, Quarantined, Reading, read_transaction, shrunk
 from bankimport.imports.balance import BalanceCheck, BalanceVerdict, check_balances
 from bankimport.imports.identity import AliasKey, key_of, tidy, usable_ids
-from bankimport.jobs.access import Access
+from bankimport.jobs.access import Access, Deferred
 from bankimport.jobs.entries import Entries
 from bankimport.models import (
     Balance,
     BankAccount,
-    BankConnection,
     BankId,
     Delta,
     Page,
-    PsuContext,
     ReportedTransaction,
     Scope,
     Transaction,
     TransactionStatus,
     Window,
 )
-from bankimport.ports import BankProvider
 from bankimport.progress import JobRun
 
 #: A bank that sends more than this in one read is not believed.
@@ -41,7 +39,8 @@ MAX_UNREADABLE = 10_000
 
 @dataclass(slots=True)
 class AccountRead:
-    """What a bank said of one account. `failure` ended the read before its end; `wait_until` a quota did."""
+    """What a bank said of one account. `failure` ended the read before its end; a quota did with
+    `wait_until`: the ledger's, or the bank's own if the read `is_refused`."""
 
     asked: Window
     window: Window
@@ -57,7 +56,13 @@ class AccountRead:
     cursor: str | None = None
     failure: Exception | None = None
     wait_until: datetime | None = None
+    is_refused: bool = False
     today: date = date.min
+
+    @property
+    def is_unasked(self) -> bool:
+        """Whether the bank wasn't asked at all."""
+        return not (self.pages or self.is_complete or self.is_refused or self.failure) and self.window == self.asked
 
     @property
     def reading(self) -> Reading:
@@ -116,17 +121,12 @@ def _count(entry: Transaction, booked: defaultdict[tuple[date, str], Decimal]) -
 class AccountReader:
     """Reads the accounts of one connection in one run."""
 
-    def __init__(
-        self, run: JobRun, provider: BankProvider, connection: BankConnection, access: Access, psu: PsuContext | None
-    ) -> None:
+    def __init__(self, run: JobRun, access: Access) -> None:
         self._run = run
-        self._provider = provider
-        self._connection = connection
         self._access = access
-        self._psu = psu
 
     async def read(self, account: BankAccount, window: Window, *, cursor: str | None, today: date) -> AccountRead:
-        """Return what the bank says, complete or as far as it came; the first access has been reserved already.
+        """Return what the bank says, complete or as far as it came.
 
         A period that the bank rejects is asked for again, shorter, and a delta that became void is begun anew; each
         attempt is an access of its own.
@@ -135,45 +135,34 @@ class AccountReader:
         restarts = 0
         while True:
             try:
-                await self._read_pages(read, account, cursor)
+                await self._read_pages(read, account, cursor, begins=restarts == 0 and read.window == window)
             except PeriodRejected as error:
                 smaller = shrunk(read.window, today=today, suggested_from=error.suggested_from)
                 if smaller is None or read.pages:
                     read.failure = error
                     return read
                 read.window = smaller
-                read.wait_until = await self._access.reserve(account.stable_key, Scope.TRANSACTIONS)
-                if read.wait_until is not None:
-                    return read
                 continue
             except StartOver as error:
                 read.entries.close()
-                read, restarts = (
-                    AccountRead(asked=window, window=window, cursor=error.cursor, today=today),
-                    restarts + 1,
-                )
                 cursor = error.cursor
-                if restarts > MAX_RESTARTS:
-                    read.failure = error
-                    return read
-                read.wait_until = await self._access.reserve(account.stable_key, Scope.TRANSACTIONS)
-                if read.wait_until is not None:
-                    return read
-                continue
+                read = AccountRead(asked=window, window=window, cursor=cursor, today=today)
+                restarts += 1
+                if restarts <= MAX_RESTARTS:
+                    continue
+                read.failure = error
             except RunInterrupted:
                 raise
+            except Deferred as wait:
+                read.wait_until, read.is_refused = wait.until, wait.is_refused
             except Exception as error:  # what came before it still counts; sync_account decides what it means
                 read.failure = error
             return read
 
-    async def _read_pages(self, read: AccountRead, account: BankAccount, cursor: str | None) -> None:
-        pages = self._provider.transactions(self._connection, account, read.window, cursor=cursor, psu=self._psu)
-        try:
+    async def _read_pages(self, read: AccountRead, account: BankAccount, cursor: str | None, *, begins: bool) -> None:
+        pages = self._access.transactions(account, read.window, cursor=cursor, begins=begins)
+        async with aclosing(pages):
             await self._take(read, pages, account, cursor)
-        finally:
-            close = getattr(pages, "aclose", None)  # a generator holds its response open until it is closed
-            if close is not None:
-                await close()
 
     async def _take(
         self, read: AccountRead, pages: AsyncIterator[Page | Delta], account: BankAccount, cursor: str | None
@@ -184,7 +173,6 @@ class AccountReader:
             self._run.ensure_owned()
             await asyncio.sleep(0)  # pages that are ready at once hold up neither leases nor other jobs
             read.pages += 1
-            await self._access.learn(account.stable_key, Scope.TRANSACTIONS, page.quota)
             if isinstance(page, Delta):
                 read.is_delta = True
                 read.add((*page.added, *page.modified), account)
@@ -196,10 +184,6 @@ class AccountReader:
             if more and (page.cursor in seen or read.pages >= MAX_PAGES):
                 raise MalformedData("the bank's continuation never ends", scope=Scope.TRANSACTIONS)
             seen.add(page.cursor)
-            if more and self._access.capabilities.pages_count:
-                read.wait_until = await self._access.reserve(account.stable_key, Scope.TRANSACTIONS)
-                if read.wait_until is not None:
-                    return
         if not read.pages:  # nothing to say: of a bank that tells changes it proves no absence
             read.is_delta = self._access.capabilities.delta
         read.is_complete = not more

@@ -15,10 +15,11 @@ from bankimport.commands import RefreshConsents
 from bankimport.errors import JobError, ReauthRequired, Retryable, RunInterrupted
 from bankimport.events import ConsentsExpiring, ReauthRequiredEvent
 from bankimport.imports.consents import EXPIRED, REVOKED, Standing, standing, was_refused
+from bankimport.jobs.access import Access, Deferred
 from bankimport.jobs.refusals import is_renewed
 from bankimport.jobs.results import ConsentsResult
-from bankimport.models import BankConnection, Consent, ConsentStatus, Stage
-from bankimport.ports import Banks, BankStore, Clock
+from bankimport.models import BankConnection, Capabilities, Consent, ConsentStatus, Stage
+from bankimport.ports import AccessLedger, Asks, BankProvider, Banks, BankStore, Clock
 from bankimport.progress import JobRun
 from bankimport.status import ConnectionStatus
 
@@ -33,7 +34,14 @@ _LIVING = (ConnectionStatus.ACTIVE, ConnectionStatus.ERROR, ConnectionStatus.REQ
 
 
 async def refresh_consents(
-    command: RefreshConsents, run: JobRun, *, banks: Banks, store: BankStore, clock: Clock, warning: timedelta
+    command: RefreshConsents,
+    run: JobRun,
+    *,
+    banks: Banks,
+    store: BankStore,
+    ledger: AccessLedger,
+    clock: Clock,
+    warning: timedelta,
 ) -> ConsentsResult:
     """Look at every consent whose last day is at most `warning` away, however many they are, as a stream.
 
@@ -42,7 +50,7 @@ async def refresh_consents(
     """
     await run.advance(Stage.STARTING, "Looking for consents that end soon", 0)
     today = clock().date()
-    refresh = _Refresh(run, banks, store, clock, today, warning)
+    refresh = _Refresh(run, banks, store, ledger, clock, today, warning)
     part: list[BankConnection] = []
     async for connection in _ending(store, today, warning):
         part.append(connection)
@@ -69,9 +77,16 @@ class _Refresh:
     """One pass over the consents; it remembers one organisation at a time."""
 
     def __init__(
-        self, run: JobRun, banks: Banks, store: BankStore, clock: Clock, today: date, warning: timedelta
+        self,
+        run: JobRun,
+        banks: Banks,
+        store: BankStore,
+        ledger: AccessLedger,
+        clock: Clock,
+        today: date,
+        warning: timedelta,
     ) -> None:
-        self._run, self._banks, self._store = run, banks, store
+        self._run, self._banks, self._store, self._ledger = run, banks, store, ledger
         self._clock, self._today, self._warning = clock, today, warning
         self._org_id = ""
         self._to_tell: list[tuple[BankConnection, Standing]] = []
@@ -115,11 +130,14 @@ class _Refresh:
             return None
         try:
             async with asyncio.timeout(PATIENCE.total_seconds()):
-                consent = await provider.consent(connection, None)
+                capabilities = await provider.capabilities(connection)
+                consent = await self._access(provider, connection, capabilities).consent()
             self._silent[connection.bank] = 0
             return consent
         except RunInterrupted:
             raise
+        except Deferred:
+            return None
         except ReauthRequired as error:
             if error.suspicious:
                 self.counts["unreadable"] += 1
@@ -132,6 +150,19 @@ class _Refresh:
                 self.unexpected = error
             self.counts["unreadable"] += 1
             return None
+
+    def _access(self, provider: BankProvider, connection: BankConnection, capabilities: Capabilities) -> Access:
+        return Access(
+            provider=provider,
+            connection=connection,
+            capabilities=capabilities,
+            ledger=self._ledger,
+            psu=None,
+            asks=Asks.PLANNED,
+            job_id=self._run.job_id,
+            clock=self._clock,
+            note_asked=self._store.note_asked,
+        )
 
     async def _mark(self, connection: BankConnection, new: Standing) -> None:
         self._run.ensure_owned()

@@ -6,6 +6,7 @@ from typing import Final
 from bankimport.errors import ConsentExpired, CredentialError, JobError, ReauthRequired, Retryable, Transient
 from bankimport.events import ReauthRequiredEvent
 from bankimport.imports.consents import has_ended
+from bankimport.jobs.access import Deferred
 from bankimport.jobs.sync_account import Ground
 from bankimport.models import BankConnection, Consent, ConsentStatus
 from bankimport.ports import BankStore, Clock
@@ -20,7 +21,7 @@ async def with_valid_consent(ground: Ground) -> BankConnection:
     connection, today = ground.connection, ground.clock().date()
     if not has_ended(connection.consent_valid_until, today):
         return connection
-    consent = await ground.provider.consent(connection, ground.psu)
+    consent = await ground.access.consent()
     if consent.status is not ConsentStatus.VALID or has_ended(consent.valid_until, today):
         raise ConsentExpired(connection.id, connection.consent_valid_until)
     ground.run.ensure_owned()
@@ -36,6 +37,8 @@ async def confirmed(error: ReauthRequired, ground: Ground) -> JobError:
         consent = await _consent(ground)
     except ReauthRequired as told:
         return ReauthRequired(told.reason, scope=error.scope)
+    except Deferred:
+        return Transient("the bank's refusal can't be confirmed yet", scope=error.scope)
     except JobError as unsure:
         if isinstance(unsure, CredentialError | Retryable):
             return unsure
@@ -50,7 +53,7 @@ async def _consent(ground: Ground) -> Consent:
     """Return what the bank says of the consent; asked once in a run, however many accounts are refused."""
     if not ground.consent_answers:
         try:
-            ground.consent_answers.append(await ground.provider.consent(ground.connection, ground.psu))
+            ground.consent_answers.append(await ground.access.consent())
         except JobError as error:
             ground.consent_answers.append(error)
     answer = ground.consent_answers[0]

@@ -1,8 +1,10 @@
 """What a job leaves behind: the `result` of its record (design §8)."""
 
+from collections import Counter
 from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
+from typing import Final
 
 from bankimport.imports import BalanceVerdict
 from bankimport.models import Model, Scope, Undecided
@@ -62,9 +64,17 @@ class AccountResult(Model):
     undecided: Undecided | None = None
 
 
+class AccountNote(Model):
+    """What the runs of a job keep of an account: what they brought together, and whether it need not be read again."""
+
+    result: AccountResult
+    is_finished: bool
+
+
 class SyncResult(Model):
-    """The result of a `sync-connection` job. `partial`: some accounts failed, others did not. `undecided` counts the
-    accounts that may have been stored before under another id."""
+    """The result of a `sync-connection` job, over all its runs. `success`: all that was asked for was imported;
+    `partial`: some of it was. What was not due was not asked for. `undecided` counts the accounts that may have been
+    stored before under another id."""
 
     connection_id: str
     success: bool
@@ -94,17 +104,21 @@ class ConsentsResult(Model):
     organisations_told: int = 0
 
 
+#: outcomes that leave nothing of what was asked for undone
+_DONE: Final = frozenset({AccountOutcome.SYNCED, AccountOutcome.NOT_DUE})
+
+
 def summed(connection_id: str, accounts: tuple[AccountResult, ...], deferred: tuple[DeferredRead, ...]) -> SyncResult:
     """Return the connection's result of its accounts' results."""
     synced = [account for account in accounts if account.outcome is AccountOutcome.SYNCED]
-    failed = [a for a in accounts if a.outcome in (AccountOutcome.FAILED, AccountOutcome.UNKNOWN)]
+    success = all(a.outcome in _DONE for a in accounts) and all(read.account_id is not None for read in deferred)
     new = sum(account.new_transactions for account in accounts)
     updated = sum(account.updated_transactions for account in accounts)
     windows = [account.window for account in accounts if account.window is not None]
     return SyncResult(
         connection_id=connection_id,
-        success=not failed,
-        partial=bool(failed) and len(failed) < len(accounts),
+        success=success,
+        partial=bool(synced) and not success,
         accounts_synced=len(synced),
         transactions_synced=new + updated,
         new_accounts=sum(account.is_new for account in accounts),
@@ -118,6 +132,42 @@ def summed(connection_id: str, accounts: tuple[AccountResult, ...], deferred: tu
         deferred=deferred,
         window=_widest(windows),
     )
+
+
+def added(earlier: AccountResult, later: AccountResult) -> AccountResult:
+    """Return one account's result over two runs of a job: what they wrote adds up, all else is the later one's."""
+    return later.model_copy(
+        update={
+            "is_new": earlier.is_new or later.is_new,
+            "new_transactions": earlier.new_transactions + later.new_transactions,
+            "updated_transactions": earlier.updated_transactions + later.updated_transactions,
+            "removed_transactions": earlier.removed_transactions + later.removed_transactions,
+            "window": later.window or earlier.window,
+        }
+    )
+
+
+def last_word(result: SyncResult) -> str:
+    """Return the sentence that ends a sync: what came, and what did not."""
+    counts = Counter(account.outcome for account in result.accounts)
+    left = (
+        (counts[AccountOutcome.FAILED] + counts[AccountOutcome.UNKNOWN], "failed"),
+        (counts[AccountOutcome.DEFERRED], "deferred"),
+        (counts[AccountOutcome.ATTENDED_ONLY], "answered only while the person is present"),
+        (counts[AccountOutcome.NOT_DUE], "not due yet"),
+    )
+    told = [f"{_accounts(count)} {said}" for count, said in left if count]
+    if any(read.account_id is None for read in result.deferred):
+        told.append("the list of accounts deferred")
+    if not result.accounts_synced and told:
+        return f"Nothing was imported: {', '.join(told)}"
+    some = "transaction" if result.new_transactions == 1 else "transactions"
+    done = f"Sync completed: {result.new_transactions} new {some}"
+    return f"{done}; {', '.join(told)}" if told else done
+
+
+def _accounts(count: int) -> str:
+    return "1 account" if count == 1 else f"{count} accounts"
 
 
 def _worst(verdicts: set[BalanceVerdict]) -> BalanceVerdict:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final
 
@@ -11,14 +11,14 @@ from bankimport.errors import (
     CredentialError,
     JobError,
     MalformedData,
-    RateLimited,
     ReauthRequired,
     RunInterrupted,
+    Transient,
     UnattendedRefused,
 )
 from bankimport.events import ReauthRequiredEvent
 from bankimport.imports import plan_window
-from bankimport.jobs.access import Access
+from bankimport.jobs.access import Access, Deferred
 from bankimport.jobs.read_account import AccountRead, AccountReader
 from bankimport.jobs.results import AccountOutcome, AccountResult, DeferredRead, ReadWindow
 from bankimport.jobs.store_read import store_read
@@ -28,12 +28,11 @@ from bankimport.models import (
     BankAccount,
     BankConnection,
     Consent,
-    PsuContext,
     RowStatus,
     Scope,
     UnreadableBalance,
 )
-from bankimport.ports import BankProvider, BankStore, ChangeSet, Clock
+from bankimport.ports import BankStore, ChangeSet, Clock
 from bankimport.progress import JobRun
 
 #: the code of an error that nobody has classified
@@ -60,33 +59,43 @@ class Ground:
     command: SyncConnection
     run: JobRun
     connection: BankConnection
-    provider: BankProvider
     store: BankStore
     access: Access
-    psu: PsuContext | None
     clock: Clock
     consent_answers: list[Consent | JobError] = field(default_factory=list)
 
 
+async def not_now(ground: Ground, account: BankAccount) -> AccountSync | None:
+    """Return how the account ends that isn't to be read now, and nothing is asked for; None if it is to be read."""
+    access = ground.access
+    if access.psu is None:
+        state = await ground.store.account_state(account)
+        if state.attended_only or not access.capabilities.unattended_allowed:
+            return AccountSync(AccountResult(account_id=account.id, outcome=AccountOutcome.ATTENDED_ONLY))
+    may = await access.may(account.stable_key, Scope.TRANSACTIONS)
+    if may.at is None:
+        return None
+    if may.is_cut_off:
+        why = "the read of the account was cut off, and may not be made again yet"
+        result = AccountResult(account_id=account.id, outcome=AccountOutcome.FAILED)
+        return failure(result, Transient(why, scope=Scope.TRANSACTIONS))
+    if may.due_at is None:
+        return _deferred(account, may.at)
+    return AccountSync(AccountResult(account_id=account.id, outcome=AccountOutcome.NOT_DUE), next_at=may.at)
+
+
 async def sync_account(ground: Ground, account: BankAccount) -> AccountSync:
-    """Import one account, if it may be read now.
+    """Import one account, if the bank may be asked now.
 
     Raises:
         ReauthRequired, CredentialError: they concern all accounts of the connection.
         LeaseLost, JobCancelled: the run is over.
     """
-    access, store = ground.access, ground.store
-    state = await store.account_state(account)
-    if ground.psu is None and (state.attended_only or not access.capabilities.unattended_allowed):
-        return AccountSync(AccountResult(account_id=account.id, outcome=AccountOutcome.ATTENDED_ONLY))
-    next_at = await access.not_due(account.stable_key, Scope.TRANSACTIONS, state)
-    if next_at is not None:
-        return AccountSync(AccountResult(account_id=account.id, outcome=AccountOutcome.NOT_DUE), next_at=next_at)
-    until = await access.reserve(account.stable_key, Scope.TRANSACTIONS)
-    if until is not None:
-        return _deferred(account, until)
+    state = await ground.store.account_state(account)
     read = await _read(ground, account, state)
     try:
+        if read.is_unasked and read.wait_until is not None:
+            return _deferred(account, read.wait_until)
         return await _settle(ground, account, state, read)
     finally:
         read.entries.close()
@@ -108,7 +117,7 @@ async def _read(ground: Ground, account: BankAccount, state: AccountState) -> Ac
         end_date=command.end_date,
         force_full_sync=command.force_full_sync,
     )
-    reader = AccountReader(ground.run, ground.provider, ground.connection, ground.access, ground.psu)
+    reader = AccountReader(ground.run, ground.access)
     cursor = None if command.force_full_sync or not ground.access.capabilities.delta else state.cursor
     return await reader.read(account, window, cursor=cursor, today=today)
 
@@ -119,19 +128,18 @@ async def _settle(ground: Ground, account: BankAccount, state: AccountState, rea
     change_set = ChangeSet()
     if read.pages or read.proven is not None:
         change_set = await store_read(read, account, state, ground.run, ground.store)
-    # only now: what was read but not stored has to be read again
-    await ground.access.ended(account.stable_key, Scope.TRANSACTIONS, success=read.is_complete)
     result = _result(account, read, change_set, is_new=is_new)
     if read.is_complete:
+        await ground.access.read_succeeded(account)  # only now: what was read but not stored has to be read again
+        if state.attended_only:
+            await ground.store.set_attended_only(account, only=False)
         result, deferred = await _with_balances(ground, account, read, result)
-        return AccountSync(result, deferred=deferred, next_at=ground.access.next_planned(), rows=read.rows)
-    until = read.wait_until
-    if isinstance(read.failure, RateLimited):
-        until = await ground.access.quota(account.stable_key, Scope.TRANSACTIONS, read.failure)
-    if until is not None:
-        waiting = _deferred(account, until)
+        next_at = await ground.access.next_planned(account)
+        return AccountSync(result, deferred=deferred, next_at=next_at, rows=read.rows)
+    if read.wait_until is not None:
+        waiting = _deferred(account, read.wait_until)
         result = result.model_copy(update={"outcome": AccountOutcome.DEFERRED})
-        return AccountSync(result, deferred=waiting.deferred, next_at=until, rows=read.rows)
+        return replace(waiting, result=result, rows=read.rows)
     return await _failed(ground, account, state, result, read)
 
 
@@ -183,11 +191,8 @@ async def _with_balances(
     ground: Ground, account: BankAccount, read: AccountRead, result: AccountResult
 ) -> tuple[AccountResult, tuple[DeferredRead, ...]]:
     """Read the balances and check them against the rows. Whatever goes wrong here costs no transaction."""
-    until = await ground.access.reserve(account.stable_key, Scope.BALANCES)
-    if until is not None:
-        return _without_balances(account, result, until)
     try:
-        balances = await ground.provider.balances(ground.connection, account, ground.psu)
+        balances = await ground.access.balances(account)
         if len(balances) > MAX_BALANCES:
             raise MalformedData("the bank sent more balances than we accept", scope=Scope.BALANCES)
         ground.run.ensure_owned()
@@ -195,15 +200,12 @@ async def _with_balances(
         await ground.store.put_balances(account, readable)
     except RunInterrupted:
         raise
+    except Deferred as wait:
+        deferred = DeferredRead(account_id=account.id, scope=Scope.BALANCES, until=wait.until)
+        return result.model_copy(update={"balances": AccountOutcome.DEFERRED}), (deferred,)
     except Exception as error:  # unexpected ones too: the next sync reads the balances anew
-        await ground.access.ended(account.stable_key, Scope.BALANCES, success=False)
-        if isinstance(error, RateLimited):
-            until = await ground.access.quota(account.stable_key, Scope.BALANCES, error)
-            if until is not None:
-                return _without_balances(account, result, until)
         code = error.code if isinstance(error, JobError) else UNEXPECTED
         return result.model_copy(update={"balances": AccountOutcome.FAILED, "error_code": code}), ()
-    await ground.access.ended(account.stable_key, Scope.BALANCES, success=True)
     check = await asyncio.to_thread(read.check, readable)  # of a long read it may take seconds
     refused = Counter(f"balance-{each.reason}" for each in balances if isinstance(each, UnreadableBalance))
     reasons = read.quarantined + refused
@@ -215,10 +217,3 @@ async def _with_balances(
         "balance_difference": check.difference,
     }
     return result.model_copy(update=update), ()
-
-
-def _without_balances(
-    account: BankAccount, result: AccountResult, until: datetime
-) -> tuple[AccountResult, tuple[DeferredRead, ...]]:
-    deferred = DeferredRead(account_id=account.id, scope=Scope.BALANCES, until=until)
-    return result.model_copy(update={"balances": AccountOutcome.DEFERRED}), (deferred,)

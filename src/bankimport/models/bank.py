@@ -6,7 +6,7 @@ person's data in its `repr`.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, timedelta, tzinfo
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any
@@ -28,6 +28,8 @@ class BankConnection:
     credentials: Mapping[str, Any] | None = field(default=None, repr=False)
     last_sync_at: datetime | None = None
     next_sync_at: datetime | None = None
+    #: when the bank was last asked without the person, however that ended
+    asked_at: datetime | None = None
     created_at: datetime | None = None
 
 
@@ -122,14 +124,16 @@ class Scope(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Capabilities:
     """What a bank can do and allows. `unattended_limit` reads in 24 h per account and scope (RTS (EU) 2018/389
-    Art. 36(5)(b): four); None for a contract that allows any number."""
+    Art. 36(5)(b): four); None for a contract that allows any number. `quota_scopes` are those that the bank counts. A
+    bank that counts calendar days does so in `quota_zone`; None for one that counts any 24 hours."""
 
     max_history: timedelta = timedelta(days=90)
     fresh_sca: timedelta = timedelta(minutes=15)
     statuses: frozenset[TransactionStatus] = frozenset({TransactionStatus.BOOKED, TransactionStatus.PENDING})
     id_quality: IdQuality = IdQuality.WEAK
-    quota_scopes: frozenset[Scope] = frozenset({Scope.BALANCES, Scope.TRANSACTIONS})
+    quota_scopes: frozenset[Scope] = frozenset({Scope.ACCOUNTS, Scope.BALANCES, Scope.TRANSACTIONS})
     unattended_limit: int | None = 4
+    quota_zone: tzinfo | None = None
     pages_count: bool = False  # whether each page counts as an access of its own
     pages_newest_first: bool = True
     unattended_allowed: bool = True

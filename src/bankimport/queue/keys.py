@@ -94,8 +94,13 @@ KEYS: tuple[Key, ...] = (
     Key("idempotency:<digest>", "string", "the answer to a POST", "web", "TTL of 24 h"),
     Key("token:<name>", "string", "a provider's sealed access token, for all workers", "shelf", "TTL of the token"),
     Key("token-turn:<name>", "string", "whose turn it is to make that token", "shelf", "TTL of a minute and a half"),
-    Key("access:<digest>", "zset", "unattended reads of an account and scope", "ledger", "TTL of two days"),
-    Key("access-state:<digest>", "hash", "its closure, its failures in a row", "ledger", "TTL of two days and more"),
+    Key("notes:<job>", "hash", "what the runs of a sync have done, by account", "notes",
+        "TTL of 8 h; removed as the job ends"),
+    Key("access:<digest>", "zset", "unattended requests of an account and scope", "ledger", "TTL of two days"),
+    Key("access-state:<digest>", "hash", "its closure, each connection's failures in a row", "ledger",
+        "TTL of a week and more"),
+    Key("access-met:<digest>", "string", "when a connection's list of accounts was read", "ledger",
+        "TTL of two days"),
 )  # fmt: skip
 
 _BY_NAME = {key.name: key for key in KEYS}

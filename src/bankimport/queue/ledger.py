@@ -1,30 +1,34 @@
 """The ledger of unattended reads in Redis: one for all workers, each step atomic, surviving renewed consents."""
 
 import hashlib
-from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+import secrets
+from datetime import UTC, datetime, timedelta, tzinfo
 
 from bankimport.errors import Unavailable
-from bankimport.ports import AccessKey
+from bankimport.imports.budget import free_at, horizon
+from bankimport.ports import AccessHistory, AccessKey, Asks, CountedRead, Met
 from bankimport.queue.connection import LOST
 from bankimport.queue.queue import Queue
 
-#: RTS (EU) 2018/389 Art. 36(5)(b) counts in 24 hours; five minutes allow for the bank's own clock.
-WINDOW = timedelta(hours=24, minutes=5)
-
-
-def _ms(duration: timedelta) -> int:
-    return int(duration / timedelta(milliseconds=1))
+#: The list of accounts is read once a day: a connection that is noted no more is one that nobody syncs.
+_KEEP_MET = timedelta(days=2)
 
 
 def _instant(at: datetime) -> int:
     return int(at.timestamp() * 1000)
 
 
-def _digest(key: AccessKey) -> str:
-    """Return a name for the key that tells nobody an account's number."""
-    text = "\0".join((key.bank, key.stable_key, key.scope.value))
-    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+def _at(milliseconds: float) -> datetime:
+    return datetime.fromtimestamp(milliseconds / 1000, UTC)
+
+
+def _digest(*parts: str) -> str:
+    """Return a name for a key or a connection that tells nobody whose it is."""
+    return hashlib.blake2b("\0".join(parts).encode(), digest_size=16).hexdigest()
+
+
+def _name(key: AccessKey) -> str:
+    return _digest(key.bank, key.stable_key, key.scope.value)
 
 
 class RedisLedger:
@@ -33,32 +37,60 @@ class RedisLedger:
     def __init__(self, queue: Queue) -> None:
         self._queue = queue
 
-    async def reserve(self, key: AccessKey, *, limit: int | None, now: datetime) -> datetime | None:
+    async def reserve(
+        self, key: AccessKey, read: CountedRead, *, limit: int | None, zone: tzinfo | None, begins: bool
+    ) -> datetime | None:
         """See `AccessLedger`."""
-        most = -1 if limit is None else limit
-        answer: bytes = await self._queue.scripts.run("reserve_access", _digest(key), _instant(now), most, _ms(WINDOW))
-        return datetime.fromtimestamp(int(answer) / 1000, UTC) if answer else None
+        who = _digest(read.connection_id)
+        member = f"{read.asks}:{who}:{secrets.token_hex(8)}:{read.job_id}"
+        answer: bytes = await self._queue.scripts.run(
+            "reserve_access",
+            _name(key),
+            _instant(read.at),
+            -1 if limit is None else limit,
+            _instant(horizon(read.at, zone)),
+            who,
+            read.asks.value,
+            member,
+            int(begins),
+        )
+        if not answer:
+            return None
+        what, _, instant = answer.decode().partition(":")
+        return _at(int(instant)) if what == "closed" else free_at(_at(int(instant)), zone)
+
+    async def note_success(self, key: AccessKey, connection_id: str) -> None:
+        """See `AccessLedger`."""
+        await self._queue.scripts.run("note_access", _name(key), "success", _digest(connection_id))
 
     async def close(self, key: AccessKey, until: datetime) -> None:
         """See `AccessLedger`."""
-        await self._queue.scripts.run("note_access", _digest(key), "close", _instant(until))
+        await self._queue.scripts.run("note_access", _name(key), "close", _instant(until))
 
-    async def reads(self, key: AccessKey, now: datetime) -> Sequence[datetime]:
+    async def history(self, key: AccessKey, connection_id: str, since: datetime) -> AccessHistory:
         """See `AccessLedger`."""
-        name = f"{self._queue.keys.prefix}access:{_digest(key)}"
+        who = _digest(connection_id)
+        rows, failures, closed = await self._queue.scripts.run("read_access", _name(key), _instant(since), who)
+        reads = []
+        for member, score in zip(rows[::2], rows[1::2], strict=True):
+            asks, by, _, job_id = member.decode().split(":", 3)
+            reads.append(CountedRead(_at(float(score)), Asks(asks), connection_id if by == who else by, job_id))
+        return AccessHistory(tuple(reads), failures, _at(int(closed)) if int(closed) else None)
+
+    async def met(self, connection_id: str) -> Met | None:
+        """See `AccessLedger`."""
         try:
-            rows = await self._queue.client.zrangebyscore(name, _instant(now - WINDOW), _instant(now), withscores=True)
+            text = await self._queue.client.get(self._queue.keys.of("access_met", _digest(connection_id)))
         except LOST as error:
             raise Unavailable("Redis") from error
-        return [datetime.fromtimestamp(score / 1000, UTC) for _, score in rows]
+        if text is None:
+            return None
+        return Met(_at(int(text)) if text.isdigit() else None)
 
-    async def note_outcome(self, key: AccessKey, *, success: bool, now: datetime) -> int:
+    async def meet(self, connection_id: str, met: Met) -> None:
         """See `AccessLedger`."""
-        word = "success" if success else "failure"
-        answer: int = await self._queue.scripts.run("note_access", _digest(key), word)
-        return answer
-
-    async def failures(self, key: AccessKey) -> int:
-        """See `AccessLedger`."""
-        answer: int = await self._queue.scripts.run("note_access", _digest(key), "read")
-        return answer
+        text = "never" if met.listed_at is None else str(_instant(met.listed_at))
+        try:
+            await self._queue.client.set(self._queue.keys.of("access_met", _digest(connection_id)), text, px=_KEEP_MET)
+        except LOST as error:
+            raise Unavailable("Redis") from error

@@ -4,7 +4,10 @@ A packed text is a byte of version, then raw deflate (RFC 1951) with a dictionar
 writes itself is plain JSON, and is read as such.
 """
 
+import json
 import zlib
+from collections.abc import Mapping
+from typing import Any
 
 #: What results are made of, the commonest last (RFC 1950 §2.3). A change needs a new version: old records are read on.
 _WORDS = (
@@ -30,6 +33,11 @@ def pack(text: str) -> bytes:
     """Return a text packed; `unpack` gives it back."""
     deflate = zlib.compressobj(6, zlib.DEFLATED, _WINDOW, _MEMORY, zdict=_WORDS)
     return _VERSION + deflate.compress(text.encode()) + deflate.flush()
+
+
+def pack_json(value: Mapping[str, Any]) -> bytes:
+    """Return a JSON object packed."""
+    return pack(json.dumps(value, separators=(",", ":")))
 
 
 def unpack(packed: bytes) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 from bankimport.errors import JobCancelled, LeaseLost, RunInterrupted
 from bankimport.events import EventData
 from bankimport.models import JobProgress, PsuContext, Stage
-from bankimport.progress import ProgressMeter
+from bankimport.progress import IfFailed, ProgressMeter
 from bankimport.queue.transitions import Transitions
 
 #: Steps within so many seconds of each other travel together.
@@ -78,6 +78,7 @@ class Run:
         self.org_id = claim.org_id
         self.fence = claim.fence
         self.psu = claim.psu
+        self.if_failed: IfFailed | None = None
         self.worker_id = worker_id
         self.begun = False
         self.settled = False

@@ -1,8 +1,8 @@
 """Fakes of the ports for hosts' own tests: in memory, deterministic, keeping to the contracts of `bankimport.ports`."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, tzinfo
 from typing import Any
 
 from bankimport.events import EventData
@@ -22,7 +22,8 @@ from bankimport.models import (
     Stage,
     Window,
 )
-from bankimport.ports import AccessKey
+from bankimport.ports import AccessHistory, AccessKey, Asks, CountedRead, Met
+from bankimport.progress import IfFailed
 
 
 @dataclass
@@ -34,6 +35,7 @@ class FakeRun:
     fence: int = 1
     psu: PsuContext | None = None
     error: Exception | None = None
+    if_failed: IfFailed | None = None
     stages: list[tuple[Stage, str, int]] = field(default_factory=list)
     events: list[EventData] = field(default_factory=list)
 
@@ -64,36 +66,65 @@ class MemoryLedger:
     """An `AccessLedger` in memory, by the same decision as the one in Redis."""
 
     def __init__(self) -> None:
-        self._reads: dict[AccessKey, list[datetime]] = {}
-        self._closed: dict[AccessKey, datetime] = {}
-        self._failures: dict[AccessKey, int] = {}
+        self.empty()
 
-    async def reserve(self, key: AccessKey, *, limit: int | None, now: datetime) -> datetime | None:
+    def empty(self) -> None:
+        """Forget everything, as a Redis without a disk does when it restarts."""
+        self._reads: dict[AccessKey, list[CountedRead]] = {}
+        self._closed: dict[AccessKey, datetime] = {}
+        self._failures: dict[tuple[AccessKey, str], int] = {}
+        self._met: dict[str, Met] = {}
+
+    async def reserve(
+        self, key: AccessKey, read: CountedRead, *, limit: int | None, zone: tzinfo | None, begins: bool
+    ) -> datetime | None:
         """See `AccessLedger`."""
         reads = self._reads.setdefault(key, [])
-        until = budget.slot(reads, limit=limit, closed_until=self._closed.get(key), now=now)
+        history = AccessHistory(tuple(reads), 0, self._closed.get(key))
+        until = budget.slot(history, asks=read.asks, limit=limit, now=read.at, zone=zone)
         if until is None:
-            reads.append(now)
-            self._failures[key] = self._failures.get(key, 0) + 1  # until it has ended well
+            reads.append(read)
+            if begins:  # failed until it has ended well
+                failures = self._failures.get((key, read.connection_id), 0)
+                more = failures + 1 if read.asks is Asks.PLANNED else max(failures, 1)
+                self._failures[key, read.connection_id] = more
         return until
+
+    async def note_success(self, key: AccessKey, connection_id: str) -> None:
+        """See `AccessLedger`."""
+        self._failures.pop((key, connection_id), None)
 
     async def close(self, key: AccessKey, until: datetime) -> None:
         """See `AccessLedger`."""
         self._closed[key] = max(until, self._closed.get(key, until))
 
-    async def reads(self, key: AccessKey, now: datetime) -> Sequence[datetime]:
+    async def history(self, key: AccessKey, connection_id: str, since: datetime) -> AccessHistory:
         """See `AccessLedger`."""
-        return budget.counted(self._reads.get(key, ()), now)
+        reads = tuple(read for read in self._reads.get(key, ()) if read.at > since)
+        return AccessHistory(reads, self._failures.get((key, connection_id), 0), self._closed.get(key))
 
-    async def note_outcome(self, key: AccessKey, *, success: bool, now: datetime) -> int:
+    async def met(self, connection_id: str) -> Met | None:
         """See `AccessLedger`."""
-        if success:
-            self._failures.pop(key, None)
-        return self._failures.get(key, 0)
+        return self._met.get(connection_id)
 
-    async def failures(self, key: AccessKey) -> int:
+    async def meet(self, connection_id: str, met: Met) -> None:
         """See `AccessLedger`."""
-        return self._failures.get(key, 0)
+        self._met[connection_id] = met
+
+
+class MemoryNotes:
+    """`JobNotes` in memory."""
+
+    def __init__(self) -> None:
+        self._notes: dict[str, dict[str, str]] = {}
+
+    async def load(self, job_id: str) -> Mapping[str, str]:
+        """See `JobNotes`."""
+        return dict(self._notes.get(job_id, {}))
+
+    async def put(self, job_id: str, account_id: str, note: str) -> None:
+        """See `JobNotes`."""
+        self._notes.setdefault(job_id, {})[account_id] = note
 
 
 #: What a scripted bank answers: a value, or an exception to raise.

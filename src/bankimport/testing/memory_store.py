@@ -118,10 +118,6 @@ class MemoryStore:
         """See `ConnectionStore`."""
         return [each.id for each in await self.connections(org_id) if each.id in set(connection_ids)]
 
-    async def accounts(self, connection_id: str) -> Sequence[BankAccount]:
-        """See `ConnectionStore`."""
-        return [known.account for (owner, _), known in self._accounts.items() if owner == connection_id]
-
     def _change(self, connection_id: str, **values: Any) -> None:
         if connection_id not in self._connections:
             raise NotFound("connection")
@@ -172,11 +168,17 @@ class MemoryStore:
         connection = self._connections[connection_id]
         self._connections[connection_id] = replace(connection, consent_valid_until=consent.valid_until)
 
-    async def note_sync(self, connection_id: str, at: datetime, next_at: datetime | None = None) -> None:
+    async def note_sync(self, connection_id: str, at: datetime | None, next_at: datetime | None = None) -> None:
         """See `BankStore`."""
         self.before("note_sync")
         connection = self._connections[connection_id]
-        self._connections[connection_id] = replace(connection, last_sync_at=at, next_sync_at=next_at)
+        last = connection.last_sync_at if at is None else at
+        self._connections[connection_id] = replace(connection, last_sync_at=last, next_sync_at=next_at)
+
+    async def note_asked(self, connection_id: str, at: datetime) -> None:
+        """See `BankStore`."""
+        self.before("note_asked")
+        self._connections[connection_id] = replace(self._connections[connection_id], asked_at=at)
 
     async def upsert_accounts(
         self, connection: BankConnection, accounts: Sequence[BankAccount], *, fence: int
@@ -205,16 +207,20 @@ class MemoryStore:
             raise LeaseLost("(a later run has written)")
         self._fences[connection_id] = fence
 
+    async def accounts(self, connection_id: str) -> Sequence[BankAccount]:
+        """See `BankStore`."""
+        return [known.account for (owner, _), known in self._accounts.items() if owner == connection_id]
+
     async def account_state(self, account: BankAccount) -> AccountState:
         """See `BankStore`."""
         return self._by_id[account.id].state
 
-    async def set_attended_only(self, account: BankAccount) -> bool:
+    async def set_attended_only(self, account: BankAccount, *, only: bool = True) -> bool:
         """See `BankStore`."""
         known = self._by_id[account.id]
         was = known.state.attended_only
-        known.state = replace(known.state, attended_only=True)
-        return not was
+        known.state = replace(known.state, attended_only=only)
+        return was is not only
 
     async def load_rows(
         self, account: BankAccount, window: Window, ids: Collection[BankId]

@@ -6,9 +6,10 @@ from typing import cast
 
 from bankimport.commands import Command, PlanSyncs, RefreshConsents, SyncAllOrg, SyncConnection
 from bankimport.events import SyncCompleted
+from bankimport.imports.budget import TICK
 from bankimport.jobs import DEFERRED, SyncResult, refresh_consents, sync_all_org, sync_connection
 from bankimport.models import JobType, Stage
-from bankimport.ports import AccessLedger, Banks, BankStore, Clock
+from bankimport.ports import AccessLedger, Banks, BankStore, Clock, JobNotes
 from bankimport.progress import JobRun
 from bankimport.queue.queue import Enqueue, Queue
 from bankimport.queue.run import Run
@@ -25,6 +26,7 @@ class Ports:
     banks: Banks
     store: BankStore
     ledger: AccessLedger
+    notes: JobNotes
     clock: Clock
 
 
@@ -50,7 +52,13 @@ class JobHandlers:
         ports = self._ports
         asked = cast(SyncConnection, command)
         result = await sync_connection(
-            asked, run, banks=ports.banks, store=ports.store, ledger=ports.ledger, clock=ports.clock
+            asked,
+            run,
+            banks=ports.banks,
+            store=ports.store,
+            ledger=ports.ledger,
+            clock=ports.clock,
+            notes=ports.notes,
         )
         counts = {"accountsSynced": result.accounts_synced, "transactionsSynced": result.transactions_synced}
         event = SyncCompleted(
@@ -79,6 +87,7 @@ class JobHandlers:
             run,
             banks=ports.banks,
             store=ports.store,
+            ledger=ports.ledger,
             clock=ports.clock,
             warning=self._queue.settings.consent_warning,
         )
@@ -108,15 +117,17 @@ def _counts_as(result: SyncResult) -> CountsAs:
 
 
 def _follow_ups(command: SyncConnection, run: Run, result: SyncResult, now: datetime) -> list[Enqueue]:
-    """Return the sync that comes back when a deferred read is allowed, for the accounts that wait; the schedule's own
-    ticks come anyway. What comes back goes on waiting only for accounts whose time had not come: one that the bank
-    refused once more is left to the ticks, or a single wish would ask for ever."""
+    """Return the sync that comes back when a deferred read is allowed, for the accounts that wait. The schedule's own
+    ticks come anyway, so a tick comes back only for a read that is allowed before the next. What comes back goes on
+    waiting only for accounts whose time had not come: one that the bank refused once more is left to the ticks, or a
+    single wish would ask for ever."""
     waiting = [deferred for deferred in result.deferred if deferred.until > now]
     if command.triggered_by == DEFERRED:
         untried = {account.account_id for account in result.accounts if account.window is None}
         waiting = [deferred for deferred in waiting if deferred.account_id in untried]
     elif command.scheduled:
-        return []
+        soon = [deferred.until for deferred in waiting if deferred.until - now < TICK]
+        return [Enqueue(command, due=min(soon))] if soon else []
     if not waiting:
         return []
     ids = {deferred.account_id for deferred in waiting if deferred.account_id is not None}

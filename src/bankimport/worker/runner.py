@@ -6,7 +6,6 @@ exception is caught here, classified, and written with its consequence before ar
 
 import asyncio
 import contextlib
-import json
 import random
 import time
 import traceback
@@ -28,7 +27,7 @@ from bankimport.errors import (
 )
 from bankimport.models import JobType
 from bankimport.queue.gate import Gate
-from bankimport.queue.packing import pack
+from bankimport.queue.packing import pack_json
 from bankimport.queue.queue import Enqueue, Queue
 from bankimport.queue.run import Run, fields_of
 from bankimport.queue.transitions import Ended
@@ -138,7 +137,7 @@ class Runner:
             counts = "".join(f',"{name}":{value}' for name, value in outcome.counts.items())
             events = [(event.name, fields_of(event)) for event in outcome.events]
             follow_ups = [wanted.row() for wanted in outcome.follow_ups]
-            packed = pack(json.dumps(outcome.result, separators=(",", ":")))
+            packed = pack_json(outcome.result)
             steps = run.take_untold()
             answer = await self._write(
                 run,
@@ -185,7 +184,8 @@ class Runner:
         if isinstance(error, Retry):  # a function of the host's own
             return timedelta(milliseconds=error.defer_score or 0)
         policy = self._policies.get(JobType(run.claim.type)) if run.claim.type in _OURS else None
-        return policy.delay(error, run.claim.attempts, jitter=random.random()) if policy else None
+        delay = policy.delay(error, run.claim.attempts, jitter=random.random()) if policy else None
+        return delay if run.if_failed is None else run.if_failed.bound(delay)
 
     async def _interrupted(self, run: Run, reason: RunInterrupted) -> None:
         if isinstance(reason, JobCancelled):
@@ -212,8 +212,9 @@ class Runner:
     ) -> Ended | None:
         run.flush()
         fail = self._queue.transitions.fail_job
+        done = b"" if run.if_failed is None else pack_json(run.if_failed.result)
         return await self._write(
-            run, lambda: fail.soon(run.job_id, str(run.fence), message, code, delay, was_cancelled, b"")
+            run, lambda: fail.soon(run.job_id, str(run.fence), message, code, delay, was_cancelled, done)
         )
 
     async def _write(self, run: Run, send: Callable[[], Awaitable[T]]) -> T | None:

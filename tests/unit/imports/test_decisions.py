@@ -1,15 +1,11 @@
-"""banking.md §5, consents, attendance and balances: the smaller decisions."""
+"""Consents, attendance and balances: the smaller decisions."""
 
-import random
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from bankimport.imports import BalanceVerdict, attended, check_balances
-from bankimport.imports.budget import ROLLING, counted, is_quota, planned, slot
 from bankimport.imports.consents import after_success, is_syncable, standing
 from bankimport.models import Balance, BankConnection, Consent, ConsentStatus, PsuContext, Window
 from bankimport.status import ConnectionStatus as S
@@ -17,78 +13,6 @@ from bankimport.status import ConnectionStatus as S
 NOW = datetime(2026, 3, 10, 8, tzinfo=UTC)
 TODAY = NOW.date()
 WEEK = timedelta(days=7)
-
-
-def hours(*ago: float) -> list[datetime]:
-    """Reads so many hours ago."""
-    return [NOW - timedelta(hours=each) for each in ago]
-
-
-@pytest.mark.parametrize(
-    ("reads", "allowed_in"),
-    [
-        pytest.param([], None, id="nothing read"),
-        pytest.param(hours(1, 2, 3), None, id="three of four"),
-        pytest.param(hours(1, 2, 3, 20), timedelta(hours=4, minutes=5), id="when the oldest leaves"),
-        pytest.param(hours(1, 2, 3, 24), timedelta(minutes=5), id="five minutes for the bank's clock"),
-        pytest.param(hours(1, 2, 3, 25), None, id="older ones don't count"),
-        pytest.param(hours(1, 2, 3, 4, 5), timedelta(hours=20, minutes=5), id="after the limit was lowered"),
-    ],
-)
-def test_four_in_a_rolling_day(reads: list[datetime], allowed_in: timedelta | None) -> None:
-    """At most four unattended reads in 24 hours and 5 minutes; else the instant at which one is free."""
-    until = slot(reads, limit=4, closed_until=None, now=NOW)
-    assert until == (None if allowed_in is None else NOW + allowed_in)
-    if until is not None:
-        assert slot(reads, limit=4, closed_until=None, now=until) is None
-
-
-def test_what_the_bank_closed_stays_closed() -> None:
-    """A bank's own refusal makes the budget smaller, also where a contract has no limit."""
-    later = NOW + timedelta(hours=3)
-    assert slot([], limit=None, closed_until=later, now=NOW) == later
-    assert slot([], limit=4, closed_until=NOW, now=NOW) is None
-    assert slot([], limit=0, closed_until=None, now=NOW) == NOW + ROLLING
-
-
-@pytest.mark.parametrize(
-    ("last", "failures", "due_in"),
-    [
-        pytest.param(4, 0, 3.75, id="a tick four hours later is too early"),
-        pytest.param(7.75, 0, None, id="7 h 45 min later it is due"),
-        pytest.param(0.01, 1, None, id="one failure is retried at once"),
-        pytest.param(1, 2, 6.75, id="a second waits for the next planned read"),
-        pytest.param(8, 3, 16, id="after three it is once a day"),
-    ],
-)
-def test_the_planned_reads(last: float, failures: int, due_in: float | None) -> None:
-    """The schedule keeps a distance, so that three reads a day are planned and the fourth is in reserve."""
-    due = planned(hours(last), failures=failures, limit=4, now=NOW)
-    assert due == (None if due_in is None else NOW + timedelta(hours=due_in))
-
-
-@given(st.integers(0, 2**32), st.floats(0, 0.6))
-def test_never_more_than_the_law_allows(seed: int, failing: float) -> None:
-    """Whatever ticks, retries, failures and requests come, no 24 hours hold more than four counted reads."""
-    r = random.Random(seed)
-    reads: list[datetime] = []
-    failures, now = 0, NOW
-    for _ in range(150):
-        now += timedelta(minutes=r.choice((1, 5, 60, 239, 240)))
-        asked_for = r.random() < 0.1
-        if not asked_for and planned(reads, failures=failures, limit=4, now=now) is not None:
-            continue
-        if slot(reads, limit=4, closed_until=None, now=now) is None:
-            reads.append(now)
-            failures = failures + 1 if r.random() < failing else 0
-    assert all(sum(at <= other <= at + timedelta(hours=24) for other in reads) <= 4 for at in reads)
-    assert counted(reads, now) == [read for read in reads if read > now - ROLLING]
-
-
-def test_seconds_are_waited_for_and_hours_are_a_quota() -> None:
-    """A brake of seconds is the retry's; a quota of hours defers."""
-    assert not is_quota(NOW + timedelta(seconds=60), NOW)
-    assert is_quota(NOW + timedelta(hours=1), NOW)
 
 
 def connection(status: S = S.ACTIVE, reason: str | None = None, last_day: date | None = None) -> BankConnection:

@@ -48,6 +48,7 @@ def connection_of(row: Row[Any], vault: Vault) -> BankConnection:
         credentials=vault.open(row.credentials),
         last_sync_at=row.last_sync_at,
         next_sync_at=row.next_sync_at,
+        asked_at=row.asked_at,
         created_at=row.created_at,
     )
 

@@ -116,6 +116,7 @@ connections = Table(
     Column("credentials", Text),
     Column("last_sync_at", Instant),
     Column("next_sync_at", Instant),
+    Column("asked_at", Instant),
     Column("created_at", Instant, nullable=False),
     Column("fence", BigInteger, nullable=False, server_default="0"),  # internal: the latest run that has written
     Index(None, "org_id", "id"),

@@ -260,9 +260,14 @@ class SqlStore:
         """See `BankStore`."""
         await self._update_connection(connection_id, {"consent_valid_until": consent.valid_until})
 
-    async def note_sync(self, connection_id: str, at: datetime, next_at: datetime | None = None) -> None:
+    async def note_sync(self, connection_id: str, at: datetime | None, next_at: datetime | None = None) -> None:
         """See `BankStore`."""
-        await self._update_connection(connection_id, {"last_sync_at": at, "next_sync_at": next_at})
+        last = {} if at is None else {"last_sync_at": at}
+        await self._update_connection(connection_id, {**last, "next_sync_at": next_at})
+
+    async def note_asked(self, connection_id: str, at: datetime) -> None:
+        """See `BankStore`."""
+        await self._update_connection(connection_id, {"asked_at": at})
 
     async def _update_connection(self, connection_id: str, values: Mapping[str, Any], condition: Any = None) -> bool:
         query = update(connections).where(connections.c.id == connection_id).values(values)
@@ -309,12 +314,12 @@ class SqlStore:
         row = rows[0]
         return AccountState(row.version, coverage_of(row.coverage), row.cursor, row.attended_only)
 
-    async def set_attended_only(self, account: BankAccount) -> bool:
+    async def set_attended_only(self, account: BankAccount, *, only: bool = True) -> bool:
         """See `BankStore`."""
-        where = and_(accounts.c.id == account.id, accounts.c.attended_only.is_(False))
+        where = and_(accounts.c.id == account.id, accounts.c.attended_only.is_(not only))
 
         async def work(connection: AsyncConnection) -> bool:
-            return (await connection.execute(update(accounts).where(where).values(attended_only=True))).rowcount == 1
+            return (await connection.execute(update(accounts).where(where).values(attended_only=only))).rowcount == 1
 
         return await transact(self._engine, work)
 

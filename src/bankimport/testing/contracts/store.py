@@ -170,6 +170,11 @@ class StoreContract:
         await store.note_sync(added.id, NOW, NOW + timedelta(hours=8))
         now = await store.connection(added.id)
         assert (now.last_sync_at, now.next_sync_at) == (NOW, NOW + timedelta(hours=8))
+        await store.note_sync(added.id, None, NOW + timedelta(hours=24))
+        await store.note_asked(added.id, NOW + timedelta(hours=1))
+        now = await store.connection(added.id)
+        assert (now.last_sync_at, now.next_sync_at) == (NOW, NOW + timedelta(hours=24))
+        assert now.asked_at == NOW + timedelta(hours=1)
 
     async def test_accounts_keep_their_ids_over_a_renewed_consent(self, store: Any) -> None:
         """The same stable key with a new resource id is the same account; the order is the caller's."""
@@ -276,6 +281,9 @@ class StoreContract:
         account = await self.account(store)
         assert await store.set_attended_only(account)
         assert not await store.set_attended_only(account)
+        assert await store.set_attended_only(account, only=False)
+        assert not await store.set_attended_only(account, only=False)
+        assert await store.set_attended_only(account)
         assert (await store.account_state(account)).attended_only
 
     async def test_a_large_change_set_is_streamed(self, store: Any) -> None:

@@ -65,7 +65,7 @@ local tell_batches -- a child's end may end its batch
 -- bank.job.completed), success, error, code. The one terminal event is the last of its events.
 local function end_job(job, how, outcome)
   move(job, how, NOW)
-  if job.psu ~= '' then call('DEL', key.psu(job.id)) end
+  call('DEL', key.psu(job.id), key.notes(job.id))
   write_ended(job, outcome)
   if job.parent == '' then call('SREM', key.pending(job.org), job.id) end
   let_question_go(job)

@@ -1,4 +1,5 @@
-"""Accounts are recognised by their references: what named them before becomes one.
+"""Accounts are recognised by their references: what named them before becomes one. A connection remembers when its bank
+was last asked, for the day on which Redis is emptied.
 
 Revision: 0002, after 0001
 """
@@ -30,6 +31,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("account_id", "kind", "value", name="pk_bank_account_references"),
     )
     op.create_index("ix_bank_account_references_value", "bank_account_references", ["value"])
+    op.add_column("bank_connections", sa.Column("asked_at", sa.DateTime(timezone=True)))
     op.add_column("bank_accounts", sa.Column("consent_id", sa.String(512)))
     op.add_column("bank_accounts", sa.Column("is_listed", sa.Boolean, server_default="1", nullable=False))
     op.add_column("bank_accounts", sa.Column("undecided", sa.String(16)))
@@ -52,6 +54,7 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     """Forget what the references say; the accounts stay."""
+    op.drop_column("bank_connections", "asked_at")
     for column in ("undecided", "is_listed", "consent_id"):
         op.drop_column("bank_accounts", column)
     op.drop_table("bank_account_references")
