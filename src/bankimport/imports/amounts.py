@@ -129,23 +129,25 @@ def read_day(value: object) -> date | None:
         Unreadable: it is of no known form, no day of the calendar, or not between 1970 and 2199.
     """
     if isinstance(value, str):
-        text = value.strip()
-        if text[:10].replace("/", "-") in _NO_DAYS:
-            return None
-        day = _day_of_text(text)
-    elif value is None:
+        return _day_of_text(value)
+    if value is None:
         return None
-    elif isinstance(value, date):  # an instant too
-        day = date(value.year, value.month, value.day)
-    else:
+    if not isinstance(value, date):
         raise Unreadable("date-format")
+    return _in_range(date(value.year, value.month, value.day))  # of an instant too
+
+
+def _in_range(day: date) -> date:
     if not 1970 <= day.year < 2200:
         raise Unreadable("date-out-of-range")
     return day
 
 
 @lru_cache(maxsize=4096)  # a long history has the same few thousand days again and again
-def _day_of_text(text: str) -> date:
+def _day_of_text(value: str) -> date | None:
+    text = value.strip()
+    if text[:10].replace("/", "-") in _NO_DAYS:
+        return None
     if match := _ISO_DAY.fullmatch(text):
         year, _, month, day = match.groups()
     elif match := _POINT_DAY.fullmatch(text):
@@ -153,6 +155,7 @@ def _day_of_text(text: str) -> date:
     else:
         raise Unreadable("date-format")
     try:
-        return date(int(year), int(month), int(day))
+        found = date(int(year), int(month), int(day))
     except ValueError:
         raise Unreadable("date-not-a-day") from None
+    return _in_range(found)

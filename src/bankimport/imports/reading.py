@@ -38,8 +38,11 @@ def read_transaction(
         amount = read_signed(reported.amount, reported.indicator)
         currency = read_currency(reported.currency, account_currency)
         booking, value = _day(reported.booking_date), _day(reported.value_date)
-        day = _day(reported.day) or booking or value or _day(reported.transaction_date)
-        booking, value = booking or _day(reported.booking_date_time), value or _day(reported.value_date_time)
+        day = booking or value or _day(reported.transaction_date)
+        if booking is None or value is None:
+            booking, value = booking or _day(reported.booking_date_time), value or _day(reported.value_date_time)
+        if reported.day is not None:
+            day = _day(reported.day) or day
         day = day or booking or value or _without_date(reported, today)
     except Unreadable as error:
         return Quarantined(error.reason)
@@ -82,6 +85,8 @@ def read_currency(value: object, account_currency: str | None) -> str:
     Raises:
         Unreadable: it is none, or neither says one.
     """
+    if isinstance(value, str) and value != "XXX" and _CURRENCY.fullmatch(value):
+        return value  # as nearly all are
     for code in (value, account_currency):
         text = code.strip().upper() if isinstance(code, str) else code
         if text is None or text in ("", "XXX"):
@@ -97,7 +102,10 @@ def clean_text(value: object, limit: int) -> str | None:
 
     Several lines are joined; what is neither text nor a number is no text.
     """
-    if isinstance(value, list | tuple):
+    if isinstance(value, str) and 0 < len(value) <= limit and value.isprintable() and value[0] != " " != value[-1]:
+        if "  " not in value:
+            return value  # as nearly all are
+    elif isinstance(value, list | tuple):
         value = " ".join(part for part in value[:64] if isinstance(part, str))
     elif isinstance(value, int) and not isinstance(value, bool) and abs(value) < 10**18:
         value = str(value)
