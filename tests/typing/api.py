@@ -44,6 +44,17 @@ from bankimport import (
     WorkerSettings,
     allow_all,
 )
+from bankimport.providers import (
+    BerlinGroup,
+    BerlinGroupOptions,
+    EnableBanking,
+    EnableBankingOptions,
+    GoCardless,
+    GoCardlessOptions,
+    Inverted,
+    Limits,
+    providers_from_settings,
+)
 from bankimport.stores import SqlStore, upgrade, upgrade_async
 from bankimport.testing import EventRecorder, FakeBank, ManualClock, MemoryLedger, MemoryStore, run_until_idle
 
@@ -190,3 +201,15 @@ options = SyncOptions(force_full_sync=True)
 stage: Stage = Stage.STARTING
 credentials: Mapping[str, Any] = {}
 recorder: type[EventRecorder] = EventRecorder
+
+
+def providers() -> None:
+    """Every provider by its options, typed, or by name."""
+    BerlinGroup("https://bank.example", ignore_ids=True)
+    BerlinGroup(BerlinGroupOptions(base_url="https://bank.example", invert_amounts=Inverted(accounts=("CARD",))))
+    EnableBanking(EnableBankingOptions(application_id="app", private_key_file="key.pem", unattended_limit=None))
+    gocardless = GoCardless(GoCardlessOptions(secret_id="id", secret_key=SecretStr("key"), limits=Limits(pages=10)))
+    assert_type(gocardless.name, str)
+    assert_type(providers_from_settings({}), dict[str, BankProvider])
+    providers: Sequence[BankProvider] = [gocardless]
+    assert providers

@@ -3,6 +3,7 @@
 # ruff: noqa: F401
 import bankimport
 from bankimport import BankImport, JobStatusses, Settings  # wrong: attr-defined
+from bankimport.providers import BerlinGroupOptions, EnableBankingOptions, GoCardles  # wrong: attr-defined
 from bankimport.stores import SqlStor  # wrong: attr-defined
 from bankimport.testing import FakeBnak  # wrong: attr-defined
 
@@ -10,6 +11,9 @@ Settings(redis_hots="localhost")  # wrong: call-arg
 Settings(redis_port="6379")  # wrong: arg-type
 Settings(log_level="LOUD")  # wrong: arg-type
 print(bankimport.BankImprot)  # wrong: attr-defined
+BerlinGroupOptions(base_url="https://bank.example", ignore_id=True)  # wrong: call-arg
+BerlinGroupOptions(base_url="https://bank.example", dialect="0.9")  # wrong: arg-type
+EnableBankingOptions(private_key_file="key.pem")  # wrong: call-arg
 bank_import = BankImport.from_env()
 bank_import.schedule_imediate_sync("giro")  # wrong: attr-defined
 bank_import.web_app()  # wrong: call-arg

@@ -22,27 +22,32 @@ class BerlinGroupOptions(Options, ReadingOptions):
     """The options of a bank of type `berlin-group`."""
 
     base_url: str = Field(description="where `/v1/…` begins: `https://`, or `http://` for a sandbox on this machine")
-    dialect: Literal["1.3"] = Field("1.3", description="the version that the bank speaks")
-    client_cert: str | None = Field(None, description="path of our certificate (QWAC), PEM")
-    client_key: str | None = Field(None, description="path of its key, PEM")
-    ca_certs: str | None = Field(None, description="path of the authorities to trust, where not the system's")
+    dialect: Literal["1.3"] = Field(default="1.3", description="the version that the bank speaks")
+    client_cert: str | None = Field(default=None, description="path of our certificate (QWAC), PEM")
+    client_key: str | None = Field(default=None, description="path of its key, PEM")
+    ca_certs: str | None = Field(default=None, description="path of the authorities to trust, where not the system's")
     token_url: str | None = Field(
-        None,
+        default=None,
         description="where the bank renews a person's access token (OAuth 2.0): an address, or a path of the bank's",
     )
-    client_id: str | None = Field(None, description="our id there")
-    client_secret: SecretStr | None = Field(None, description="our secret there, where the certificate isn't enough")
+    client_id: str | None = Field(default=None, description="our id there")
+    client_secret: SecretStr | None = Field(
+        default=None, description="our secret there, where the certificate isn't enough"
+    )
     sign: Sign | None = Field(
-        None,
+        default=None,
         description="in code only: a function that is given method, URL, headers and body, and returns more headers",
     )
-    booking_status: Literal["both", "booked"] = Field("both", description="what is asked for; some banks refuse `both`")
-    card_accounts: bool = Field(False, description="read `/card-accounts` too")
+    booking_status: Literal["both", "booked"] = Field(
+        default="both", description="what is asked for; some banks refuse `both`"
+    )
+    card_accounts: bool = Field(default=False, description="read `/card-accounts` too")
     delta: Literal["entry-reference"] | None = Field(
-        None, description="ask for booked entries after the last one only, where the bank takes `entryReferenceFrom`"
+        default=None,
+        description="ask for booked entries after the last one only, where the bank takes `entryReferenceFrom`",
     )
     day_field: Literal["bookingDate", "valueDate", "transactionDate", "bookingDateTime", "valueDateTime"] | None = (
-        Field(None, description="which date is the day of an entry, where it isn't the booking date")
+        Field(default=None, description="which date is the day of an entry, where it isn't the booking date")
     )
 
     def tls(self) -> ssl.SSLContext | None:

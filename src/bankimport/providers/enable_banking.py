@@ -47,14 +47,17 @@ class EnableBankingOptions(Options, ReadingOptions):
     """The options of a bank of type `enable-banking`."""
 
     application_id: str = Field(min_length=1, description="the id of our application in their control panel")
-    private_key: SecretStr | None = Field(None, description="the application's RSA key, PEM; or `private_key_file`")
-    private_key_file: str | None = Field(None, description="path of the application's RSA key, PEM")
-    base_url: str = Field(URL_OF_ALL, description="where the API is")
+    private_key: SecretStr | None = Field(
+        default=None, description="the application's RSA key, PEM; or `private_key_file`"
+    )
+    private_key_file: str | None = Field(default=None, description="path of the application's RSA key, PEM")
+    base_url: str = Field(default=URL_OF_ALL, description="where the API is")
     strategy: Literal["default", "longest"] | None = Field(
-        None, description="how far their answer goes: `longest` asks for all that the bank has, whatever the window"
+        default=None,
+        description="how far their answer goes: `longest` asks for all that the bank has, whatever the window",
     )
     day_field: Literal["booking_date", "value_date", "transaction_date"] | None = Field(
-        None, description="which date is the day of an entry, where it isn't the booking date"
+        default=None, description="which date is the day of an entry, where it isn't the booking date"
     )
 
     @model_validator(mode="after")

@@ -55,9 +55,9 @@ class GoCardlessOptions(Options, ReadingOptions):
 
     secret_id: str = Field(min_length=1, description="the id of our user secret")
     secret_key: SecretStr = Field(min_length=1, description="the secret itself")
-    base_url: str = Field("https://bankaccountdata.gocardless.com", description="where `/api/v2/…` begins")
+    base_url: str = Field(default="https://bankaccountdata.gocardless.com", description="where `/api/v2/…` begins")
     day_field: Literal["bookingDate", "valueDate", "bookingDateTime", "valueDateTime"] | None = Field(
-        None, description="which date is the day of an entry, where it isn't the booking date"
+        default=None, description="which date is the day of an entry, where it isn't the booking date"
     )
 
 

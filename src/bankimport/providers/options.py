@@ -22,23 +22,28 @@ class Options(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
 
-    name: str = Field("bank", min_length=1, description="how the bank is called in our logs and the access ledger")
+    name: str = Field(
+        default="bank", min_length=1, description="how the bank is called in our logs and the access ledger"
+    )
     unattended_limit: int | None = Field(
-        4,
+        default=4,
         ge=0,
         description="reads in 24 hours without the person (RTS Art. 36(5)(b)); null where a contract allows any",
     )
-    max_history: timedelta = Field(timedelta(days=90), gt=timedelta(0), description="how far back the bank answers")
+    max_history: timedelta = Field(
+        default=timedelta(days=90), gt=timedelta(0), description="how far back the bank answers"
+    )
     id_quality: Literal["strong", "weak"] = Field(
-        "strong", description="whether an id names one transaction for ever (`strong`) or only hints (`weak`)"
+        default="strong", description="whether an id names one transaction for ever (`strong`) or only hints (`weak`)"
     )
     private_network: bool = Field(
-        False, description="whether the bank's name may lead to an address of a private network, as a gateway's does"
+        default=False,
+        description="whether the bank's name may lead to an address of a private network, as a gateway's does",
     )
     clock: Callable[[], datetime] = Field(
-        lambda: datetime.now(UTC), description="in code only: what time it is, for simulations"
+        default=lambda: datetime.now(UTC), description="in code only: what time it is, for simulations"
     )
-    limits: Limits = Field(Limits(), description="what is accepted of the bank: bytes, nesting, pages, time")
+    limits: Limits = Field(default=Limits(), description="what is accepted of the bank: bytes, nesting, pages, time")
 
     @model_validator(mode="before")
     @classmethod
@@ -60,8 +65,8 @@ class Inverted(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    accounts: tuple[str, ...] = Field((), description="accounts by kind (`CARD`), name or resource id")
-    statuses: tuple[Literal["booked", "pending"], ...] = Field((), description="`booked`, `pending`")
+    accounts: tuple[str, ...] = Field(default=(), description="accounts by kind (`CARD`), name or resource id")
+    statuses: tuple[Literal["booked", "pending"], ...] = Field(default=(), description="`booked`, `pending`")
 
     def applies(self, account: BankAccount | None, status: TransactionStatus) -> bool:
         """Return whether the amounts of such entries are turned."""
@@ -81,22 +86,23 @@ class ReadingOptions(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     id_fields: tuple[FieldName, ...] | None = Field(
-        None, min_length=1, max_length=8, description="which fields hold the bank's id of an entry, best first"
+        default=None, min_length=1, max_length=8, description="which fields hold the bank's id of an entry, best first"
     )
-    ignore_ids: bool = Field(False, description="the bank's ids name no entry (shared or new in each answer)")
+    ignore_ids: bool = Field(default=False, description="the bank's ids name no entry (shared or new in each answer)")
     skip_ids: tuple[FieldName, ...] = Field(
-        (), description="beginnings of ids under which the bank shows an entry a second time: such a row is left out"
+        default=(),
+        description="beginnings of ids under which the bank shows an entry a second time: such a row is left out",
     )
     invert_amounts: bool | Inverted = Field(
-        False, description="the bank turns the sign: of all amounts, or of some `accounts` or `statuses`"
+        default=False, description="the bank turns the sign: of all amounts, or of some `accounts` or `statuses`"
     )
     billed_amount_after: str | None = Field(
-        None,
+        default=None,
         min_length=1,
         description="words of the text after which the amount billed stands, in the account's currency",
     )
     pages_newest_first: bool = Field(
-        True, description="whether the bank's pages begin with the newest entry, as nearly all do"
+        default=True, description="whether the bank's pages begin with the newest entry, as nearly all do"
     )
 
     def inverts(self, account: BankAccount | None, status: TransactionStatus) -> bool:
