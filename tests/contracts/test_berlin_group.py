@@ -300,6 +300,9 @@ ANSWERS = {
     "/v1/accounts": "accountList",
     "/v1/accounts/{account}/balances": "readAccountBalanceResponse-200",
     "/v1/accounts/{account}/transactions": "transactionsResponse-200_json",
+    "/v1/card-accounts": "cardAccountList",
+    "/v1/card-accounts/{account}/balances": "readCardAccountBalanceResponse-200",
+    "/v1/card-accounts/{account}/transactions": "cardAccountsTransactionsResponse200",
 }
 
 
