@@ -20,11 +20,13 @@ class Command(StrictModel):
 
     type: ClassVar[JobType]
     #: fields that say who asks, not what is asked
-    unasked: ClassVar[frozenset[str]] = frozenset({"triggered_by", "scheduled"})
+    unasked: ClassVar[frozenset[str]] = frozenset({"triggered_by", "scheduled", "trace_parent"})
 
     org_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.:-]{0,128}$")] = ""
     #: an `Asker`, or the words of ours for a sync that asks for itself, which no host can send: they have a blank
     triggered_by: Annotated[str, Field(pattern=r"^[ -~]{1,128}$")] | None = None
+    #: the trace of the request that asked, so that the worker's spans are its children (W3C Trace Context)
+    trace_parent: Annotated[str, Field(pattern=r"^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$")] | None = None
     #: true where a schedule asks; a person's wish (false) goes before it
     scheduled: bool = False
 

@@ -1,10 +1,11 @@
 """The queue's health as Prometheus reads it (extra `metrics`). No label holds an id or an organisation."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 
 from bankimport.errors import MissingExtra
 from bankimport.models import QueueHealth
+from bankimport.telemetry import telemetry
 
 try:
     from prometheus_client import CollectorRegistry, Metric, generate_latest
@@ -19,16 +20,19 @@ except ModuleNotFoundError as error:
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
-def render(health: QueueHealth, now: datetime) -> bytes:
-    """Return the text of `GET /metrics`. While Redis is away only its absence is told: nothing is said to be 0."""
+def render(health: QueueHealth, now: datetime, consents: Mapping[int, int] | None = None) -> bytes:
+    """Return the text of `GET /metrics`: the whole queue, consents by the days that are left, and this process's own
+    numbers. While Redis is away only its absence is told: nothing is said to be 0."""
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Health(health, now))
-    return generate_latest(registry)
+    registry.register(_Health(health, now, consents or {}))
+    own = telemetry.enable()
+    return generate_latest(registry) + (generate_latest(own.registry) if own is not None else b"")
 
 
 class _Health(Collector):
-    def __init__(self, health: QueueHealth, now: datetime) -> None:
+    def __init__(self, health: QueueHealth, now: datetime, consents: Mapping[int, int]) -> None:
         self._health = health
+        self._consents = consents
         self._now = now
 
     def collect(self) -> Iterator[Metric]:
@@ -40,6 +44,13 @@ class _Health(Collector):
         for alert in health.alerts:
             alerts.add_metric([alert.code], 1)
         yield alerts
+        if self._consents:
+            ending = GaugeMetricFamily(
+                "bankimport_consents_ending", "consents that end within so many days, from today", labels=["days"]
+            )
+            for days, count in self._consents.items():
+                ending.add_metric([str(days)], count)
+            yield ending
         if known:
             yield from self._queue()
 

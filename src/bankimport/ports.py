@@ -375,7 +375,7 @@ class Met:
 
 
 class AccessLedger(Protocol):
-    """The unattended requests of the last day, for all workers together (banking.md §5). Each call is atomic."""
+    """The unattended requests of the last day, for all workers together. Each call is atomic."""
 
     async def reserve(
         self, key: AccessKey, read: CountedRead, *, limit: int | None, zone: tzinfo | None, begins: bool

@@ -212,6 +212,18 @@ class Settings(BaseSettings):
         validation_alias="BANK_SYNC_LOG_FORMAT",
         description="lines for a person, or a JSON object each",
     )
+    metrics_port: int = Field(
+        default=0,
+        ge=0,
+        le=65535,
+        validation_alias="BANK_SYNC_METRICS_PORT",
+        description="where a worker serves its numbers to Prometheus; 0: nowhere",
+    )
+    metrics_address: str = Field(
+        default="127.0.0.1",
+        validation_alias="BANK_SYNC_METRICS_ADDRESS",
+        description="the address that port listens on",
+    )
     retry_delay_scale: float = Field(
         default=1.0,
         gt=0,

@@ -17,6 +17,7 @@ from structlog.testing import capture_logs
 from bankimport import BankImport, BankImportError, Settings, Unavailable, allow_all
 from bankimport.stores import SqlStore, upgrade_async
 from bankimport.testing import FakeBank
+from bankimport.web.bodies import JobsBody
 from bankimport.web.table import ROUTES, Route
 from tests.processes import Processes, Valkey, start_valkey
 
@@ -38,7 +39,7 @@ class Host:
     async def ask(self, route: Route) -> tuple[str, int, float]:
         """Return the route, what it answers, and how long that takes."""
         path = route.path.replace("{orgId}", "acme").replace("{jobId}", self.job_id).replace("{id}", "giro")
-        body = {"json": {}} if route.changes else {}
+        body = {"json": {"reason": "test"} if route.body is JobsBody else {}} if route.changes else {}
         began = time.monotonic()
         async with self.session.request(route.method, f"{self.origin}/api{path}", **body) as answer:
             if not route.streams:

@@ -21,6 +21,7 @@ from bankimport.models import (
     QueueStats,
     Stage,
 )
+from bankimport.queue.filters import JobFilter
 from bankimport.status import ConnectionStatus, JobState
 from bankimport.web import Action, web_app
 
@@ -90,10 +91,26 @@ class FakeService:
         found = self.jobs.get(job_id)
         return found if found is not None and org_id in (None, found.org_id) else None
 
-    async def list_jobs(self, org_id: str, **filters: Any) -> JobPage:
-        """Return the organisation's jobs."""
+    async def list_jobs(self, org_id: str | None, **filters: Any) -> JobPage:
+        """Return the organisation's jobs, or all."""
         self._called("list", org_id, filters)
-        return JobPage(jobs=tuple(j for j in self.jobs.values() if j.org_id == org_id), next_cursor=self.next_cursor)
+        found = tuple(j for j in self.jobs.values() if org_id in (None, j.org_id))
+        return JobPage(jobs=found, next_cursor=self.next_cursor)
+
+    async def retry_jobs(self, wanted: JobFilter) -> int:
+        """Note the call."""
+        self._called("retry-jobs", wanted)
+        return 3
+
+    async def discard_jobs(self, wanted: JobFilter) -> int:
+        """Note the call."""
+        self._called("discard-jobs", wanted)
+        return 4
+
+    async def count_jobs(self, wanted: JobFilter) -> int:
+        """Note the call."""
+        self._called("count-jobs", wanted)
+        return 5
 
     async def cancel_job(self, job_id: str, org_id: str | None = None) -> None:
         """Note the call."""
@@ -122,6 +139,10 @@ class FakeService:
         """Return some numbers."""
         self._called("stats")
         return QueueStats(waiting=3, waiting_children=1)
+
+    async def count_consents_ending(self) -> dict[int, int]:
+        """Return some numbers."""
+        return {1: 2, 7: 5}
 
     async def get_queue_health(self) -> QueueHealth:
         """Return good health."""

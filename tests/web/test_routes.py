@@ -1,11 +1,13 @@
 """What each route takes and answers, over a real socket."""
 
+import dataclasses
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
 from structlog.testing import capture_logs
 
 from bankimport.models import JobType
+from bankimport.queue.filters import JobFilter
 from bankimport.status import JobState
 from bankimport.web import allow_all, web_app
 from tests.web.serving import FakeService, Host, job, running_job, serving
@@ -97,11 +99,12 @@ async def test_jobs_are_listed(host: Host, service: FakeService) -> None:
     """Filters are passed on; the list holds the organisation's own, and a cursor where there is more."""
     service.jobs = {"j1": job(), "g1": job("g1", "globex")}
     _, answer, _ = await host.call(
-        "GET", "/jobs?state=waiting-children&connectionId=c&type=sync-all-org&cursor=1:x&limit=7"
+        "GET", "/jobs?state=waiting-children&connectionId=c&type=sync-all-org&errorCode=transient&cursor=1:x&limit=7"
     )
     assert [each["id"] for each in answer["jobs"]] == ["j1"]
     assert "nextCursor" not in answer
     filters = {"state": JobState.WAITING_CHILDREN, "connection_id": "c", "type": JobType.SYNC_ALL_ORG}
+    filters["error_code"] = "transient"
     assert service.calls[-1] == ("list", "acme", {**filters, "cursor": "1:x", "limit": 7})
     service.next_cursor = "5:j1"
     _, answer, _ = await host.call("GET", "/jobs")
@@ -185,3 +188,34 @@ async def test_wrong_options(service: FakeService) -> None:
         web_app(service, authorize=allow_all, allowed_origins=["app.example"])
     with pytest.raises(ValueError, match="public_url"):
         web_app(service, authorize=allow_all, public_url="/banking")
+
+
+async def test_operators_see_all_jobs(host: Host, service: FakeService) -> None:
+    """Over all organisations, or of one of them."""
+    service.jobs = {"j1": job(), "g1": job("g1", "globex")}
+    _, answer, _ = await host.call("GET", "/jobs?errorCode=transient", token="*")
+    assert [each["id"] for each in answer["jobs"]] == ["j1", "g1"]
+    _, answer, _ = await host.call("GET", "/jobs?orgId=globex", token="*")
+    assert [each["id"] for each in answer["jobs"]] == ["g1"]
+    status, answer, _ = await host.call("GET", "/jobs/g1", token="*")
+    assert (status, answer["id"]) == (200, "g1")
+
+
+@pytest.mark.parametrize(("action", "count"), [("retry", 3), ("discard", 4)])
+async def test_jobs_in_bulk(host: Host, service: FakeService, action: str, count: int) -> None:
+    """They are counted first, exactly those of the filter are changed, a reason is wanted, and it stands in the log."""
+    body = {"orgId": "acme", "type": "sync-connection", "errorCode": "transient", "reason": "mended"}
+    status, answer, _ = await host.call("POST", f"/jobs/{action}", token="*", json={**body, "dryRun": True})
+    assert (status, answer) == (200, {"count": 5, "dryRun": True})
+    with capture_logs() as logs:
+        status, answer, _ = await host.call("POST", f"/jobs/{action}", token="*", json=body)
+    assert (status, answer) == (200, {"count": count, "dryRun": False})
+    meant = JobFilter(org_id="acme", type=JobType.SYNC_CONNECTION, error_code="transient")
+    assert service.calls == [
+        ("count-jobs", dataclasses.replace(meant, state=JobState.FAILED)),
+        (f"{action}-jobs", meant),
+    ]
+    [line] = [line for line in logs if line["event"].startswith("audit.")]
+    assert (line["count"], line["reason"], line["org_id"]) == (count, "mended", "acme")
+    status, answer, _ = await host.call("POST", f"/jobs/{action}", token="*", json={"orgId": "acme"})
+    assert (status, answer["errors"][0]["pointer"]) == (422, "/reason")

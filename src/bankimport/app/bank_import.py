@@ -1,7 +1,7 @@
 """`BankImport`: the one object a host constructs."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, date, datetime, timedelta
 from difflib import get_close_matches
@@ -20,7 +20,7 @@ from bankimport.app.overview import Overview
 from bankimport.app.starting import check_redis, check_store, name_unknown_variables
 from bankimport.app.subscription import Subscription
 from bankimport.commands import SyncAllOrg, SyncConnection
-from bankimport.errors import InvalidRequest, NotFound
+from bankimport.errors import InvalidRequest, NotFound, Unavailable
 from bankimport.events import EVENTS, Event
 from bankimport.models import (
     ConnectionDetails,
@@ -46,9 +46,11 @@ from bankimport.schedules.planner import Planner
 from bankimport.settings import Settings
 from bankimport.status import JobState
 from bankimport.stream import EventStream, behind
+from bankimport.telemetry import serve, telemetry, trace_parent, watch_loop
 from bankimport.worker.handlers import JobHandlers, Ports
 from bankimport.worker.lifecycle import Lifecycle, new_worker_id, stop
 from bankimport.worker.listeners import EventHandler, Listeners
+from bankimport.worker.run_log import NotedBanks, traced
 from bankimport.worker.runner import Runner
 from bankimport.worker.settings_class import WorkerSettingsBase, settings_class
 
@@ -87,6 +89,8 @@ class BankImport:
         self._clock = clock
         self._listeners = Listeners()
         self.bounds = Bounds()
+        self._end_serving: Callable[[], None] | None = None
+        self._watching: asyncio.Task[None] | None = None
         self.connections = Connections(store, banks, clock, self.bounds)
         self.queue = Queue(connect(self.settings, Redis), self.settings)
         self._stream = EventStream(self.queue.client, self.queue.keys)
@@ -129,10 +133,14 @@ class BankImport:
         await check_redis(self.queue.client, self.settings)
         await check_store(self.store)
         self.bounds.state = "open"
+        telemetry.enable()
+        self._watching = asyncio.create_task(watch_loop())
 
     async def aclose(self) -> None:
         """Close all connections, those of the store and the providers too."""
         self.bounds.state = "closed"
+        if self._watching is not None:
+            self._watching.cancel()
         await self._stream.aclose()
         await self.queue.client.aclose()
         for bank in self.banks.values():
@@ -193,6 +201,7 @@ class BankImport:
                 start_date=start_date,
                 end_date=end_date,
                 triggered_by=triggered_by,
+                trace_parent=trace_parent(),
             )
         except ValidationError as error:
             raise invalid(error) from None
@@ -216,7 +225,9 @@ class BankImport:
             await self.connections.owned(org_id, connection_ids)
         ids = tuple(connection_ids) if connection_ids is not None else None
         try:
-            command = SyncAllOrg(org_id=org_id, connection_ids=ids, triggered_by=triggered_by)
+            command = SyncAllOrg(
+                org_id=org_id, connection_ids=ids, triggered_by=triggered_by, trace_parent=trace_parent()
+            )
         except ValidationError as error:
             raise invalid(error) from None
         return await self.queue.enqueue(Enqueue(command, limit=self.settings.org_max_pending))
@@ -310,6 +321,10 @@ class BankImport:
         """Try all failed jobs again that match; return how many there are. What was cancelled is not among them."""
         return await self.queue.retry_failed(JobFilter(org_id=org_id, type=type, error_code=error_code))
 
+    async def retry_jobs(self, wanted: JobFilter) -> int:
+        """Try all failed jobs again that a filter means; return how many they are."""
+        return await self.queue.retry_failed(wanted)
+
     async def discard_jobs(self, wanted: JobFilter) -> int:
         """Remove the records of jobs that have ended (the failed ones unless a state is named), or cancel those that
         wait; return how many they are.
@@ -349,6 +364,14 @@ class BankImport:
     async def get_queue_health(self) -> QueueHealth:
         """Return the queue's health: ill exactly while there is an alert. Redis being away is one."""
         return await self.queue.health()  # bounded by itself, so that it can say why
+
+    async def count_consents_ending(self) -> Mapping[int, int]:
+        """Return how many consents end within 1, 3, 7 and 14 days, those that have ended left out; nothing while the
+        store is away. It is counted once a minute."""
+        try:
+            return await self.bounds.within(self._overview.consents_ending())
+        except Unavailable:
+            return {}
 
     # Being told ------------------------------------------------------------------------------------------------
 
@@ -496,14 +519,15 @@ class BankImport:
         planner = Planner(self.queue, self.store, self._clock)
         gate = connect(self.settings, Gate)
         gate.attach(self.queue, Hooks(new_worker_id(), self.settings.concurrency, serve_tick=planner.serve))
-        ports = Ports(self.banks, self.store, RedisLedger(self.queue), RedisNotes(self.queue), self._clock)
+        banks, ledger = NotedBanks(self.banks), RedisLedger(self.queue)
+        ports = Ports(banks, traced(self.store), ledger, RedisNotes(self.queue), self._clock)
         runner = Runner(self.queue, gate, JobHandlers(self.queue, ports, planner.plan).all())
         adoption = Adoption(self.queue, self._org_of)
         lifecycle = Lifecycle(
             self.queue,
             gate,
             adoption,
-            prepare=self._prepare,
+            prepare=self._prepare_alone if closing else self._prepare,
             dispose=self._dispose if closing else self._listeners.drain,
             on_start=[planner.catch_up],
             alone=closing,
@@ -521,6 +545,13 @@ class BankImport:
         if self.bounds.state != "open":
             await self.start()
 
+    async def _prepare_alone(self) -> None:
+        await self._prepare()
+        if self.settings.metrics_port:
+            self._end_serving = serve(self.settings.metrics_port, self.settings.metrics_address)
+
     async def _dispose(self) -> None:
+        if self._end_serving is not None:
+            self._end_serving()
         await self._listeners.drain()
         await self.aclose()

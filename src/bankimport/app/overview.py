@@ -1,7 +1,7 @@
 """How connections stand: gathered of the store, the provider and the ledger of reads."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -24,6 +24,9 @@ from bankimport.ports import AccessKey, AccessLedger, BankProvider, BankStore, C
 from bankimport.schedules.ticks import SYNCS
 from bankimport.status import ConnectionStatus
 
+_DAYS = (1, 3, 7, 14)
+_COUNTED_FOR = timedelta(minutes=1)
+
 
 class Overview:
     """Shows connections to those who own them."""
@@ -36,6 +39,7 @@ class Overview:
         self._ledger = ledger
         self._clock = clock
         self._zone = zone
+        self._counted: tuple[datetime | None, dict[int, int]] = None, {}
 
     async def page(self, org_id: str, cursor: str | None, limit: int) -> ConnectionPage:
         """Return a page of an organisation's connections; the cursor is the last id of the page before."""
@@ -57,6 +61,20 @@ class Overview:
         allowed = (await bank.capabilities(connection)).unattended_limit if bank is not None else None
         details = await asyncio.gather(*(self._account(connection, account, allowed) for account in accounts))
         return ConnectionDetails(**self._summary(connection), accounts=tuple(details))
+
+    async def consents_ending(self) -> Mapping[int, int]:
+        """Return how many consents end within so many days; counted again after a minute."""
+        at, counted = self._counted
+        now = self._clock()
+        if at is None or now - at > _COUNTED_FOR:
+            today = now.date()
+            counted = dict.fromkeys(_DAYS, 0)
+            async for connection in self._store.consents_ending(today + timedelta(days=_DAYS[-1] + 1)):
+                left = (connection.consent_valid_until - today).days if connection.consent_valid_until else -1
+                for days in _DAYS:
+                    counted[days] += 0 <= left <= days
+            self._counted = now, counted
+        return counted
 
     async def _store_accounts(self, connection_id: str) -> Sequence[BankAccount]:
         read = getattr(self._store, "accounts", None)

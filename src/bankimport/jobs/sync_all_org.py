@@ -30,6 +30,7 @@ async def sync_all_org(command: SyncAllOrg, run: JobRun, *, store: BankStore, cl
             org_id=command.org_id,
             connection_id=connection.id,
             triggered_by=command.triggered_by,
+            trace_parent=command.trace_parent,
             scheduled=command.scheduled,
         )
         for connection in chosen

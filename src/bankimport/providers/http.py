@@ -16,6 +16,7 @@ from bankimport.errors import CredentialError, JobError, MalformedData, Transien
 from bankimport.models import Scope
 from bankimport.providers.addresses import PrivateAddress, checked_base, resolver_of
 from bankimport.providers.bodies import parsed, unpacker
+from bankimport.telemetry import bank_request
 
 #: OpenSSL's names of the alerts that tell it; a bare handshake failure is what TLS 1.2 says where none was sent
 _REFUSED: Final = re.compile("ALERT_.*(CERTIFICATE|UNKNOWN_CA|ACCESS_DENIED|HANDSHAKE_FAILURE)")
@@ -121,6 +122,12 @@ class BoundedClient:
             Unsupported: a header that can't be sent, or a name that leads to a private network.
             CredentialError: our certificate is refused.
         """
+        with bank_request(scope.value) as told:
+            reply = await self._send(method, url, headers, scope, body)
+            told(reply.status)
+            return reply
+
+    async def _send(self, method: str, url: URL, headers: Mapping[str, str], scope: Scope, body: bytes | None) -> Reply:
         limit = self._limits.request.total_seconds()
         try:
             async with (

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+import structlog
+
 from bankimport.errors import JobCancelled, LeaseLost, RunInterrupted
 from bankimport.events import EventData
 from bankimport.models import JobProgress, PsuContext, Stage
@@ -17,6 +19,9 @@ from bankimport.queue.transitions import Transitions
 _TOGETHER = 0.05
 #: A job that stalled so often is started alone (`SUSPECT` of `lua/lib/lanes.lua`).
 _SUSPECT = 2
+
+
+_log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +144,7 @@ class Run:
 
     def _tell(self, progress: JobProgress) -> None:
         """Steps that come shortly after one another travel together, and those of a job that ends with its end."""
+        _log.debug("job.progress", stage=progress.stage.value, percent=progress.percent)
         self._untold.append(progress.model_dump_json(exclude_none=True)[1:-1])
         if self._flush is None:
             self._flush = asyncio.get_running_loop().call_later(_TOGETHER, self.flush)

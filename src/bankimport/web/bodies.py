@@ -11,7 +11,9 @@ from aiohttp.http_exceptions import HttpProcessingError
 from pydantic import AwareDatetime, Field, StringConstraints, ValidationError
 
 from bankimport.errors import InvalidRequest
-from bankimport.models import Asker, Id, StrictModel, SyncOptions
+from bankimport.models import Asker, Id, JobType, StrictModel, SyncOptions
+from bankimport.queue.filters import JobFilter
+from bankimport.status import JobState
 from bankimport.web.problems import Problem, ProblemRaised, refuse
 
 #: Ten thousand connection ids of the greatest length fit.
@@ -22,6 +24,8 @@ MAX_VALUES = 11_000
 MAX_TIME = timedelta(seconds=30)
 #: So many wrong fields are listed.
 MAX_ERRORS = 100
+
+ErrorCode = Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]{1,64}$")]
 
 Body = TypeVar("Body", bound=StrictModel)
 
@@ -44,6 +48,31 @@ class PauseBody(StrictModel):
 
     until: AwareDatetime | None = None
     reason: Annotated[str, StringConstraints(max_length=200)] | None = None
+
+
+class JobsBody(StrictModel):
+    """The body of `POST /jobs/retry` and `/jobs/discard`: which jobs, and why. What is absent is any.
+
+    `dryRun` counts them, and changes nothing.
+    """
+
+    reason: Annotated[str, StringConstraints(min_length=1, max_length=200)]
+    dry_run: bool = False
+    org_id: Id | None = None
+    state: JobState | None = None
+    type: JobType | None = None
+    connection_id: Id | None = None
+    error_code: ErrorCode | None = None
+
+    def filter(self) -> JobFilter:
+        """Return which jobs are meant."""
+        return JobFilter(
+            org_id=self.org_id,
+            state=self.state,
+            type=self.type,
+            connection_id=self.connection_id,
+            error_code=self.error_code,
+        )
 
 
 class EmptyBody(StrictModel):

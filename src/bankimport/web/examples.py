@@ -33,6 +33,8 @@ EXAMPLES: Mapping[str, Any] = {
     "OrgSyncBody": {"connectionIds": ["giro", "sparen"], "triggeredBy": "maria@example.com"},
     "PauseBody": {"until": "2030-01-01T06:00:00Z", "reason": "the gateway is being changed"},
     "EmptyBody": {},
+    "JobsBody": {"orgId": "acme", "errorCode": "transient", "dryRun": True, "reason": "the gateway was away"},
+    "Bulk": {"count": 17, "dryRun": True},
     "Accepted": {
         "jobId": "V1StGXR8_Z5jdHi6",
         "message": "Sync job scheduled successfully. Use the job ID to track progress.",

@@ -1,17 +1,23 @@
 """The handlers of jobs and of the queue: each parses, calls, renders."""
 
+import dataclasses
+from collections.abc import Awaitable, Callable
 from typing import Any
 
+import structlog
 from aiohttp import web
 
 from bankimport.models import JobType
 from bankimport.models.model import Model
+from bankimport.queue.filters import JobFilter
 from bankimport.status import JobState
-from bankimport.web.bodies import EmptyBody, OrgSyncBody, PauseBody, SyncBody
+from bankimport.web.bodies import EmptyBody, JobsBody, OrgSyncBody, PauseBody, SyncBody
 from bankimport.web.call import Call
 from bankimport.web.job_waiting import answer_job
-from bankimport.web.parameters import path_id, query_choice, query_cursor, query_id, query_number
-from bankimport.web.views import JobView, OrganisationHealthView
+from bankimport.web.parameters import path_id, query_choice, query_code, query_cursor, query_id, query_number
+from bankimport.web.views import BulkView, JobView, OrganisationHealthView
+
+_log = structlog.get_logger(__name__)
 
 SCHEDULED = "Sync job scheduled successfully. Use the job ID to track progress."
 
@@ -70,12 +76,13 @@ async def get_job(call: Call) -> web.StreamResponse:
 
 
 async def list_jobs(call: Call) -> web.Response:
-    """Show a page of the organisation's jobs, newest first."""
+    """Show a page of jobs, newest first: the organisation's, or for operators those of all."""
     page = await call.service.list_jobs(
-        call.org_id,
+        call.scope or query_id(call.request, "orgId"),
         state=query_choice(call.request, "state", JobState),
         connection_id=query_id(call.request, "connectionId"),
         type=query_choice(call.request, "type", JobType),
+        error_code=query_code(call.request, "errorCode"),
         cursor=query_cursor(call.request),
         limit=query_number(call.request, "limit", 50, 1, 200),
     )
@@ -89,7 +96,7 @@ async def retry_job(call: Call) -> web.Response:
     """Try a failed job again."""
     job_id = path_id(call.request, "jobId", "job")
     call.parse(EmptyBody)
-    await call.service.retry_job(job_id, call.org_id)
+    await call.service.retry_job(job_id, call.scope)
     return _accepted(call, job_id, "The job will run again.")
 
 
@@ -97,8 +104,31 @@ async def cancel_job(call: Call) -> web.Response:
     """Cancel a job."""
     job_id = path_id(call.request, "jobId", "job")
     call.parse(EmptyBody)
-    await call.service.cancel_job(job_id, call.org_id)
+    await call.service.cancel_job(job_id, call.scope)
     return _accepted(call, job_id, "The job will be cancelled; if it runs, at its next step.")
+
+
+async def retry_jobs(call: Call) -> web.Response:
+    """Try all failed jobs again that match, or count them."""
+    return await _in_bulk(call, "retried", call.service.retry_jobs)
+
+
+async def discard_jobs(call: Call) -> web.Response:
+    """Remove the records of ended jobs that match, or cancel those that wait; or count them."""
+    return await _in_bulk(call, "discarded", call.service.discard_jobs)
+
+
+async def _in_bulk(call: Call, done: str, work: Callable[[JobFilter], Awaitable[int]]) -> web.Response:
+    body = call.parse(JobsBody)
+    wanted = body.filter()
+    if body.dry_run:
+        if wanted.state is None:
+            wanted = dataclasses.replace(wanted, state=JobState.FAILED)
+        return _model(BulkView(count=await call.service.count_jobs(wanted), dry_run=True))
+    count = await work(wanted)
+    meant = {name: value for name, value in dataclasses.asdict(wanted).items() if value is not None}
+    _log.warning(f"audit.jobs_{done}", count=count, reason=body.reason, **meant)
+    return _model(BulkView(count=count, dry_run=False))
 
 
 async def organisation_health(call: Call) -> web.Response:

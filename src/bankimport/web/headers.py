@@ -8,6 +8,7 @@ import structlog
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
+from bankimport.telemetry import span
 from bankimport.web.call import STATE
 from bankimport.web.origins import ensure_own_page
 
@@ -27,8 +28,16 @@ async def request_ids(request: web.Request, handler: Handler) -> web.StreamRespo
     """Give the request an id, its own if it brings a good one; it stands in the answer and in each line of the log."""
     brought = request.headers.get(REQUEST_ID, "")
     request[_ID] = brought if _REQUEST_ID.fullmatch(brought) else secrets.token_hex(8)
-    with structlog.contextvars.bound_contextvars(request_id=request[_ID]):
+    resource = request.match_info.route.resource
+    name = f"{request.method} {resource.canonical if resource is not None else '(none)'}"
+    parent = request.headers.get("traceparent")
+    with (
+        structlog.contextvars.bound_contextvars(request_id=request[_ID]),
+        span(name, kind="server", parent=parent) as current,
+    ):
         response = await handler(request)
+        if current is not None:
+            current.set_attribute("http.response.status_code", response.status)
     if isinstance(response, web.Response) and len(response.body or b"") >= _COMPRESSED_FROM:  # type: ignore[arg-type]  # ours are bytes
         response.headers.add("Vary", "Accept-Encoding")
         if _takes_gzip(request.headers.get("Accept-Encoding", "")):

@@ -73,6 +73,18 @@ def query_cursor(request: web.Request) -> str | None:
     return text
 
 
+def query_code(request: web.Request, name: str) -> str | None:
+    """Return the code of an error of the query; None if it is absent.
+
+    Raises:
+        InvalidRequest: it can't be one.
+    """
+    text = request.query.get(name)
+    if text is not None and not re.fullmatch(r"[a-z0-9-]{1,64}", text):
+        raise InvalidRequest(f"/{name}", "must be 1 to 64 small letters, digits and -")
+    return text
+
+
 def query_number(request: web.Request, name: str, default: int, low: int, high: int) -> int:
     """Return a number of the query.
 

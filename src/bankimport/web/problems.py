@@ -27,6 +27,7 @@ from bankimport.errors import (
     Unavailable,
 )
 from bankimport.logs import frames_of
+from bankimport.telemetry import refused
 from bankimport.web.problem_types import PROBLEM_TYPES, title_of
 
 _log = structlog.get_logger(__name__)
@@ -142,6 +143,8 @@ async def problems(request: web.Request, handler: Handler) -> web.StreamResponse
         _log.error(
             "web.failed", method=request.method, error=type(error).__name__, frames=frames_of(error.__traceback__)
         )
+    if problem.status == 429:
+        refused(problem.code)
     return problem.response(page_of(request, problem.code))
 
 

@@ -46,17 +46,17 @@ def _handler(route: Route) -> Callable[[web.Request], Awaitable[web.StreamRespon
             carry(request, state.requests.take(org_id))
         call = Call(request, state, org_id, await read_json(request) if route.changes else b"{}")
         if route.waits:
-            return await route.handle(call)
+            return await _answered(route, call, None)
         async with state.turns.turn(org_id):
-            return await _answered(route, call)
+            return await _answered(route, call, DEADLINE.total_seconds())
 
     return handler
 
 
-async def _answered(route: Route, call: Call) -> web.StreamResponse:
+async def _answered(route: Route, call: Call, seconds: float | None) -> web.StreamResponse:
     answers = call.state.answers
     try:
-        async with asyncio.timeout(DEADLINE.total_seconds()):
+        async with asyncio.timeout(seconds):
             if answers is None or not route.changes:
                 return await route.handle(call)
             return await once(answers, call.request, call.org_id, call.body, lambda: route.handle(call))

@@ -1,6 +1,6 @@
 """What the routes need of the rest: the application's object, and a memory for repeated requests."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Literal, Protocol
@@ -17,6 +17,7 @@ from bankimport.models import (
     QueueHealth,
     QueueStats,
 )
+from bankimport.queue.filters import JobFilter
 from bankimport.status import JobState
 
 #: What a request wants to do: read = look; sync = sync, retry, cancel, connect; operate = whatever concerns the whole
@@ -61,13 +62,23 @@ class Service(Protocol):
     async def get_job_status(self, job_id: str, org_id: str | None = None) -> JobStatus | None:
         """Return a job's record; None if there is none, or it is another organisation's."""
 
+    async def retry_jobs(self, wanted: JobFilter) -> int:
+        """Try all failed jobs again that match; return how many there are."""
+
+    async def discard_jobs(self, wanted: JobFilter) -> int:
+        """Remove the records of jobs that match, or cancel those that wait; return how many there are."""
+
+    async def count_jobs(self, wanted: JobFilter) -> int:
+        """Return how many jobs match."""
+
     async def list_jobs(
         self,
-        org_id: str,
+        org_id: str | None,
         *,
         state: JobState | None = None,
         connection_id: str | None = None,
         type: JobType | None = None,  # noqa: A002  # the contract's name
+        error_code: str | None = None,
         cursor: str | None = None,
         limit: int = 50,
     ) -> JobPage:
@@ -87,6 +98,9 @@ class Service(Protocol):
 
     async def get_queue_stats(self) -> QueueStats:
         """Return how many jobs are in each state."""
+
+    async def count_consents_ending(self) -> Mapping[int, int]:
+        """Return how many consents end within so many days; nothing while the store is away."""
 
     async def get_queue_health(self) -> QueueHealth:
         """Return the queue's health."""

@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 from bankimport.models import ConnectionDetails, ConnectionPage, QueueHealth, QueueStats
 from bankimport.models.model import Model, StrictModel
 from bankimport.web import handlers
-from bankimport.web.bodies import EmptyBody, OrgSyncBody, PauseBody, SyncBody
+from bankimport.web.bodies import EmptyBody, JobsBody, OrgSyncBody, PauseBody, SyncBody
 from bankimport.web.call import Handle
 from bankimport.web.live import follow_events
 from bankimport.web.metrics import show_metrics
 from bankimport.web.service import Action
-from bankimport.web.views import AcceptedView, JobListView, JobView, OrganisationHealthView
+from bankimport.web.views import AcceptedView, BulkView, JobListView, JobView, OrganisationHealthView
 
 PREFIX = "/organisations/{orgId}/bank-connections"
 
@@ -56,6 +56,7 @@ _FILTERS = {
     "state": "only jobs in this state",
     "connectionId": "only jobs of this connection",
     "type": "only jobs of this type",
+    "errorCode": "only jobs that ended with this code",
     **_PAGES,
 }
 _WAIT = {"wait": "seconds to wait for a change, 0 to 30: since `If-None-Match`, or since now"}
@@ -88,6 +89,11 @@ ROUTES = (
     Route("GET", "/queue/stats", "operate", handlers.queue_stats, "stats", 200, QueueStats),
     Route("POST", "/queue/pause", "operate", handlers.pause_queue, "pause", 200, QueueHealth, PauseBody),
     Route("POST", "/queue/resume", "operate", handlers.resume_queue, "resume", 200, QueueHealth, EmptyBody),
+    Route("GET", "/jobs", "operate", handlers.list_jobs, "all-jobs", 200, JobListView,
+          query={"orgId": "only jobs of this organisation", **_FILTERS}),
+    Route("POST", "/jobs/retry", "operate", handlers.retry_jobs, "retry-jobs", 200, BulkView, JobsBody, waits=True),
+    Route("POST", "/jobs/discard", "operate", handlers.discard_jobs, "discard-jobs", 200, BulkView, JobsBody,
+          waits=True),
     Route("GET", "/jobs/{jobId}", "operate", handlers.get_job, "any-job", 200, JobView, query=_WAIT,
           refused=(304, 404), waits=True),
     Route("GET", "/events", "operate", follow_events, "events", 200, None, query=_FOLLOW, refused=(404, 429),

@@ -93,6 +93,13 @@ class PlanResultView(Model):
     organisations: int
 
 
+class BulkView(Model):
+    """How many jobs were changed; with `dryRun` how many would be, counted up to 10,000."""
+
+    count: int
+    dry_run: bool
+
+
 class AcceptedView(Model):
     """A job that was accepted; `Location` is where it can be looked at."""
 

@@ -8,7 +8,6 @@ import asyncio
 import contextlib
 import random
 import time
-import traceback
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
 from functools import partial
@@ -25,6 +24,7 @@ from bankimport.errors import (
     RunInterrupted,
     Unavailable,
 )
+from bankimport.logs import frames_of
 from bankimport.models import JobType
 from bankimport.queue.gate import Gate
 from bankimport.queue.packing import pack_json
@@ -33,6 +33,7 @@ from bankimport.queue.run import Run, fields_of
 from bankimport.queue.transitions import Ended
 from bankimport.retry import POLICIES, RetryPolicy, is_classified
 from bankimport.worker.outcome import Handlers, Outcome, describe
+from bankimport.worker.run_log import RunLog, told
 
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
@@ -100,22 +101,26 @@ class Runner:
         """
         run = self._gate.claims.runs[ctx["job_id"]]
         run.start(asyncio.current_task())
+        with told(run) as story:
+            await self._attempt(run, work, story)
+
+    async def _attempt(self, run: Run, work: Callable[[Run], Awaitable[Outcome]], story: RunLog) -> None:
         try:
             run.ensure_owned()  # its claim was answered late, or it waited for the end of an older run
             outcome = await work(run)
         except asyncio.CancelledError:
             if run.interruption is None:
-                await self._give_back(run)
+                await self._give_back(run, story)
                 raise
             if run.task is not None:
                 run.task.uncancel()
-            await self._interrupted(run, run.interruption)
+            await self._interrupted(run, run.interruption, story)
         except RunInterrupted as error:
-            await self._interrupted(run, error)
+            await self._interrupted(run, error, story)
         except Exception as error:  # whatever a job raises ends in its record
-            await self._failed(run, error)
+            await self._failed(run, error, story)
         else:
-            await self._completed(run, outcome)
+            await self._completed(run, outcome, story)
 
     async def _limited(self, run: Run) -> Outcome:
         kind = JobType(run.claim.type)
@@ -128,7 +133,7 @@ class Runner:
                 raise JobTimeout(self._limit) from None
             raise
 
-    async def _completed(self, run: Run, outcome: Outcome) -> None:
+    async def _completed(self, run: Run, outcome: Outcome, story: RunLog) -> None:
         self._trouble = ""
         transitions, fence = self._queue.transitions, str(run.fence)
         if outcome.children is not None:
@@ -146,7 +151,9 @@ class Runner:
                 ),
             )
         if answer is Ended.LOST:
-            _note_lost(run)
+            story.ended("lost")
+        else:
+            story.ended("fanned-out" if outcome.children is not None else "completed", result=outcome.result)
 
     async def _fan_out(self, run: Run, children: list[dict[str, str]]) -> Ended | None:
         """Make a batch's children by the slice; after a crash in between, the next run finds those that were made."""
@@ -160,21 +167,17 @@ class Runner:
                 break
         return answer
 
-    async def _failed(self, run: Run, error: Exception) -> None:
+    async def _failed(self, run: Run, error: Exception, story: RunLog) -> None:
         delay = self._delay(run, error)
         message, code = describe(error)
         self._trouble, self._trouble_at = code, time.monotonic()
         if not is_classified(error) and not isinstance(error, Retry):
-            frames = "".join(traceback.format_tb(error.__traceback__))
-            log.error("job.unexpected_error", job_id=run.job_id, error=type(error).__name__, frames=frames)
+            log.error("job.unexpected_error", error=type(error).__name__, frames=frames_of(error.__traceback__))
         answer = await self._write_failed(run, message, code, _ms(delay), was_cancelled=False)
         if answer is Ended.DELAYED and delay is not None:
-            log.info("job.retry_scheduled", job_id=run.job_id, code=code, attempt=run.claim.attempts + 1)
+            story.ended("retried", error_code=code)
             raise Retry(defer=delay)
-        if answer is Ended.LOST:
-            _note_lost(run)
-        else:
-            log.warning("job.failed", job_id=run.job_id, code=code, answer=answer or "unwritten")
+        story.ended("lost" if answer is Ended.LOST else "failed", error_code=code)
 
     def trouble(self) -> str:
         """Return the code of what runs of the last minute could not reach; empty if nothing."""
@@ -187,21 +190,21 @@ class Runner:
         delay = policy.delay(error, run.claim.attempts, jitter=random.random()) if policy else None
         return delay if run.if_failed is None else run.if_failed.bound(delay)
 
-    async def _interrupted(self, run: Run, reason: RunInterrupted) -> None:
+    async def _interrupted(self, run: Run, reason: RunInterrupted, story: RunLog) -> None:
         if isinstance(reason, JobCancelled):
             message, code = describe(reason)
             await self._write_failed(run, message, code, -1, was_cancelled=True)
-            log.info("job.cancelled", job_id=run.job_id)
+            story.ended("cancelled", error_code=code)
         else:  # the job is another worker's: nothing of it is ours to write
             run.settled = True
-            _note_lost(run)
+            story.ended("lost", error_code=reason.code)
 
-    async def _give_back(self, run: Run) -> None:
+    async def _give_back(self, run: Run, story: RunLog) -> None:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_LAST_WORD):
                 runs = [(run.job_id, str(run.fence))]
                 await self._write(run, lambda: self._queue.transitions.give_back_jobs.soon(runs))
-                log.info("job.given_back", job_id=run.job_id)
+                story.ended("given-back")
 
     async def settle_unrun(self, run: Run) -> None:
         """End a job that arq gave up before our code ran: its arguments can't be read (arq.md 5)."""
@@ -232,10 +235,6 @@ class Runner:
             if time.monotonic() > until:
                 return None
             await asyncio.sleep(_PAUSE)
-
-
-def _note_lost(run: Run) -> None:
-    log.warning("job.lease_lost", job_id=run.job_id, worker=run.worker_id)
 
 
 def _child(command: Command) -> dict[str, str]:

@@ -1,0 +1,108 @@
+"""What is said of each run: one line as it starts, one as it ends, and what every line in between carries."""
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, cast
+
+import structlog
+
+from bankimport.ports import BankProvider, BankStore
+from bankimport.queue.run import Run
+from bankimport.telemetry import BANK, rows_changed, run_ended, span
+
+log = structlog.get_logger(__name__)
+
+#: How loud the end of a run is: what an operator has to look at is an error, what mends itself a warning at most.
+_LOUDNESS = {
+    "completed": "info",
+    "fanned-out": "info",
+    "cancelled": "info",
+    "given-back": "info",
+    "retried": "warning",
+    "lost": "warning",
+    "failed": "error",
+}
+
+
+class RunLog:
+    """The story of one run. `ended` is told once; whoever tells first is right."""
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        self._began = time.monotonic()
+        self._told = False
+
+    def ended(self, outcome: str, *, error_code: str | None = None, result: Mapping[str, Any] | None = None) -> None:
+        """Say how the run ended, in the log and to the metrics."""
+        if self._told:
+            return
+        self._told = True
+        seconds, claim = time.monotonic() - self._began, self._run.claim
+        rows = (result or {}).get("transactionsSynced")
+        fields = {"error_code": error_code, "rows": rows if isinstance(rows, int) else None}
+        say = getattr(log, _LOUDNESS[outcome])
+        shown = {name: value for name, value in fields.items() if value is not None}
+        say("job.finished", outcome=outcome, duration_ms=round(1000 * seconds), **shown)
+        waited = max(0.0, time.time() - seconds - claim.queued_ms / 1000) if claim.attempts == 0 else None
+        run_ended(claim.type, outcome, error_code or "", seconds, waited=waited, runs=claim.attempts + 1)
+        rows_changed(result or {})
+
+
+@contextmanager
+def told(run: Run) -> Iterator[RunLog]:
+    """Bind what every line of a run carries, and make it a span of the request's trace."""
+    claim = run.claim
+    fields = {"job_id": run.job_id, "job_type": claim.type, "org_id": run.org_id, "attempt": claim.attempts + 1}
+    connection = claim.data.get("connectionId")
+    if isinstance(connection, str):
+        fields["connection_id"] = connection
+    bank = BANK.set("")
+    try:
+        with structlog.contextvars.bound_contextvars(**{name: value for name, value in fields.items() if value != ""}):
+            log.info("job.started")
+            parent = claim.data.get("traceParent")
+            with span(f"job {claim.type}", kind="consumer", parent=parent if isinstance(parent, str) else None):
+                yield RunLog(run)
+    finally:
+        structlog.contextvars.unbind_contextvars("bank")
+        BANK.reset(bank)
+
+
+class NotedBanks(Mapping[str, BankProvider]):
+    """The providers by name; who asks for one lets the lines and the numbers of its run name it."""
+
+    def __init__(self, banks: Mapping[str, BankProvider]) -> None:
+        self._banks = banks
+
+    def __getitem__(self, name: str) -> BankProvider:
+        bank = self._banks[name]
+        BANK.set(name)
+        structlog.contextvars.bind_contextvars(bank=name)
+        return bank
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._banks)
+
+    def __len__(self) -> int:
+        return len(self._banks)
+
+
+class _TracedStore:
+    """A store whose writes of rows are spans."""
+
+    def __init__(self, store: BankStore) -> None:
+        self._store = store
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    async def apply(self, *args: Any, **kwargs: Any) -> bool:
+        """See `BankStore`."""
+        with span("store apply"):
+            return await self._store.apply(*args, **kwargs)
+
+
+def traced(store: BankStore) -> BankStore:
+    """Return the store, its writes as spans."""
+    return cast(BankStore, _TracedStore(store))
