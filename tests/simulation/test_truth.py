@@ -1,5 +1,6 @@
 """What a sync says of itself, and what becomes of the accounts that failed (design §5, *Truth*)."""
 
+import contextlib
 import dataclasses
 from datetime import timedelta
 from typing import Any
@@ -377,6 +378,25 @@ async def test_a_first_list_that_fails_is_retried_once_by_the_schedule(world: Wo
     world.bank.accounts_answer = [GIRO]
     world.clock.advance(timedelta(hours=8))
     assert (await world.sync(scheduled=True)).accounts_synced == 1
+
+
+async def test_the_list_of_accounts_has_its_own_four(world: World) -> None:
+    """A list that fails is asked for three times by requests and once by the schedule in 24 hours, however often they come."""
+    world.bank.accounts_answer = Transient("the list is down")
+    for number in range(7):
+        world.clock.advance(timedelta(hours=8 if number == 4 else 0))
+        with contextlib.suppress(Transient):
+            await world.sync(scheduled=number > 3)
+    assert reads(world, Scope.ACCOUNTS) == 4
+
+
+async def test_a_quota_on_balances_is_kept(world: World) -> None:
+    """A 429 of hours closes the balances, and costs no transaction."""
+    world.bank.balances_answer = RateLimited(scope=Scope.BALANCES, retry_after=timedelta(hours=6))
+    for _ in range(3):
+        result = await world.sync()
+        assert (result.accounts_synced, result.accounts[0].balances) == (1, OUT.DEFERRED)
+    assert (reads(world, Scope.BALANCES), reads(world)) == (1, 3)
 
 
 # The person's return, and an emptied ledger
