@@ -23,10 +23,11 @@ PUBLIC = ("bankimport", "bankimport.providers", "bankimport.stores", "bankimport
 LONGEST_MODULE = 250
 #: modules that may be longer: how long, and why
 LONGER = {
-    "src/bankimport/errors.py": (380, "the tree of errors is drawn and listed in one place"),
+    "src/bankimport/errors.py": (420, "the tree of errors is drawn and listed in one place"),
+    "src/bankimport/events.py": (300, "every event and its fields, from which a page is made"),
     "src/bankimport/__init__.py": (300, "every public name, once for a checker and once for `__all__`"),
     "src/bankimport/app/bank_import.py": (600, "the one object of a host: short methods under long docstrings"),
-    "src/bankimport/ports.py": (450, "every port, with its contract as docstrings"),
+    "src/bankimport/ports.py": (480, "every port, with its contract as docstrings"),
     "src/bankimport/testing/memory_store.py": (350, "a store's ports, a few lines each"),
     "src/bankimport/settings.py": (400, "the table of all variables"),
     "src/bankimport/testing/contracts/store.py": (

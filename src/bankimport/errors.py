@@ -7,6 +7,8 @@
     ├── StartFailed              Redis or the database is away at start-up
     ├── NotStarted               used outside of `async with`
     ├── NotOffered               the host's store or a provider can't do this
+    ├── AuthorisationRefused     a callback that is nobody's, or another user's
+    ├── ConnectingFailed         the bank, or we, could not begin or end an authorisation
     ├── InvalidRequest           a field of a request is wrong
     ├── NotFound                 an unknown job, connection or organisation, or another's
     ├── Conflict                 the state doesn't allow it
@@ -18,7 +20,7 @@
         ├── Retryable            try again: Transient, RateLimited, StartOver, StoreUnavailable, JobTimeout
         ├── Permanent            don't: ReauthRequired, CredentialError, AccountUnavailable, UnattendedRefused,
         │                        PeriodRejected, MalformedData, Unsupported, BankRejected, UnknownConnection,
-        │                        ConnectionDisconnected
+        │                        ConnectionDisconnected, NotGranted
         └── RunInterrupted       not the job's fault: LeaseLost, JobCancelled
 
 A message never holds a token, an IBAN, a name or a URL with a query: it is written here from facts, never copied
@@ -28,7 +30,7 @@ from what a bank or a driver said.
 from datetime import date, datetime, timedelta
 from typing import ClassVar
 
-from bankimport.models import Scope
+from bankimport.models import AuthorisationOutcome, Scope
 
 
 class BankImportError(Exception):
@@ -91,6 +93,27 @@ class NotOffered(BankImportError):
 
     def __init__(self, who: str, what: str) -> None:
         super().__init__(f"{who} can't {what}: it doesn't implement that part of its port")
+
+
+class AuthorisationRefused(BankImportError):
+    """A callback can't be acted on: its state is unknown, or somebody else began the authorisation."""
+
+    code = "authorisation-refused"
+
+    def __init__(self, reason: str) -> None:
+        super().__init__("this answer of a bank belongs to no authorisation that you have begun")
+        self.reason = reason
+
+
+class ConnectingFailed(BankImportError):
+    """An authorisation could not be begun, or an access not revoked: `is_ours` tells our fault from the bank's."""
+
+    code = "connecting-failed"
+
+    def __init__(self, *, is_ours: bool) -> None:
+        who = "the bank refuses our key, our address or what we ask for" if is_ours else "the bank failed"
+        super().__init__(who)
+        self.is_ours = is_ours
 
 
 class InvalidRequest(BankImportError):
@@ -333,6 +356,16 @@ class ConnectionDisconnected(Permanent):
 
     def __init__(self, connection_id: str) -> None:
         super().__init__(f"connection {connection_id!r} is disconnected")
+
+
+class NotGranted(Permanent):
+    """An authorisation ended without a consent: the person's doing, the bank's, or ours (`outcome`)."""
+
+    code = "not-granted"
+
+    def __init__(self, outcome: AuthorisationOutcome, *, scope: Scope | None = Scope.CONSENT) -> None:
+        super().__init__(f"the authorisation ended without a consent ({outcome})", scope=scope)
+        self.outcome = outcome
 
 
 class RunInterrupted(JobError):

@@ -162,6 +162,15 @@ class ReauthRequiredEvent(EventData):
     timestamp: Instant
 
 
+class ConnectionRevoked(EventData):
+    """An access was withdrawn, `by` its `person` here or at the `bank`: nothing is read by it any more."""
+
+    name: ClassVar[str] = "bank.connection.revoked"
+    connection_id: str
+    by: str
+    timestamp: Instant
+
+
 class QueuePaused(EventData):
     """Nothing starts any more."""
 
@@ -215,6 +224,7 @@ EVENTS: dict[str, type[EventData]] = {
         JobCancelledEvent,
         ProgressAdvanced,
         ReauthRequiredEvent,
+        ConnectionRevoked,
         QueuePaused,
         QueueResumed,
         QueueAlert,

@@ -12,13 +12,20 @@ from typing import Any, Protocol, runtime_checkable
 
 from bankimport.models import (
     AccountState,
+    Authorisation,
+    AuthorisationOutcome,
     Balance,
     BankAccount,
     BankConnection,
     BankId,
+    Begun,
+    Callback,
     Capabilities,
     Consent,
+    ConsentRequest,
     Delta,
+    Granted,
+    Institution,
     Interval,
     Page,
     PsuContext,
@@ -290,8 +297,84 @@ class ConnectionStore(Protocol):
         """
 
 
+@runtime_checkable
+class AuthorisationStore(Protocol):
+    """What a store offers beside `ConnectionStore` if people connect their banks through us. Each call is atomic."""
+
+    async def add_authorisation(self, authorisation: Authorisation) -> None:
+        """Begin an authorisation, with its connection in `PENDING` unless it is a renewal.
+
+        What was begun for the connection before and goes on still has ended, as `cancelled`. The organisation's
+        authorisations that were over a day ago, and connections that wait for one of them, go.
+        """
+
+    async def authorisation_of(self, state_hash: str) -> Authorisation | None:
+        """Return the authorisation of a state, or None."""
+
+    async def latest_authorisation(self, connection_id: str) -> Authorisation | None:
+        """Return the one of a connection that was begun last, or None."""
+
+    async def waiting_authorisations(self, user: str, bank: str, now: datetime) -> Sequence[Authorisation]:
+        """Return those of a user at a bank that wait for the person, and whose time isn't over."""
+
+    async def claim_authorisation(self, authorisation_id: str, now: datetime, stale: datetime) -> bool:
+        """Set a waiting one, or one that was claimed before `stale`, to `finishing`; return whether it was."""
+
+    async def end_authorisation(
+        self,
+        authorisation_id: str,
+        outcome: AuthorisationOutcome,
+        reason: str | None = None,
+        *,
+        granted: Granted | None = None,
+        same_login: str | None = None,
+    ) -> bool:
+        """End one that goes on; return False, having changed nothing, if it has ended already.
+
+        With `granted` its connection has the new consent, and is `ACTIVE`; without, a new connection goes and a renewed
+        one is left as it is.
+        """
+
+
 #: Keeps the credentials of a connection that a provider was handed anew: `await keep(connection_id, credentials)`.
 KeepCredentials = Callable[[str, Mapping[str, Any]], Awaitable[None]]
+
+
+class ConsentFlow(Protocol):
+    """How a person gives a consent, and takes it back. It decides nothing about users, states or storage.
+
+    Each method may raise `Transient` (not just now), `CredentialError` (our key, certificate or address is refused) and
+    the other errors of `BankProvider`.
+    """
+
+    async def begin(self, request: ConsentRequest) -> Begun:
+        """Ask the bank for an authorisation; return where the person is to go.
+
+        Raises:
+            InvalidRequest: the institution is unknown, or none is named and one is needed.
+        """
+
+    async def finish(self, begun: Begun, callback: Callback, psu: PsuContext | None) -> Granted:
+        """Return the consent that the person has given; called once the person is back without an error.
+
+        Raises:
+            NotGranted: there is none, by whose doing.
+        """
+
+    async def revoke(self, connection: BankConnection) -> None:
+        """Withdraw a consent at the bank; one that has ended already is no error."""
+
+    async def banks(self, country: str | None = None) -> Sequence[Institution]:
+        """Return the banks that can be named in `begin`; none where the provider is one bank."""
+
+
+@runtime_checkable
+class OffersConsent(Protocol):
+    """A provider by which a person can connect a bank; without it connections are added by the host's own code."""
+
+    @property
+    def consent_flow(self) -> ConsentFlow:
+        """How that is done."""
 
 
 @runtime_checkable

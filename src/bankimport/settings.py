@@ -11,6 +11,7 @@ from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_v
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from bankimport.errors import InvalidSettings
+from bankimport.return_paths import is_listable
 
 
 def _duration(**unit: float) -> Any:
@@ -190,6 +191,17 @@ class Settings(BaseSettings):
     credentials_key: SecretStr | None = Field(
         default=None, validation_alias="BANK_SYNC_CREDENTIALS_KEY", description="Fernet key of stored credentials"
     )
+    callback_url: str | None = Field(
+        default=None,
+        max_length=500,
+        validation_alias="BANK_SYNC_CALLBACK_URL",
+        description="address of our route `/callback`, as browsers see it: there banks send people back to",
+    )
+    return_to: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(),
+        validation_alias="BANK_SYNC_RETURN_TO",
+        description="where people may be sent on to: addresses, paths or deep links, comma-separated",
+    )
     environment: Literal["production", "development"] = Field(
         default="production",
         validation_alias="BANK_SYNC_ENVIRONMENT",
@@ -241,6 +253,28 @@ class Settings(BaseSettings):
         if any(not host or not port.isdigit() for host, _, port in pairs):
             raise ValueError("host:port pairs, separated by commas, are needed")
         return tuple((host, int(port)) for host, _, port in pairs)
+
+    @field_validator("callback_url")
+    @classmethod
+    def _callback(cls, value: str | None) -> str | None:
+        parts = urlsplit(value or "")
+        is_here = parts.hostname in ("localhost", "127.0.0.1", "::1")
+        if value is None or ((parts.scheme == "https" or is_here) and parts.hostname and not parts.query):
+            return value.rstrip("/") if value else None
+        raise ValueError("https:// with a host is needed, and no query")
+
+    @field_validator("return_to", mode="before")
+    @classmethod
+    def _return_to(cls, value: object) -> object:
+        listed = [each.strip() for each in value.split(",")] if isinstance(value, str) else value
+        return tuple(each for each in listed if each) if isinstance(listed, list | tuple) else listed
+
+    @field_validator("return_to")
+    @classmethod
+    def _listable(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if not all(is_listable(each) for each in value):
+            raise ValueError("an address, a path or a deep link is needed, without a query: https://app.example/banks")
+        return value
 
     @model_validator(mode="before")
     @classmethod

@@ -72,8 +72,9 @@ def after(operation: Operation, state: JobState) -> JobState | None:
 
 
 class ConnectionStatus(StrEnum):
-    """The state of one access to one bank."""
+    """The state of one access to one bank. `PENDING`: its person is authorising it for the first time."""
 
+    PENDING = "PENDING"
     ACTIVE = "ACTIVE"
     ERROR = "ERROR"
     REQUIRES_REAUTH = "REQUIRES_REAUTH"

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from bankimport.models import BankConnection
-from bankimport.testing.contracts.store import StoreContract
+from bankimport.testing.contracts import AuthorisationContract, StoreContract
 from bankimport.testing.memory_store import MemoryStore
 
 
@@ -14,6 +14,10 @@ from bankimport.testing.memory_store import MemoryStore
 def store() -> MemoryStore:
     """An empty store."""
     return MemoryStore()
+
+
+class TestMemoryAuthorisations(AuthorisationContract):
+    """The contract of authorisations, in memory."""
 
 
 class TestMemoryStore(StoreContract):

@@ -11,9 +11,11 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from bankimport.errors import Conflict, InvalidRequest, InvalidSettings, NotFound, StoreUnavailable
-from bankimport.models import BankAccount
+from bankimport.models import AuthorisationOutcome, BankAccount, Begun, Granted
 from bankimport.status import ConnectionStatus
 from bankimport.stores import SqlStore, upgrade_async
+from bankimport.testing.contracts import AuthorisationContract
+from bankimport.testing.contracts.authorisations import authorisation
 from bankimport.testing.contracts.store import StoreContract, inserts, rows_of
 from tests.stores.databases import postgres_server, postgres_url, scalar, store, url
 
@@ -22,6 +24,28 @@ __all__ = ["postgres_server", "postgres_url", "store", "url"]
 
 class TestSqlStore(StoreContract):
     """The contract, on both databases."""
+
+
+class TestSqlAuthorisations(AuthorisationContract):
+    """The contract of authorisations, on both databases."""
+
+
+async def test_what_an_authorisation_needs_is_encrypted(url: str) -> None:
+    """The verifier of a code, and the credentials that come of it, stand in no table as they are."""
+    await upgrade_async(url)
+    store = SqlStore(url, credentials_key=Fernet.generate_key().decode())
+    begun = authorisation(begun=Begun("", secrets={"verifier": "secret-verifier"}))
+    await store.add_authorisation(begun)
+    assert "secret-verifier" not in await scalar(url, "SELECT secrets FROM bank_authorisations")
+    assert await store.latest_authorisation("conn-1") == begun
+    granted = Granted("c", credentials={"access_token": "secret-token"})
+    await store.end_authorisation("auth-1", AuthorisationOutcome.CONNECTED, granted=granted)
+    assert await scalar(url, "SELECT secrets FROM bank_authorisations") is None
+    assert "secret-token" not in await scalar(url, "SELECT credentials FROM bank_connections")
+    connection = await store.connection("conn-1")
+    assert connection is not None
+    assert connection.credentials == {"access_token": "secret-token"}
+    await store.aclose()
 
 
 async def test_hosts_read_the_public_tables(store: SqlStore, url: str) -> None:

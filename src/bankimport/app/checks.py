@@ -13,10 +13,12 @@ def check_usable(connection: BankConnection, now: datetime) -> None:
     """Refuse a connection that can't be synced.
 
     Raises:
-        ConnectionUnusable: it is disconnected, or its consent has ended.
+        ConnectionUnusable: it is disconnected, not authorised yet, or its consent has ended.
     """
     if connection.status is ConnectionStatus.DISCONNECTED:
         raise ConnectionUnusable(connection.id, "it is disconnected")
+    if connection.status is ConnectionStatus.PENDING:
+        raise ConnectionUnusable(connection.id, "its person hasn't authorised it yet")
     until = connection.consent_valid_until
     if until is not None and until < now.date():
         raise ConnectionUnusable(connection.id, f"its consent ended on {until}")

@@ -131,6 +131,8 @@ def explain(connection: BankConnection, now: datetime) -> str:
     reason, last_day = connection.status_reason or "", connection.consent_valid_until
     if connection.status is ConnectionStatus.DISCONNECTED:
         return "Disconnected: nothing is read any more; what was read stays."
+    if connection.status is ConnectionStatus.PENDING:
+        return "Being connected: its person has still to authorise the access at the bank."
     if has_ended(last_day, now.date()):
         return f"The consent ended on {last_day}: authorise the access again."
     if connection.status is ConnectionStatus.REQUIRES_REAUTH:

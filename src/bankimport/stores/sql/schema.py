@@ -153,6 +153,34 @@ account_references = Table(
     Index(None, "value"),
 )
 
+# Internal as a whole. No foreign key to the connection: a callback that comes late finds how it ended.
+authorisations = Table(
+    "bank_authorisations",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("state_hash", String(64), nullable=False),
+    Column("org_id", String(128), nullable=False),
+    Column("connection_id", String(128), nullable=False),
+    Column("bank", String(128), nullable=False),
+    Column("user_id", String(256), nullable=False),
+    Column("is_renewal", Boolean, nullable=False),
+    Column("return_to", Text),
+    Column("consent_id", String(512)),
+    Column("details", Json, nullable=False),
+    Column("secrets", Text),
+    Column("created_at", Instant, nullable=False),
+    Column("expires_at", Instant, nullable=False),
+    Column("step", String(16), nullable=False),
+    Column("claimed_at", Instant),
+    Column("outcome", String(16)),
+    Column("reason", String(64)),
+    Column("same_login", String(128)),
+    UniqueConstraint("state_hash"),
+    Index(None, "connection_id", "created_at"),
+    Index(None, "org_id", "expires_at"),
+    Index(None, "user_id", "bank"),
+)
+
 transactions = Table(
     "bank_transactions",
     metadata,

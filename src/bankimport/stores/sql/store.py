@@ -27,6 +27,7 @@ from bankimport.ports import ChangeSet
 from bankimport.status import ConnectionStatus
 from bankimport.stores.sql import migrations
 from bankimport.stores.sql.accounts import stored_accounts, upsert
+from bankimport.stores.sql.authorisations import Authorisations
 from bankimport.stores.sql.credentials import Vault
 from bankimport.stores.sql.engine import adopt_engine, for_reading, open_engine, transact
 from bankimport.stores.sql.loading import load
@@ -38,7 +39,7 @@ _PAGE = 500
 _SYNCABLE = (ConnectionStatus.ACTIVE.value, ConnectionStatus.ERROR.value)
 
 
-class SqlStore:
+class SqlStore(Authorisations):
     """The `BankStore` of a SQL database.
 
     Args:
