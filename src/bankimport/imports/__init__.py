@@ -2,8 +2,9 @@
 
 `accounts` which account is which ·
 `window` which days · `reading` what a bank said, checked · `identity` what its ids are worth · `matching` and
-`reconciliation` which entry is which row, and what changes · `consents` who must authorise again, `authorisations` what a bank's callback means · `budget` and
-`attendance` when a bank may be read · `balance` whether it all adds up.
+`reconciliation` which entry is which row, and what changes · `consents` who must authorise again ·
+`authorisations` what a bank's callback means · `budget` and `attendance` when a bank may be read ·
+`balance` whether it all adds up.
 """
 
 from bankimport.imports.attendance import attended
