@@ -1,14 +1,19 @@
 """What the documentation says is true: generated parts are fresh, links lead somewhere, variables and routes exist."""
 
 import importlib.util
+import json
 import re
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+import yaml
 
+from bankimport.metrics import render
+from bankimport.models import Alert, QueueHealth, QueueStats
 from bankimport.settings import Settings
 from tests.processes import ROOT, clean_environment
 
@@ -77,6 +82,27 @@ def test_no_reader_is_sent_to_what_they_do_not_have() -> None:
 def test_the_readme_is_short() -> None:
     """The README is read in five minutes."""
     assert len((ROOT / "README.md").read_text().splitlines()) <= 130
+
+
+def test_rules_and_dashboard_name_metrics_that_exist() -> None:
+    """What docs/monitoring asks Prometheus for, and the table of docs/how-to/monitor.md, is what is told; else silence
+    would look like health."""
+    alert = Alert(code="failed", message="m", value=1, threshold=0, since=datetime.now(UTC))
+    health = QueueHealth(is_healthy=False, is_paused=False, stats=QueueStats(), alerts=(alert,))
+    told = render(health, datetime.now(UTC), {1: 1}).decode()
+    families = {found[1] for found in re.finditer(r"^# TYPE (\S+)", told, re.MULTILINE)}
+    families -= {name for name in families if name.endswith("_created")}  # the library's own, beside each counter
+    exist = families | {f"{name}_{part}" for name in families for part in ("bucket", "sum", "count")}
+    folder = ROOT / "docs" / "monitoring"
+    rules = yaml.safe_load((folder / "alerts.yml").read_text())["groups"][0]["rules"]
+    panels = json.loads((folder / "dashboard.json").read_text())["panels"]
+    asked = [rule["expr"] for rule in rules] + [target["expr"] for panel in panels for target in panel["targets"]]
+    named = set(re.findall(r"\bbankimport_\w+", " ".join(asked)))
+    assert len(named) >= 15
+    assert named - exist == set()
+    page = set(re.findall(r"^\| `(bankimport_\w+)`", (ROOT / "docs/how-to/monitor.md").read_text(), re.MULTILINE))
+    assert page - exist == set()
+    assert families - page - set(re.findall(r"bankimport_\w+", (ROOT / "docs/reference/http.md").read_text())) == set()
 
 
 def test_every_page_is_in_the_index() -> None:
