@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks import drain, enqueue, followers, full_job, idle, memory, pick_up, stats
+from benchmarks import drain, enqueue, followers, full_job, idle, memory, peers, pick_up, stats
 from benchmarks.bench import Bench, note, ready
 from benchmarks.table import Row, markdown
 
@@ -25,6 +25,7 @@ QUESTIONS: Mapping[str, Callable[[Bench], Awaitable[list[Row]]]] = {
     )
 }
 README = Path(__file__).parent / "README.md"
+PEERS_BEGIN, PEERS_END = "<!-- peers: written by python -m benchmarks peers --write -->", "<!-- end of peers -->"
 BEGIN, END = "<!-- table: written by python -m benchmarks --write -->", "<!-- end of table -->"
 
 
@@ -38,25 +39,43 @@ async def run(questions: list[str], repeats: int, scale: float) -> list[Row]:
     return rows
 
 
+async def run_peers(repeats: int, scale: float) -> str:
+    """Measure the peers beside ours, on one server."""
+    async with ready(repeats, scale) as bench:
+        return await peers.measure(bench)
+
+
+def write(begin: str, end: str, table: str) -> None:
+    """Put a table into the README, between its marks."""
+    head, _, rest = README.read_text().partition(begin)
+    README.write_text(f"{head}{begin}\n\n{table}\n\n{end}{rest.partition(end)[2]}")
+
+
 def main() -> None:
     """Read the command line, measure, print."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("questions", nargs="*", metavar="question", help=f"of {', '.join(QUESTIONS)}; all if none")
+    known = (*QUESTIONS, "peers")
+    parser.add_argument(
+        "questions", nargs="*", metavar="question", help=f"of {', '.join(known)}; all but peers if none"
+    )
     parser.add_argument("--repeats", type=int, default=5, help="how often each figure is measured (the median counts)")
     parser.add_argument("--scale", type=float, default=1.0, help="multiplies the counts of jobs")
     parser.add_argument("--write", action="store_true", help="put the table into benchmarks/README.md")
     asked = parser.parse_args()
-    unknown = set(asked.questions) - set(QUESTIONS)
+    unknown = set(asked.questions) - set(known)
     if unknown:
         parser.error(f"unknown: {', '.join(sorted(unknown))}")
     began = os.getloadavg()
-    rows = asyncio.run(run(asked.questions or list(QUESTIONS), asked.repeats, asked.scale))
-    table = f"{markdown(rows)}\n\n{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, median of {asked.repeats}, "
+    marks = (PEERS_BEGIN, PEERS_END) if asked.questions == ["peers"] else (BEGIN, END)
+    if asked.questions == ["peers"]:
+        table = asyncio.run(run_peers(asked.repeats, asked.scale))
+    else:
+        table = markdown(asyncio.run(run(asked.questions or list(QUESTIONS), asked.repeats, asked.scale)))
+    table += f"\n\n{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, median of {asked.repeats}, "
     table += f"load average before it {began[0]:.2f}."
     print(table)
     if asked.write:
-        head, _, rest = README.read_text().partition(BEGIN)
-        README.write_text(f"{head}{BEGIN}\n\n{table}\n\n{END}{rest.partition(END)[2]}")
+        write(*marks, table)
 
 
 if __name__ == "__main__":

@@ -147,3 +147,13 @@ async def test_arqs_own_check(field: Field) -> None:
     assert await _check(field) == 0
     await asyncio.to_thread(second.stop)
     assert await _check(field) == 1
+
+
+async def test_arqs_burst_ends_when_nothing_is_left(field: Field) -> None:
+    """`arq --burst` works off what waits and runs, though nothing of ours stands in arq's queue, and ends with 0."""
+    job_ids = await field.syncs(f"sleep-100-{number}" for number in range(15))
+    command = await asyncio.create_subprocess_exec(
+        ARQ, "--burst", LAB, env=clean_environment(**field.environment()), stdout=subprocess.DEVNULL
+    )
+    assert await asyncio.wait_for(command.wait(), 30) == 0
+    await field.check_ended_once(job_ids)

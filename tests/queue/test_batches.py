@@ -1,7 +1,7 @@
 """A batch: its children by slices, three running at a time, each counted once, and no worker's slot while it waits."""
 
 import json
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -361,3 +361,16 @@ async def test_a_large_organisation(driver: Driver) -> None:
             order.append(claim.data["connectionId"])
             await driver.complete(claim)
     assert order == connections[:9]
+
+
+async def test_what_a_run_leaves_to_be_done_later_is_asked_for_with_its_end(driver: Driver) -> None:
+    """The follow-up of a deferred read is created by the script that ends the run: no worker can die in between."""
+    await driver.ask("c")
+    [claim] = await driver.claim()
+    later = Enqueue(
+        SyncConnection(org_id="acme", connection_id="c", scheduled=True), due=datetime.now(UTC) + timedelta(hours=3)
+    )
+    complete = driver.do.complete_job
+    for _ in range(2):
+        await complete(claim.job_id, str(claim.fence), b"{}", "", "", "ok", [], [], [later.row()])
+    assert len(await driver.ids(JobState.DELAYED)) == 1

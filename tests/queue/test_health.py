@@ -12,6 +12,7 @@ from bankimport.queue.queue import Queue
 from bankimport.queue.run import Claim
 from bankimport.queue.sweeper import Sweeper
 from bankimport.settings import Settings
+from bankimport.status import JobState
 from bankimport.stream import groups_behind
 from tests.processes import free_port
 from tests.queue.driver import FUNCTIONS, Driver
@@ -228,3 +229,29 @@ async def test_an_alert_begins_and_ends_once(driver: Driver) -> None:
     rows = await driver.queue.client.xrange(driver.queue.keys.events)
     told = [json.loads(row[b"data"]) for _, row in rows if row[b"name"] == b"bank.queue.alert"]
     assert [(alert["code"], alert["active"]) for alert in told] == [("failed", True), ("failed", False)]
+
+
+async def test_the_servers_clock_goes_back_by_an_hour(driver: Driver) -> None:
+    """A dead worker's lease and heartbeat seem to last an hour more: neither is believed."""
+    await driver.ask("c")
+    [claim] = await driver.claim(worker="dead")
+    await beat(driver, "dead", claim)
+    client, keys = driver.queue.client, driver.queue.keys
+    ahead = float(claim.queued_ms + HOUR)
+    await client.zadd(keys.state("active"), {claim.job_id: ahead})
+    about = {"host": "h", "pid": 1, "version": "1", "lag": 0, "trouble": "", "running": 1, "seen": ahead}
+    await client.set(keys.worker("dead"), json.dumps(about), px=HOUR)
+    await beat(driver, "alive")
+    assert [worker.id for worker in (await driver.queue.health()).workers] == ["alive"]
+    lease = driver.queue.settings.lease.total_seconds() * 1000
+    score = await driver.score(JobState.ACTIVE, claim.job_id)
+    assert score is not None
+    assert score < claim.queued_ms + lease + 10_000
+
+
+async def test_a_store_that_is_away_is_an_alert(driver: Driver) -> None:
+    """A worker says in its heartbeat what it can't reach."""
+    await beat(driver, trouble="store-unavailable")
+    assert await alerts(driver) == ["store-unavailable"]
+    await beat(driver)
+    assert await alerts(driver) == []

@@ -68,11 +68,7 @@ def render(name: str, settings: Settings | None, arguments: Sequence[tuple[str, 
     parts = [_source(piece) for piece in _included(name, [])]
     own = _source(name)
     text = "\n".join([*parts, own])
-    used = [
-        f"local {constant} = {value}"
-        for constant, value in _constants(settings).items()
-        if re.search(rf"\b{constant}\b", text)
-    ]
+    used = [f"local {constant} = {value}" for constant, value in _constants(settings).items() if constant in text]
     bound = [f"local {argument} = {value}" for argument, value in arguments]
     head = ["local P = KEYS[1]", *used, lua_names(text), *bound]
     return "\n".join([*head, _COMMENT.sub("", text)])

@@ -53,6 +53,7 @@ class Scripts:
         self._settings = settings
         self._arguments: dict[str, Sequence[tuple[str, str]]] = {}
         self._digests: dict[str, str] = {}
+        self._texts: dict[str, str] = {}
         self._waiting: list[_Call] = []
         self._under_way = False
         self._sender: asyncio.Task[None] | None = None
@@ -169,7 +170,9 @@ class Scripts:
         return ("EVALSHA", digest, 2, *self._keys, *call.args, flags, call.token)
 
     def _text(self, name: str) -> str:
-        return render(name, self._settings, self._arguments.get(name, ()))
+        if name not in self._texts:
+            self._texts[name] = render(name, self._settings, self._arguments.get(name, ()))
+        return self._texts[name]
 
     async def _load(self) -> None:
         texts = [self._text(name) for name in self._digests]

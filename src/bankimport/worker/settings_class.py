@@ -21,6 +21,9 @@ from bankimport.worker.runner import Runner
 SHUTDOWN_WAIT = 30
 #: The poll of arq between two reads; the gate's read itself waits while there is nothing to do.
 POLL = 0.005
+#: arq is told of more places than there are, so that it always reads, and the gate, which claims for those there are,
+#: says when there is something: where arq is full it looks every 5 ms instead.
+_MORE = 10
 #: arq's payload lives this long beyond its due time (arq.md 7).
 #: arq's own limit of tries is none: ours bites first.
 _NO_LIMIT = 1_000_000
@@ -41,13 +44,15 @@ class WorkerSettingsBase:
     _host_cron: Callable[[CronJob], CronJob]
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
-        """Copy into a subclass what it inherits, and give the gate as many places as the subclass has."""
+        """Copy into a subclass what it inherits, and give the gate as many places as `max_jobs` says."""
         super().__init_subclass__(**kwargs)
+        if "max_jobs" in vars(cls):
+            cls.redis_pool.hooks.slots = cls.max_jobs
+            cls.max_jobs = 2 * cls.max_jobs + _MORE
         for parent in cls.__mro__[1:]:
             for name, value in vars(parent).items():
                 if not name.startswith("_") and name not in vars(cls):
                     setattr(cls, name, value)
-        cls.redis_pool.hooks.slots = cls.max_jobs
         cls.functions = [function if _is_ours(function) else cls._host(cls, function) for function in cls.functions]
         cls.cron_jobs = [cls._host_cron(cron) for cron in cls.cron_jobs or ()]
 

@@ -1,0 +1,249 @@
+"""Take a safeguard of the queue away, and see a test fail: `python -m tests.queue.mutations [name …]`.
+
+Each mutation is a text of a script or a module that is replaced by another, and the test that must turn red, at its CI
+size. The files are changed in a copy of the package, which the tests then import. Part of `make soak`.
+"""
+
+import argparse
+import asyncio
+import os
+import shutil
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent.parent
+LUA = "src/bankimport/queue/lua"
+WALK = "tests/queue/test_random_walk.py"
+
+
+@dataclass(frozen=True, slots=True)
+class Mutation:
+    """A safeguard, the text that is it, what stands there without it, and the test that notices."""
+
+    name: str
+    file: str
+    text: str
+    without: str
+    test: str
+
+
+MUTATIONS = (
+    Mutation(
+        "the fence check of a run's end",
+        f"{LUA}/complete_job.lua",
+        "job.state ~= 'active' or job.fence ~= fence then",
+        "job.state ~= 'active' then",
+        "tests/queue/test_transitions.py::test_only_the_owner_ends_a_run",
+    ),
+    Mutation(
+        "the fence check of giving back",
+        f"{LUA}/lib/leases.lua",
+        "if job and job.state == 'active' and job.fence == fence then return job end",
+        "if job and job.state == 'active' then return job end",
+        "tests/queue/test_transitions.py::test_only_the_owner_ends_a_run",
+    ),
+    Mutation(
+        "lease renewal",
+        f"{LUA}/beat_worker.lua",
+        "    call('ZADD', key.state('active'), NOW + LEASE, job.id)\n",
+        "",
+        "tests/queue/test_health.py::test_a_beat_keeps_leases_and_hears_of_lost_and_cancelled_runs",
+    ),
+    Mutation(
+        "the notice of stalled runs",
+        f"{LUA}/claim_jobs.lua",
+        "sweep_stalled()\n",
+        "",
+        WALK,
+    ),
+    Mutation(
+        "the third stall is the last",
+        f"{LUA}/lib/leases.lua",
+        "tonumber(job.stalls) >= 3",
+        "tonumber(job.stalls) >= 30",
+        WALK,
+    ),
+    Mutation(
+        "deduplication",
+        f"{LUA}/enqueue_jobs.lua",
+        "local twin = answering(job.question)",
+        "local twin = nil",
+        WALK,
+    ),
+    Mutation(
+        "a question ends with its job",
+        f"{LUA}/lib/ends.lua",
+        "  let_question_go(job)\n",
+        "",
+        WALK,
+    ),
+    Mutation(
+        "the number of a claim's call",
+        f"{LUA}/claim_jobs.lua",
+        "if string.find(FLAGS, 'a', 1, true) then",
+        "if false then",
+        "tests/queue/test_lost_replies.py::test_a_claim_whose_reply_was_lost",
+    ),
+    Mutation(
+        "the answers kept under a token",
+        f"{LUA}/lib/moves.lua",
+        "if TOKEN ~= '' then call('SET'",
+        "if false then call('SET'",
+        "tests/queue/test_cancel_and_retry.py::test_a_call_whose_reply_was_lost_is_repeated",
+    ),
+    Mutation(
+        "the connection's lock",
+        f"{LUA}/lib/starts.lua",
+        "if job.lock == '' or call('SET', key.lock(job.lock), job.id, 'NX') then return true end",
+        "if true then return true end",
+        WALK,
+    ),
+    Mutation(
+        "the single exit: a run's end frees what it held",
+        f"{LUA}/lib/moves.lua",
+        "    release(job)\n  elseif",
+        "    wake()\n  elseif",
+        WALK,
+    ),
+    Mutation(
+        "the single exit: who leaves a line is in it no more",
+        f"{LUA}/lib/moves.lua",
+        "    leave(job)\n",
+        "    wake()\n",
+        "tests/queue/test_asking.py::test_an_organisation_without_a_scheduled_job_has_no_turn",
+    ),
+    Mutation(
+        "the table of transitions",
+        f"{LUA}/retry_job.lua",
+        "if not can(job, 'retry') or (not by_hand and job.state == 'cancelled') then",
+        "if false then",
+        WALK,
+    ),
+    Mutation(
+        "the wake-up of held jobs",
+        f"{LUA}/lib/moves.lua",
+        "    free_lock(job.lock)\n",
+        "",
+        WALK,
+    ),
+    Mutation(
+        "held jobs are woken though the first is cancelled",
+        f"{LUA}/lib/lanes.lua",
+        "    if not holder_of(job.lock) then free_lock(job.lock) end\n",
+        "",
+        "tests/queue/test_cancel_and_retry.py::test_held_jobs_are_woken_though_the_first_of_them_is_cancelled",
+    ),
+    Mutation(
+        "the limiter",
+        f"{LUA}/claim_jobs.lua",
+        "room = RATE_MAX - call('ZCARD', key.starts)",
+        "room = RATE_MAX",
+        "tests/faults/test_limiter.py::test_no_window_has_more_starts_than_the_limit",
+    ),
+    Mutation(
+        "an organisation's places",
+        f"{LUA}/lib/lanes.lua",
+        "  if call('SCARD', running) < PLACES then return false end\n",
+        "  if true then return false end\n",
+        WALK,
+    ),
+    Mutation(
+        "places are given back",
+        f"{LUA}/lib/moves.lua",
+        "    reopen(job.org)\n",
+        "",
+        WALK,
+    ),
+    Mutation(
+        "the schedule's start in ten",
+        f"{LUA}/claim_jobs.lua",
+        "(streak < 9 or even <= 0)",
+        "true",
+        "tests/queue/test_asking.py::test_one_start_in_ten_is_the_schedules",
+    ),
+    Mutation(
+        "organisations take turns",
+        f"{LUA}/lib/starts.lua",
+        "call('ZADD', key.ring(lane), int(next_serial()), org)",
+        "call('ZADD', key.ring(lane), 0, org)",
+        "tests/queue/test_asking.py::test_organisations_take_turns_with_their_wishes",
+    ),
+    Mutation(
+        "the pause",
+        f"{LUA}/claim_jobs.lua",
+        "if ready and not stopped then\n  begin",
+        "if ready then\n  begin",
+        WALK,
+    ),
+    Mutation(
+        "a batch waits for the work that it joins",
+        f"{LUA}/lib/batches.lua",
+        "    call('SADD', key.children(batch.id), job.id)\n    if job.parent",
+        "    if job.parent",
+        WALK,
+    ),
+    Mutation(
+        "a child that is put off ends its part of a batch",
+        f"{LUA}/fail_job.lua",
+        "tell_delayed(job, delay)\n",
+        "",
+        "tests/queue/test_batches.py::test_a_child_that_is_delayed_for_long_holds_up_nobody",
+    ),
+    Mutation(
+        "suspects are started alone",
+        f"{LUA}/lib/lanes.lua",
+        "if tonumber(job.stalls) == SUSPECT then",
+        "if false then",
+        WALK,
+    ),
+    Mutation(
+        "the first write is one that a full server refuses",
+        f"{LUA}/lib/moves.lua",
+        "  begin()\n  call('ZREM', key.state(from), job.id)",
+        "  call('ZREM', key.state(from), job.id)",
+        "tests/queue/test_lost_replies.py::test_a_full_server_refuses_before_anything_is_done",
+    ),
+)
+
+
+async def survives(mutation: Mutation, slots: asyncio.Semaphore) -> bool:
+    """Whether the test passes all the same: nobody would notice."""
+    async with slots:
+        with tempfile.TemporaryDirectory(prefix="mutation-") as directory:
+            copy = Path(directory)
+            for name in ("src", "tests", "benchmarks", "examples", "pyproject.toml"):
+                source = ROOT / name
+                (shutil.copytree if source.is_dir() else shutil.copy)(source, copy / name)  # type: ignore[operator]  # of one shape
+            path = copy / mutation.file
+            text = path.read_text()
+            if text.count(mutation.text) != 1:
+                raise SystemExit(f"{mutation.name}: {mutation.file} has that text {text.count(mutation.text)} times")
+            path.write_text(text.replace(mutation.text, mutation.without))
+            command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", mutation.test]
+            environment = {**os.environ, "PYTHONPATH": str(copy / "src"), "BANKIMPORT_SOAK": ""}
+            process = await asyncio.create_subprocess_exec(
+                *command,
+                cwd=copy,
+                env=environment,
+                stdout=asyncio.subprocess.DEVNULL,
+                stderr=asyncio.subprocess.DEVNULL,
+            )
+            return await process.wait() == 0
+
+
+async def main(names: list[str]) -> int:
+    """Try the mutations, two at a time; return how many nobody noticed."""
+    wanted = [mutation for mutation in MUTATIONS if not names or mutation.name in names]
+    slots = asyncio.Semaphore(2)
+    survived = await asyncio.gather(*(survives(mutation, slots) for mutation in wanted))
+    for mutation, lives in zip(wanted, survived, strict=True):
+        sys.stdout.write(f"{'NOT NOTICED' if lives else 'noticed':12} {mutation.name:60} {mutation.test}\n")
+    return sum(survived)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("names", nargs="*")
+    sys.exit(asyncio.run(main(parser.parse_args().names)))
