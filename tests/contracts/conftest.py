@@ -1,10 +1,16 @@
 """Servers for provider tests: the sandbox bank and banks that mean no good, over real sockets."""
 
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 from aiohttp import web
+
+from tests.processes import ROOT
 
 pytest.register_assert_rewrite("bankimport.testing.contracts")
 
@@ -33,3 +39,15 @@ async def serve() -> AsyncIterator[Serve]:
             return await stack.enter_async_context(serving(app))
 
         yield start
+
+
+SPEC = Path(os.environ.get("BERLIN_GROUP_SPEC", ROOT.parent / "shared/data/berlin-group/psd2-api_1.3.6.yaml"))
+
+
+@pytest.fixture(scope="session")
+def spec() -> dict[str, Any]:
+    """Berlin Group's own description (CC BY 4.0), beside the checkout."""
+    if not SPEC.exists():
+        pytest.skip(f"{SPEC} is not here; it comes beside the checkout in CI")
+    loaded: dict[str, Any] = yaml.load(SPEC.read_text(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    return loaded

@@ -3,17 +3,14 @@
 import dataclasses
 import gzip
 import json
-import os
 import re
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import aiohttp
 import jsonschema
 import pytest
-import yaml
 from aiohttp import web
 from yarl import URL
 
@@ -51,9 +48,7 @@ from bankimport.sandbox.writing import ROWS
 from bankimport.testing.contracts import BankUnderTest
 from tests.contracts.conftest import Serve
 from tests.contracts.sandboxed import NOW, connection, misbehave, requests_of, under_test
-from tests.processes import ROOT
 
-SPEC = Path(os.environ.get("BERLIN_GROUP_SPEC", ROOT.parent / "shared/data/berlin-group/psd2-api_1.3.6.yaml"))
 PERSON = PsuContext("203.0.113.7", "Mozilla/5.0")
 
 
@@ -283,15 +278,6 @@ async def test_a_failing_second_page_fails_the_read(bank: BankUnderTest, url: st
 
 
 # The OpenAPI file -----------------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def spec() -> dict[str, Any]:
-    """Berlin Group's own description (CC BY 4.0), beside the checkout."""
-    if not SPEC.exists():
-        pytest.skip(f"{SPEC} is not here; it comes beside the checkout in CI")
-    loaded: dict[str, Any] = yaml.load(SPEC.read_text(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-    return loaded
 
 
 ANSWERS = {

@@ -31,6 +31,9 @@ class State:
     reads: dict[tuple[str, int | None, Scope, date], int] = field(default_factory=lambda: defaultdict(int))
     tokens: dict[str, datetime] = field(default_factory=dict)
     answered: int = 0
+    #: what persons are asked just now, and were asked, by its id; how many consents each person has given
+    authorisings: dict[str, Any] = field(default_factory=dict)
+    consents: dict[str, int] = field(default_factory=lambda: defaultdict(int))
 
 
 STATE: Final = web.AppKey("state", State)

@@ -21,6 +21,7 @@ _SESSIONS: Final = {"valid": "AUTHORIZED", "expired": "EXPIRED", "revokedByPsu":
 _BALANCES: Final = {"openingBooked": "OPBD", "closingBooked": "CLBD", "interimBooked": "ITBD"}
 _WANTED_CLAIMS: Final = {"iss": "enablebanking.com", "aud": "api.enablebanking.com"}
 _LONGEST_TOKEN: Final = 86_400
+BANK: Final = "Sandbox Bank"
 
 
 def routes() -> list[web.RouteDef]:
@@ -45,11 +46,12 @@ def refusal(refused: Refused) -> web.Response:
     return web.json_response(body, status=status, headers=refused.headers)
 
 
-def _error(status: int, code: str) -> Refused:
+def error(status: int, code: str) -> Refused:
+    """Return a refusal with one of their codes."""
     return Refused(Kind.ERROR, Switch(kind=Kind.ERROR, status=status, code=code))
 
 
-def _check_token(request: web.Request) -> None:
+def check_token(request: web.Request) -> None:
     """Look at the application's token as far as it goes without its key."""
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     try:
@@ -60,17 +62,17 @@ def _check_token(request: web.Request) -> None:
     except (ValueError, KeyError, TypeError, binascii.Error):
         fits = False
     if scheme != "Bearer" or not fits:
-        raise _error(401, "UNAUTHORIZED_ACCESS")
+        raise error(401, "UNAUTHORIZED_ACCESS")
     psu = [name for name in ("Psu-Ip-Address", "Psu-User-Agent") if name in request.headers]
     if len(psu) == 1:
-        raise _error(422, "PSU_HEADER_NOT_PROVIDED")
+        raise error(422, "PSU_HEADER_NOT_PROVIDED")
 
 
 async def _aspsps(request: web.Request) -> web.Response:
-    _check_token(request)
+    check_token(request)
     country = request.query.get("country", "DE")
     bank = {
-        "name": "Sandbox Bank",
+        "name": BANK,
         "country": country,
         "psu_types": ["personal", "business"],
         "auth_methods": [{"name": "redirect", "psu_type": "personal", "approach": "REDIRECT"}],
@@ -82,7 +84,7 @@ async def _aspsps(request: web.Request) -> web.Response:
 
 
 async def _session(request: web.Request) -> web.Response:
-    _check_token(request)
+    check_token(request)
     state, session = request.app[STATE], request.match_info["session"]
     # the list of accounts is in the session, so a switch of either endpoint is met here
     scope = Scope.ACCOUNTS if state.switches.waits_for(session, Scope.ACCOUNTS) else Scope.CONSENT
@@ -97,7 +99,7 @@ async def _session(request: web.Request) -> web.Response:
         "status": status,
         "accounts": [member["uid"] for member in members],
         "accounts_data": members,
-        "aspsp": {"name": "Sandbox Bank", "country": "DE"},
+        "aspsp": {"name": BANK, "country": "DE"},
         "psu_type": "personal",
         "access": {"valid_until": datetime.combine(until, time(12), UTC).isoformat()},
     }
@@ -109,7 +111,7 @@ def _hash(account: Account) -> str:
 
 
 async def _account(request: web.Request, scope: Scope, page: int | None = None) -> tuple[str, Account]:
-    _check_token(request)
+    check_token(request)
     session, position, account = of_name(request.match_info["uid"])
     await enter(request, session, scope, page=page, position=position)
     return session, account
@@ -117,8 +119,13 @@ async def _account(request: web.Request, scope: Scope, page: int | None = None) 
 
 async def _details(request: web.Request) -> web.Response:
     _, account = await _account(request, Scope.ACCOUNTS)
-    body = {
-        "uid": request.match_info["uid"],
+    return web.json_response(account_told(account, request.match_info["uid"]))
+
+
+def account_told(account: Account, uid: str) -> dict[str, Any]:
+    """Return an account with its details."""
+    return {
+        "uid": uid,
         "account_id": {"iban": account.iban, "other": None},
         "all_account_ids": [{"identification": account.iban, "scheme_name": "IBAN"}],
         "name": account.owner,
@@ -129,7 +136,6 @@ async def _details(request: web.Request) -> web.Response:
         "identification_hash": _hash(account),
         "identification_hashes": [_hash(account)],
     }
-    return web.json_response(body)
 
 
 async def _balances(request: web.Request) -> web.Response:
@@ -153,12 +159,12 @@ async def _transactions(request: web.Request) -> web.Response:
     state = request.app[STATE]
     owner, account = await _account(request, Scope.TRANSACTIONS, page)
     if session not in (None, owner):
-        raise _error(422, "WRONG_CONTINUATION_KEY")
+        raise error(422, "WRONG_CONTINUATION_KEY")
     if "date_to" in request.query and "date_from" not in request.query:
-        raise _error(422, "DATE_TO_WITHOUT_DATE_FROM")
+        raise error(422, "DATE_TO_WITHOUT_DATE_FROM")
     since = day_in(request, "date_from") or state.clock.today() - state.history
     if since > state.clock.today():
-        raise _error(422, "DATE_FROM_IN_FUTURE")
+        raise error(422, "DATE_FROM_IN_FUTURE")
     rows = rows_of(state, account, since, day_in(request, "date_to"))
     part, following = page_of(state, owner, rows, page)
     report = report_of(state, owner, part, {})["transactions"]
@@ -183,7 +189,7 @@ def of_key(key: str | None) -> tuple[str | None, int]:
         session, _, page = base64.urlsafe_b64decode(key).decode().rpartition("/")
         return session, int(page)
     except (ValueError, binascii.Error):
-        raise _error(422, "WRONG_CONTINUATION_KEY") from None
+        raise error(422, "WRONG_CONTINUATION_KEY") from None
 
 
 def _row(row: dict[str, Any], status: str, answered: int) -> dict[str, Any]:

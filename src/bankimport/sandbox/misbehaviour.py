@@ -157,6 +157,11 @@ class Switches:
         """Arm a switch; several may stand, the first that fits is taken."""
         self._armed.setdefault(consent_id, []).append(_Armed(switch, switch.times))
 
+    def revoke(self, consent_id: str) -> None:
+        """Let the consent be withdrawn: it says so itself, and nothing else is answered."""
+        for endpoint in (Scope.ACCOUNTS, Scope.BALANCES, Scope.TRANSACTIONS):
+            self.add(consent_id, Switch(kind=Kind.CONSENT_INVALID, endpoint=endpoint))
+
     def clear(self, consent_id: str) -> None:
         """Let the consent's bank behave again."""
         self._armed.pop(consent_id, None)

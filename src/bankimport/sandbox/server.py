@@ -7,7 +7,15 @@ from typing import Final
 
 from aiohttp import web
 
-from bankimport.sandbox import berlin_group, changes, control, enable_banking, gocardless
+from bankimport.sandbox import (
+    authorising,
+    berlin_group,
+    changes,
+    control,
+    enable_banking,
+    enable_banking_consents,
+    gocardless,
+)
 from bankimport.sandbox.bank import BankClock
 from bankimport.sandbox.counter import STATE, Refused, State
 
@@ -37,8 +45,8 @@ def create_app(
         raise ValueError("page_size must be at least 1")
     app = web.Application(middlewares=[_refusals])
     app[STATE] = State(clock or BankClock(), page_size, history)
-    for routes in (berlin_group.routes, enable_banking.routes, gocardless.routes, changes.routes, control.routes):
-        app.add_routes(routes())
+    for api in (berlin_group, enable_banking, enable_banking_consents, gocardless, changes, authorising, control):
+        app.add_routes(api.routes())
     return app
 
 
