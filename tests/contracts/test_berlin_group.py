@@ -182,6 +182,46 @@ async def test_an_unreadable_balance_comes_with_its_reason(bank: BankUnderTest, 
     ]
 
 
+CODES: list[tuple[int, str, type[JobError], dict[str, Any]]] = [
+    *((401, code, CredentialError, {}) for code in ("CERTIFICATE_INVALID", "CERTIFICATE_EXPIRED", "CERTIFICATE_BLOCKED",
+      "CERTIFICATE_REVOKE", "CERTIFICATE_MISSING", "SIGNATURE_INVALID", "SIGNATURE_MISSING", "ROLE_INVALID")),
+    (401, "CONSENT_EXPIRED", ReauthRequired, {"reason": "expired", "suspicious": False}),
+    (403, "CONSENT_EXPIRED", ReauthRequired, {"reason": "expired", "suspicious": False}),
+    (401, "CONSENT_INVALID", ReauthRequired, {"suspicious": True}),
+    (400, "CONSENT_UNKNOWN", ReauthRequired, {"reason": "revoked", "suspicious": False}),
+    (403, "CONSENT_UNKNOWN", ReauthRequired, {"reason": "revoked", "suspicious": False}),
+    *((401, code, ReauthRequired, {"suspicious": True}) for code in ("TOKEN_INVALID", "TOKEN_EXPIRED", "TOKEN_UNKNOWN")),
+    (401, "PSU_CREDENTIALS_INVALID", ReauthRequired, {"reason": "action"}),
+    (403, "SERVICE_BLOCKED", ReauthRequired, {"reason": "blocked"}),
+    (400, "PERIOD_INVALID", PeriodRejected, {}),
+    (400, "FORMAT_ERROR", BankRejected, {"status": 400}),
+    *((403, code, AccountUnavailable, {}) for code in ("RESOURCE_UNKNOWN", "RESOURCE_EXPIRED", "RESOURCE_BLOCKED")),
+    (404, "RESOURCE_UNKNOWN", AccountUnavailable, {}),
+    (429, "ACCESS_EXCEEDED", RateLimited, {}),
+    (400, "ACCESS_EXCEEDED", RateLimited, {}),
+    (503, "SERVICE_UNAVAILABLE", Transient, {}),
+    (500, "INTERNAL_SERVER_ERROR", Transient, {}),
+    (408, "WHATEVER", Transient, {}),
+    (405, "SERVICE_INVALID", BankRejected, {"status": 405}),
+    (409, "STATUS_INVALID", BankRejected, {"status": 409}),
+    (422, "SOMETHING_NEW", BankRejected, {"status": 422}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "error", "facts"), CODES, ids=lambda value: value if isinstance(value, str) else None
+)
+async def test_a_message_code_is_the_error_it_means(
+    bank: BankUnderTest, url: str, status: int, code: str, error: type[JobError], facts: dict[str, Any]
+) -> None:
+    """Every code of the standard that can come to a read, under the statuses that banks send it with."""
+    await misbehave(url, Kind.ERROR, endpoint="transactions", status=status, code=code)
+    with pytest.raises(error) as told:
+        await bank.read(Window(NOW.date()))
+    assert {name: getattr(told.value, name) for name in facts} == facts
+    assert type(told.value) is error
+
+
 async def test_a_retry_after_is_understood(bank: BankUnderTest, url: str) -> None:
     """Seconds become a wait and an instant."""
     await misbehave(url, Kind.RATE_LIMIT, retry_after=120)

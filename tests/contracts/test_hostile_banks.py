@@ -8,10 +8,12 @@ import time
 import tracemalloc
 from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
 
+from bankimport.commands import SyncConnection
 from bankimport.errors import (
     BankRejected,
     InvalidSettings,
@@ -22,9 +24,11 @@ from bankimport.errors import (
     Unsupported,
 )
 from bankimport.imports import Quarantined, read_transaction
+from bankimport.jobs import sync_connection
 from bankimport.models import BankAccount, BankConnection, Transaction, Window
 from bankimport.providers import BerlinGroup, Limits
 from bankimport.providers.addresses import is_public
+from bankimport.testing import FakeRun, ManualClock, MemoryLedger, MemoryStore
 from tests.contracts.hostile import Answer, SocketBank, http, sends, socket_bank
 
 CONNECTION = BankConnection("c", "acme", "bank", consent_id="consent-1")
@@ -362,3 +366,63 @@ async def test_a_drip_holds_up_nobody_else(bank: SocketBank, provider: BerlinGro
         longest, before = max(longest, time.monotonic() - before), time.monotonic()
     assert isinstance(reading.exception(), Transient)
     assert longest < 1
+
+
+# Through the job ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "second",
+    [
+        "3 MB of {} for rows",
+        "200 MB in 200 KB of gzip",
+        "HTML",
+        "pages in a circle",
+        "a link to another host",
+        "silence",
+    ],
+)
+async def test_a_hostile_second_page_leaves_nothing_half_done(bank: SocketBank, second: str) -> None:
+    """What came before is kept where its ids are sure, nothing is proven by it, the job fails with its reason, and the
+    next good answer ends in the bank's rows."""
+    limits = Limits(request=timedelta(seconds=1.5), pages=20)
+    provider = BerlinGroup(f"http://127.0.0.1:{bank.port}", limits=limits, unattended_limit=None)
+    store, ledger, clock = MemoryStore(), MemoryLedger(), ManualClock(datetime(2026, 6, 17, 12, tzinfo=UTC))
+    store.add(CONNECTION)
+    rows = [row(f'"{n}.50"', more=f', "transactionId": "t{n}"') for n in range(1, 21)]
+    hostile = BAD[second][0](bank)
+
+    def answers(last: Answer) -> Answer:
+        def answer(member: socket.socket, request: bytes) -> None:
+            target = request.split(b" ")[1]
+            if b"/transactions" not in target and b"again" not in target:
+                body = {"accounts": [{"resourceId": "r", "iban": "DE02120300000000202051", "currency": "EUR"}]}
+                good = {"balances": []} if b"/balances" in target else body
+                member.sendall(http(json.dumps(good).encode()))
+            elif b"page=2" in target or b"again" in target:
+                last(member, request)
+            else:
+                member.sendall(page(", ".join(rows[:10]), ', "_links": {"next": {"href": "?page=2"}}'))
+
+        return answer
+
+    async def sync(fence: int) -> Any:
+        command = SyncConnection(connection_id="c", org_id="acme")
+        return await sync_connection(
+            command, FakeRun(fence=fence), banks={"bank": provider}, store=store, ledger=ledger, clock=clock
+        )
+
+    bank.answer = answers(hostile)
+    with pytest.raises(JobError) as told:
+        await sync(1)
+    assert told.value.code == ("transient" if second == "silence" else "malformed-data")
+    [account] = await store.accounts("c")
+    assert len(store.rows(account.id)) == 10
+    assert (await store.account_state(account)).coverage == ()
+    bank.answer = answers(sends(page(", ".join(rows[10:]))))
+    result = await sync(2)
+    assert result.success
+    assert sorted(each.transaction.amount for each in store.rows(account.id)) == [
+        Decimal(f"{n}.50") for n in range(1, 21)
+    ]
+    await provider.aclose()
