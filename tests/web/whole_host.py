@@ -4,6 +4,7 @@ python whole_host.py PORT      prints a job's id once it serves
 """
 
 import asyncio
+import os
 import sys
 from datetime import date
 
@@ -24,7 +25,7 @@ async def authorize(request: web.Request, action: str, org_id: str | None) -> bo
 
 async def main(port: int) -> None:
     """Serve until the process is ended."""
-    settings = Settings.load(org_requests_per_minute=1_000_000)
+    settings = Settings.load(org_requests_per_minute=int(os.environ.get("WHOLE_HOST_LIMIT", "1000000")))
     url = settings.database_url.get_secret_value()
     await upgrade_async(url)
     async with BankImport(settings, banks={"bank": FakeBank()}, store=SqlStore(url)) as bank_import:
