@@ -165,7 +165,7 @@ async def test_used_before_it_was_started(settings: Settings) -> None:
 @pytest.mark.parametrize(
     ("changed", "said"),
     [
-        ({"redis_port": free_port()}, "is not available: Redis or the database does not answer: are they running"),
+        ({"redis_port": free_port()}, "is not available: is it running, and is REDIS_HOST"),
         ({"redis_password": "wr0ng-s3cret"}, "REDIS_USERNAME or REDIS_PASSWORD is wrong"),
     ],
     ids=["away", "password"],

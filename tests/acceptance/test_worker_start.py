@@ -1,12 +1,13 @@
 """The stock `arq` command refuses to start on a wrong configuration, and says which variable is wrong."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from tests.processes import clean_environment
+from tests.processes import clean_environment, free_port
 
 
 @pytest.mark.parametrize(
@@ -29,3 +30,25 @@ def test_a_wrong_setting_stops_the_worker(variable: str, value: str, tmp_path: P
     [line] = answer.stderr.splitlines()
     assert line.startswith(f"bankimport: {variable}: ")
     assert "s3cret" not in answer.stdout + answer.stderr
+
+
+def test_a_redis_that_is_away_stops_the_worker(tmp_path: Path) -> None:
+    """Without Redis `arq bankimport.WorkerSettings` ends with one line that says so. Red before: a traceback of arq's."""
+    command = [str(Path(sys.executable).parent / "arq"), "bankimport.WorkerSettings"]
+    environment = clean_environment(REDIS_PORT=str(free_port()), BANK_SYNC_LOG_LEVEL="ERROR")
+    answer = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert answer.returncode != 0
+    assert answer.stderr.splitlines()[-1].startswith("bankimport: Redis")
+    assert "Traceback" not in answer.stderr
+
+
+def test_a_module_of_the_hosts_that_fails(tmp_path: Path) -> None:
+    """A host's module that can't be imported is named with the place, and its text, which may hold anything, is not."""
+    (tmp_path / "my_app.py").write_text("raise RuntimeError('s3cret')\n")
+    command = [str(Path(sys.executable).parent / "arq"), "bankimport.WorkerSettings"]
+    environment = clean_environment(BANK_SYNC_APP="my_app:bank_import")
+    answer = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    [line] = answer.stderr.splitlines()
+    assert re.fullmatch(
+        r"bankimport: BANK_SYNC_APP: my_app:bank_import can't be used: RuntimeError in .*my_app.py, line 1", line
+    )

@@ -30,6 +30,7 @@ _SAID_EVERY = 60.0
 P = ParamSpec("P")
 T = TypeVar("T")
 
+_ASK = "Redis or the database does not answer: are they running, and are REDIS_HOST or REDIS_URL right?"
 #: What an operator does about it, by what Redis said.
 _MENDING: tuple[tuple[type[Exception], str], ...] = (
     (AuthorizationError, "REDIS_USERNAME or REDIS_PASSWORD is wrong"),
@@ -41,8 +42,8 @@ _MENDING: tuple[tuple[type[Exception], str], ...] = (
 )
 
 
-def mending(error: BaseException | None) -> str:
-    """Return what to do about an error of Redis or of the store."""
+def mending(error: BaseException | None, otherwise: str = _ASK) -> str:
+    """Return what to do about an error of Redis or of the store; `otherwise` where the error doesn't tell."""
     while error is not None:
         for kind, text in _MENDING:
             if isinstance(error, kind):
@@ -50,7 +51,7 @@ def mending(error: BaseException | None) -> str:
         if isinstance(error, StoreUnavailable):
             return "the database of BANK_SYNC_DATABASE_URL does not answer: is it running?"
         error = error.__cause__ or error.__context__
-    return "Redis or the database does not answer: are they running, and are REDIS_HOST or REDIS_URL right?"
+    return otherwise
 
 
 class Bounds:

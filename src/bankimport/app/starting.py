@@ -19,6 +19,7 @@ from bankimport.settings import Settings
 _log = structlog.get_logger(__name__)
 
 _PATIENCE = 5.0
+_RUNNING = "is it running, and is REDIS_HOST or REDIS_URL right?"
 #: Kubernetes sets these for a service that is called `bank-sync`; nobody has mistyped them.
 _OF_KUBERNETES = ("_SERVICE_HOST", "_SERVICE_PORT", "_TCP", "_TCP_ADDR", "_TCP_PORT", "_TCP_PROTO")
 
@@ -39,7 +40,7 @@ async def check_redis(client: Redis, settings: Settings) -> None:
     except TimeoutError:
         raise StartFailed(f"Redis at {where} did not answer within {_PATIENCE:g} s: is REDIS_HOST right?") from None
     except (RedisError, OSError) as error:
-        raise StartFailed(f"Redis at {where} is not available: {mending(error)}") from error
+        raise StartFailed(f"Redis at {where} is not available: {mending(error, _RUNNING)}") from error
     if facts.get("redis_mode") == "cluster":
         raise StartFailed(f"Redis at {where} is a Redis Cluster, which arq does not support")
 
@@ -80,6 +81,8 @@ Hook = Callable[[type[BaseException], BaseException, TracebackType | None], obje
 
 def _hook(otherwise: Hook) -> Hook:
     def say(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> object:
+        if isinstance(error, RedisError):  # arq asks Redis for its version before it asks us anything
+            error = StartFailed(f"Redis is not available: {mending(error, _RUNNING)}")
         if not isinstance(error, BankImportError):
             return otherwise(kind, error, trace)
         sys.stderr.write(f"bankimport: {error}\n")
