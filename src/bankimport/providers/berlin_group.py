@@ -64,13 +64,8 @@ class BerlinGroup:
         quality = IdQuality(options.id_quality)
         self._rows = RowReader(options, quality, _IDS, options.day_field)
         only_booked = options.booking_status == "booked" or options.delta is not None
-        self._capabilities = Capabilities(
-            max_history=options.max_history,
-            statuses=frozenset({_BOOKED} if only_booked else {_BOOKED, TransactionStatus.PENDING}),
-            unattended_limit=options.unattended_limit,
-            id_quality=quality,
-            pages_newest_first=options.pages_newest_first,
-            delta=options.delta is not None,
+        self._capabilities = options.capabilities(
+            statuses={_BOOKED} if only_booked else {_BOOKED, TransactionStatus.PENDING}, delta=options.delta is not None
         )
 
     def keep_credentials_with(self, keep: KeepCredentials) -> None:

@@ -12,13 +12,13 @@ from bankimport.errors import InvalidSettings
 from bankimport.providers.addresses import checked_base
 from bankimport.providers.http import BoundedClient
 from bankimport.providers.oauth import Bearer
-from bankimport.providers.options import Options, ReadingOptions
+from bankimport.providers.options import ProviderOptions
 
 #: signs a request: of method, URL, headers and body it makes more headers (`Digest`, `Signature`, …)
 Sign = Callable[[str, str, Mapping[str, str], bytes], Mapping[str, str]]
 
 
-class BerlinGroupOptions(Options, ReadingOptions):
+class BerlinGroupOptions(ProviderOptions):
     """The options of a bank of type `berlin-group`."""
 
     base_url: str = Field(description="where `/v1/…` begins: `https://`, or `http://` for a sandbox on this machine")

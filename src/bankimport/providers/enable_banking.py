@@ -37,13 +37,13 @@ from bankimport.providers.enable_banking_reading import (
 )
 from bankimport.providers.enable_banking_token import ApplicationToken
 from bankimport.providers.http import BoundedClient, Reply
-from bankimport.providers.options import Options, ReadingOptions, read_options
+from bankimport.providers.options import ProviderOptions, read_options
 from bankimport.providers.psu import headers_of
 
 URL_OF_ALL: Final = "https://api.enablebanking.com"
 
 
-class EnableBankingOptions(Options, ReadingOptions):
+class EnableBankingOptions(ProviderOptions):
     """The options of a bank of type `enable-banking`."""
 
     application_id: str = Field(min_length=1, description="the id of our application in their control panel")
@@ -102,12 +102,7 @@ class EnableBanking:
         self._token = ApplicationToken(options.application_id, options.key())
         quality = IdQuality(options.id_quality)
         self._rows = RowReader(options, quality, ("entry_reference",), options.day_field)
-        self._capabilities = Capabilities(
-            max_history=options.max_history,
-            unattended_limit=options.unattended_limit,
-            id_quality=quality,
-            pages_newest_first=options.pages_newest_first,
-        )
+        self._capabilities = options.capabilities()
 
     async def capabilities(self, connection: BankConnection) -> Capabilities:
         """See `BankProvider`."""

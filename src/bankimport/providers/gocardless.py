@@ -36,7 +36,7 @@ from bankimport.providers.berlin_group_reading import accounts_of
 from bankimport.providers.berlin_group_rows import RowReader, balances_of
 from bankimport.providers.gocardless_errors import TokenRefused, error_of
 from bankimport.providers.http import BoundedClient, Reply
-from bankimport.providers.options import Options, ReadingOptions, read_options
+from bankimport.providers.options import ProviderOptions, read_options
 from bankimport.providers.quota import quota_of
 from bankimport.providers.tokens import SharedTokens, Tokens
 
@@ -50,7 +50,7 @@ _STATUSES: Final = {
 }
 
 
-class GoCardlessOptions(Options, ReadingOptions):
+class GoCardlessOptions(ProviderOptions):
     """The options of a bank of type `gocardless`."""
 
     secret_id: str = Field(min_length=1, description="the id of our user secret")
@@ -86,12 +86,7 @@ class GoCardless:
         self._rows = RowReader(
             options, quality, ("transactionId", "internalTransactionId", "entryReference"), options.day_field
         )
-        self._capabilities = Capabilities(
-            max_history=options.max_history,
-            unattended_limit=options.unattended_limit,
-            id_quality=quality,
-            pages_newest_first=options.pages_newest_first,
-        )
+        self._capabilities = options.capabilities()
 
     def share_tokens(self, shelf: TokenShelf) -> None:
         """Keep the access token where all workers find it; without this each process has its own."""

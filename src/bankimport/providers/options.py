@@ -4,16 +4,18 @@ A bank differs from the standard in known ways (banking.md §4.13); each is an o
 """
 
 import difflib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Final, Literal, TypeVar
+from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from bankimport.errors import InvalidSettings
-from bankimport.models import BankAccount, TransactionStatus
+from bankimport.models import BankAccount, Capabilities, IdQuality, Scope, TransactionStatus
 from bankimport.providers.http import Limits
 
+_BOTH: Final = (TransactionStatus.BOOKED, TransactionStatus.PENDING)
 FieldName = Annotated[str, Field(min_length=1, max_length=64)]
 
 
@@ -30,6 +32,15 @@ class Options(BaseModel):
         ge=0,
         description="reads in 24 hours without the person (RTS Art. 36(5)(b)); null where a contract allows any",
     )
+    unattended_scopes: tuple[Literal["consent", "accounts", "balances", "transactions"], ...] = Field(
+        default=("accounts", "balances", "transactions"), description="what the bank counts"
+    )
+    unattended_allowed: bool = Field(default=True, description="whether the bank answers without the person at all")
+    quota_day: Literal["rolling", "calendar"] = Field(
+        default="rolling", description="whether the bank counts any 24 hours, or the days of its calendar"
+    )
+    timezone: str = Field(default="Europe/Berlin", description="where its calendar is; an IANA name")
+    pages_count: bool = Field(default=False, description="whether each page counts as a read of its own")
     max_history: timedelta = Field(
         default=timedelta(days=90), gt=timedelta(0), description="how far back the bank answers"
     )
@@ -109,6 +120,34 @@ class ReadingOptions(BaseModel):
         """Return whether the amounts of such entries are turned."""
         rule = self.invert_amounts
         return rule if isinstance(rule, bool) else rule.applies(account, status)
+
+
+class ProviderOptions(Options, ReadingOptions):
+    """What the providers of this package have in common."""
+
+    @field_validator("timezone")
+    @classmethod
+    def _known_zone(cls, name: str) -> str:
+        try:
+            ZoneInfo(name)
+        except (ValueError, KeyError, OSError):  # no name, none that is known, a folder
+            raise ValueError("an IANA name is needed, such as Europe/Berlin") from None
+        return name
+
+    def capabilities(self, *, statuses: Collection[TransactionStatus] = _BOTH, delta: bool = False) -> Capabilities:
+        """Return what the bank can do and allows, as the options say it."""
+        return Capabilities(
+            max_history=self.max_history,
+            statuses=frozenset(statuses),
+            id_quality=IdQuality(self.id_quality),
+            quota_scopes=frozenset(map(Scope, self.unattended_scopes)),
+            unattended_limit=self.unattended_limit,
+            quota_zone=ZoneInfo(self.timezone) if self.quota_day == "calendar" else None,
+            pages_count=self.pages_count,
+            pages_newest_first=self.pages_newest_first,
+            unattended_allowed=self.unattended_allowed,
+            delta=delta,
+        )
 
 
 OptionsT = TypeVar("OptionsT", bound=BaseModel)
