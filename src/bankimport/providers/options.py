@@ -162,7 +162,9 @@ def read_options(model: type[OptionsT], given: Mapping[str, Any]) -> OptionsT:
     try:
         return model.model_validate(dict(given))
     except ValidationError as error:
-        raise InvalidSettings("; ".join(_told(model, each) for each in error.errors(include_url=False)[:5])) from None
+        errors = error.errors(include_url=False)
+        telling = [each for each in errors if each["type"] != "bool_type"] or errors  # of a choice, the longer way
+        raise InvalidSettings("; ".join(_told(model, each) for each in telling[:5])) from None
 
 
 def unknown_field(field: str, known: list[str]) -> str:
