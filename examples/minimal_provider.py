@@ -10,8 +10,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-from bankimport import errors
-from bankimport.models import (
+from bankimport import (
     Balance,
     BankAccount,
     BankConnection,
@@ -25,6 +24,7 @@ from bankimport.models import (
     Scope,
     TransactionStatus,
     Window,
+    errors,
 )
 from bankimport.providers import BoundedClient, Limits, Reply, retry_after
 

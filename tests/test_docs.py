@@ -105,6 +105,15 @@ def test_rules_and_dashboard_name_metrics_that_exist() -> None:
     assert families - page - set(re.findall(r"bankimport_\w+", (ROOT / "docs/reference/http.md").read_text())) == set()
 
 
+def test_only_public_names_are_shown() -> None:
+    """Documentation and examples import from the four public packages and from nothing deeper."""
+    shown = [*PAGES, *sorted((ROOT / "examples").glob("*.py"))]
+    deeper = re.compile(
+        r"^(?:from|import) bankimport\.(?!providers |stores |testing |testing\.contracts )\S+", re.MULTILINE
+    )
+    assert {name_of(path): deeper.findall(path.read_text()) for path in shown if deeper.search(path.read_text())} == {}
+
+
 def test_every_page_is_in_the_index() -> None:
     """docs/index.md leads to each page of the documentation."""
     index = (ROOT / "docs" / "index.md").read_text()

@@ -74,7 +74,7 @@ def configure(settings: Settings) -> None:
         processors=[*chain, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=_Printers(),
-        cache_logger_on_first_use=False,
+        cache_logger_on_first_use=True,
     )
     handler = _Handler(level)
     handler.setFormatter(

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, Final
 
 REDACTED: Final = "[redacted]"
@@ -21,6 +22,8 @@ _PAIR = re.compile(
     r"(?i)\b(password|passwd|secret|token|access_token|refresh_token|client_secret|api_?key|code)"
     r"(\"?'?\s*[=:]\s*\"?'?)([^\s&,;\"']+)"
 )
+#: One look that most texts need no more than: each pattern here has one of these.
+_SUSPICIOUS = re.compile(r"://|[Bb][Ee][Aa][Rr]|[Bb][Aa][Ss][Ii]|eyJ|[=:]|[A-Z]{2}\d{2}")
 _IBAN = re.compile(r"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]){11,30}\b")
 
 
@@ -32,7 +35,7 @@ def redact(value: Any, name: str = "") -> Any:
 def _redacted(value: Any, name: str, depth: int) -> Any:
     if value is None or isinstance(value, bool | int | float):
         return value
-    if name and _SECRET_NAMES.search(name):
+    if name and _is_secret(name):
         return REDACTED
     if isinstance(value, str):
         return redact_text(value)
@@ -45,9 +48,16 @@ def _redacted(value: Any, name: str, depth: int) -> Any:
     return redact_text(str(value))
 
 
+@lru_cache(maxsize=1024)
+def _is_secret(name: str) -> bool:
+    return _SECRET_NAMES.search(name) is not None
+
+
 def redact_text(text: str) -> str:
     """Return the text without what looks like a secret: tokens, addresses with a user or a query, IBANs."""
     text = text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
+    if not _SUSPICIOUS.search(text):
+        return text
     text = _USER_OF_URL.sub(rf"\1{REDACTED}@", text)
     text = _QUERY_OF_URL.sub(rf"\1?{REDACTED}", text)
     text = _CREDENTIAL.sub(rf"\1 {REDACTED}", text)

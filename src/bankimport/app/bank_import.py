@@ -9,6 +9,7 @@ from fnmatch import fnmatchcase
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
+import structlog
 from arq.worker import create_worker
 from pydantic import ValidationError
 from redis.asyncio import Redis
@@ -58,6 +59,9 @@ if TYPE_CHECKING:
     from aiohttp import web
 
     from bankimport.web import Authorize, Person
+
+
+_log = structlog.get_logger(__name__)
 
 
 def utc_now() -> datetime:
@@ -205,7 +209,7 @@ class BankImport:
             )
         except ValidationError as error:
             raise invalid(error) from None
-        return await self.queue.enqueue(Enqueue(command, psu=psu, limit=self.settings.org_max_pending))
+        return await self._enqueue(Enqueue(command, psu=psu, limit=self.settings.org_max_pending))
 
     @bounded
     async def schedule_org_sync(
@@ -230,7 +234,13 @@ class BankImport:
             )
         except ValidationError as error:
             raise invalid(error) from None
-        return await self.queue.enqueue(Enqueue(command, limit=self.settings.org_max_pending))
+        return await self._enqueue(Enqueue(command, limit=self.settings.org_max_pending))
+
+    async def _enqueue(self, wanted: Enqueue) -> str:
+        job_id = await self.queue.enqueue(wanted)
+        command = wanted.command
+        _log.info("job.scheduled", job_id=job_id, job_type=command.type.value, org_id=command.org_id)
+        return job_id
 
     # Looking at connections ------------------------------------------------------------------------------------
 
