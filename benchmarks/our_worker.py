@@ -22,7 +22,7 @@ from bankimport.models import (
     Capabilities,
     Consent,
     ConsentStatus,
-    Interval,
+    Memory,
     Page,
     PsuContext,
     StoredTransaction,
@@ -152,7 +152,7 @@ class IdleStore:
         account: BankAccount,
         version: int,
         change_set: ChangeSet,
-        coverage: Sequence[Interval] | None,
+        memory: Memory | None,
         cursor: str | None,
         fence: int,
     ) -> bool:

@@ -136,7 +136,7 @@ async def apply(url: str, count: int) -> tuple[float, float, float]:
     idle, stall = peak(), [0.0]
     watch = asyncio.create_task(longest_stall(stall))
     began = time.perf_counter()
-    assert await store.apply(account, 0, ChangeSet(inserts=Rows(count)), (), None, 1)
+    assert await store.apply(account, 0, ChangeSet(inserts=Rows(count)), None, None, 1)
     taken = time.perf_counter() - began
     watch.cancel()
     await store.aclose()
@@ -147,7 +147,7 @@ async def load(url: str, count: int) -> tuple[float, float, float]:
     """Return the same of reading all the rows back."""
     account = await account_in(url)
     store = SqlStore(url)
-    await store.apply(account, 0, ChangeSet(inserts=Rows(count)), (), None, 1)
+    await store.apply(account, 0, ChangeSet(inserts=Rows(count)), None, None, 1)
     idle, stall = peak(), [0.0]
     watch = asyncio.create_task(longest_stall(stall))
     began = time.perf_counter()

@@ -26,7 +26,7 @@ from bankimport.models import (
     Delta,
     Granted,
     Institution,
-    Interval,
+    Memory,
     Page,
     PsuContext,
     RowStatus,
@@ -197,7 +197,7 @@ class BankStore(Protocol):
         """Return all stored accounts of a connection, listed or not, each with its `id`, in a stable order."""
 
     async def account_state(self, account: BankAccount) -> AccountState:
-        """Return version, coverage and cursor of an account; the defaults for a new one."""
+        """Return version, memory and cursor of an account; the defaults for a new one."""
 
     async def set_attended_only(self, account: BankAccount, *, only: bool = True) -> bool:
         """Note that the bank reads this account only while the person is present, or that it is to be tried without
@@ -214,12 +214,13 @@ class BankStore(Protocol):
         account: BankAccount,
         version: int,
         change_set: ChangeSet,
-        coverage: Sequence[Interval] | None,
+        memory: Memory | None,
         cursor: str | None,
         fence: int,
     ) -> bool:
-        """Write rows, coverage and cursor in one transaction; return False, having written nothing, if the account's
-        version is no longer `version`. A change advances the version by one. `coverage` None leaves it as it is.
+        """Write rows, what the reads have taught, and the cursor in one transaction; return False, having written
+        nothing, if the account's version is no longer `version`. A change advances the version by one. `memory`
+        None leaves it as it is.
 
         Raises:
             LeaseLost: a later run has written already.

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import date, timedelta
 
 from bankimport.imports import (
+    Decision,
     Extent,
     Quarantined,
     Reading,
@@ -17,8 +18,9 @@ from bankimport.imports import (
     window_to_load,
 )
 from bankimport.imports.identity import key_of, strong_keys
+from bankimport.imports.repeats import marked
 from bankimport.models import (
-    Interval,
+    Memory,
     ReportedTransaction,
     RowStatus,
     StoredTransaction,
@@ -77,15 +79,16 @@ class Rows:
 
 def decide(
     window: Window,
-    pages: Sequence[Sequence[Transaction]],
+    entries: Sequence[Transaction],
     stored: Sequence[StoredTransaction],
     *,
     new_id: Callable[[], str],
+    memory: Memory,
     cut: bool = False,
-) -> ChangeSet:
+) -> Decision:
     """The decision about one read."""
     reading = Reading(window, Extent.INCOMPLETE if cut else Extent.COMPLETE)
-    return reconcile(reading, list(itertools.chain.from_iterable(pages)), stored, new_id=new_id)
+    return reconcile(reading, entries, stored, new_id=new_id, memory=memory)
 
 
 class Life:
@@ -94,24 +97,25 @@ class Life:
     def __init__(self, today: date) -> None:
         self.today = today
         self.rows = Rows()
-        self.coverage: tuple[Interval, ...] = ()
+        self.memory = Memory()
 
     def window(self) -> Window:
         """The days that a planned sync asks for now."""
-        return automatic_window(self.coverage, today=self.today, max_history=HISTORY)
+        return automatic_window(self.memory, today=self.today, max_history=HISTORY)
 
     def sync(self, *pages: Sequence[ReportedTransaction], window: Window | None = None, cut: bool = False) -> ChangeSet:
         """Store what the bank answers, page by page; a `cut` read broke off after these pages."""
         window = window or self.window()
-        entries = [[read(entry) for entry in page] for page in pages]
-        seen = [entry.day for page in entries for entry in page]
-        days = window_to_load(window, min(seen, default=None), max(seen, default=None))
-        stored = self.rows.load(days, [entry for page in entries for entry in page])
-        change = decide(window, entries, stored, new_id=self.rows.new_id, cut=cut)
-        self.rows.apply(change)
+        entries = paged(pages)
+        seen = [entry.day for entry in entries]
+        stored = self.rows.load(window_to_load(window, min(seen, default=None), max(seen, default=None)), entries)
+        decision = decide(window, entries, stored, new_id=self.rows.new_id, memory=self.memory, cut=cut)
+        self.rows.apply(decision.change_set)
+        self.memory = decision.memory
         if not cut:
-            self.coverage = covered(self.coverage, window, self.today)
-        return change
+            asked = window if decision.cut_before is None else Window(decision.cut_before, window.until)
+            self.memory = covered(self.memory, asked, self.today)
+        return decision.change_set
 
     def turn(self, answer: Answer, *, window: Window | None = None, cut_after: int | None = None) -> None:
         """Ask the bank for a window and store what it answers; the read breaks off after `cut_after` pages."""
@@ -149,9 +153,20 @@ def booked_of(entries: Iterable[ReportedTransaction]) -> Booked:
     return Counter((t.day, t.amount, t.currency) for t in transactions if t.status is TransactionStatus.BOOKED)
 
 
-def read(entry: ReportedTransaction) -> Transaction:
+def paged(pages: Iterable[Sequence[ReportedTransaction]]) -> list[Transaction]:
+    """The entries of a read as the job hands them on: with their pages, and marked where a page may repeat another."""
+    entries: list[Transaction] = []
+    before: list[Transaction] = []
+    for number, page in enumerate(pages, 1):
+        here = [read(entry, number) for entry in page]
+        entries += marked(here, before)
+        before = here
+    return entries
+
+
+def read(entry: ReportedTransaction, page: int = 0) -> Transaction:
     """The entry as it is read."""
-    transaction = read_transaction(entry, "EUR")
+    transaction = read_transaction(entry, "EUR", page=page)
     assert not isinstance(transaction, Quarantined)
     return transaction
 

@@ -213,7 +213,8 @@ async def test_back_dated_and_tomorrow(world: World) -> None:
     )
     await world.tomorrow()
     assert len(await world.living()) == 2
-    assert (asked[0].since, asked[0].until) == (days_ago(14), None)
+    await world.tomorrow()
+    assert (asked[1].since, asked[1].until) == (days_ago(14), None)
 
 
 async def test_period_rejected(world: World) -> None:
@@ -231,7 +232,8 @@ async def test_period_rejected(world: World) -> None:
     assert result.window is not None
     assert result.window.refused_before == days_ago(60)
     await world.tomorrow()
-    assert asked[3:] == [14]
+    await world.tomorrow()
+    assert asked[3:] == [59, 14]
 
 
 async def test_january_by_hand(world: World) -> None:
@@ -242,13 +244,15 @@ async def test_january_by_hand(world: World) -> None:
     await world.sync(**january)
     await world.sync()
     await world.tomorrow()
+    await world.tomorrow()
     assert [(w.since, w.until) for w in windows] == [
         (days_ago(68), days_ago(38)),
         (days_ago(90), None),
+        (days_ago(89), None),
         (days_ago(14), None),
     ]
     (account,) = await world.stored()
-    assert (await world.store.account_state(account)).coverage == (Interval(days_ago(90), days_ago(-1)),)
+    assert (await world.store.account_state(account)).coverage == (Interval(days_ago(89), days_ago(-1)),)
 
 
 async def test_what_a_user_deleted_stays_deleted(world: World) -> None:
@@ -289,8 +293,9 @@ async def test_force_full_sync_reads_all_history(world: World) -> None:
     world.bank.pages[GIRO.provider_id] = lambda window, cursor: windows.append(window) or [Page(rows)]
     await world.sync()
     await world.tomorrow()
+    await world.tomorrow()
     result = await world.sync(force_full_sync=True)
-    assert [w.since for w in windows] == [days_ago(90), days_ago(14), days_ago(89)]
+    assert [w.since for w in windows] == [days_ago(90), days_ago(89), days_ago(14), days_ago(88)]
     assert result.transactions_synced == 0
 
 

@@ -23,7 +23,7 @@ class _Stuck(Lazy):
 async def main(url: str, account_id: str) -> None:
     """Write until the middle."""
     account = BankAccount("r1", "k1", "EUR", id=account_id)
-    await SqlStore(url).apply(account, 0, ChangeSet(inserts=_Stuck(5000)), (), f"cursor of {DAY}", 1)
+    await SqlStore(url).apply(account, 0, ChangeSet(inserts=_Stuck(5000)), None, f"cursor of {DAY}", 1)
 
 
 if __name__ == "__main__":

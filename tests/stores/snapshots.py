@@ -14,7 +14,7 @@ from pathlib import Path
 
 from sqlalchemy.engine import make_url
 
-from bankimport.models import Balance, Interval
+from bankimport.models import Balance, Interval, Memory
 from bankimport.stores import SqlStore, upgrade_async
 from bankimport.stores.sql.migrations import head
 from bankimport.testing.contracts.store import DAY, NOW, inserts
@@ -29,7 +29,7 @@ async def fill(url: str) -> None:
     await upgrade_async(url)
     store = SqlStore(url)
     account = await new_account(store)
-    await store.apply(account, 0, inserts(1, 2), [Interval(DAY, DAY)], "cursor", 1)
+    await store.apply(account, 0, inserts(1, 2), Memory((Interval(DAY, DAY),)), "cursor", 1)
     await store.put_balances(account, [Balance("closingBooked", Decimal("12.34"), "EUR", DAY, NOW)])
     await store.aclose()
 

@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import event, text
 
 from bankimport.errors import LeaseLost, MalformedData, StoreUnavailable
-from bankimport.models import AccountState, BankAccount, BankConnection, Interval
+from bankimport.models import AccountState, BankAccount, BankConnection, Interval, Memory
 from bankimport.ports import ChangeSet, NewRow
 from bankimport.status import ConnectionStatus
 from bankimport.stores import SqlStore, upgrade_async
@@ -32,15 +32,15 @@ async def test_a_process_killed_in_the_middle_of_a_write_leaves_nothing(store: S
     await process.wait()
     assert await rows_of(store, account) == {}
     assert await store.account_state(account) == AccountState()
-    assert await store.apply(account, 0, ChangeSet(inserts=Lazy(5000)), (), None, 2)
+    assert await store.apply(account, 0, ChangeSet(inserts=Lazy(5000)), None, None, 2)
     assert len(await rows_of(store, account)) == 5000
 
 
 async def test_a_reply_that_was_lost_doubles_nothing(store: SqlStore, url: str) -> None:
     """The same change applied again after its commit is a lost race: it writes nothing."""
     account = await new_account(store)
-    assert await store.apply(account, 0, inserts(1, 2), [Interval(DAY, DAY)], "c", 1)
-    assert not await store.apply(account, 0, inserts(1, 2), [Interval(DAY, DAY)], "c", 1)
+    assert await store.apply(account, 0, inserts(1, 2), Memory((Interval(DAY, DAY),)), "c", 1)
+    assert not await store.apply(account, 0, inserts(1, 2), Memory((Interval(DAY, DAY),)), "c", 1)
     assert await scalar(url, "SELECT count(*) FROM bank_transactions") == 2
     assert await scalar(url, "SELECT count(*) FROM bank_transaction_ids") == 4
 

@@ -10,26 +10,22 @@
 from bankimport.imports.attendance import attended
 from bankimport.imports.balance import BalanceCheck, BalanceVerdict, check_balances
 from bankimport.imports.extent import Extent, Reading
-from bankimport.imports.matching import Claims, claim_exact, claim_rest
+from bankimport.imports.portions import reconcile
 from bankimport.imports.reading import Quarantined, read_transaction
-from bankimport.imports.reconciliation import changes, insertable, reconcile, window_to_load
+from bankimport.imports.reconciliation import Decision, window_to_load
 from bankimport.imports.window import automatic_window, covered, merged, plan_window, shrunk
 
 __all__ = [
     "BalanceCheck",
     "BalanceVerdict",
-    "Claims",
+    "Decision",
     "Extent",
     "Quarantined",
     "Reading",
     "attended",
     "automatic_window",
-    "changes",
     "check_balances",
-    "claim_exact",
-    "claim_rest",
     "covered",
-    "insertable",
     "merged",
     "plan_window",
     "read_transaction",

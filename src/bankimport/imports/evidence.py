@@ -1,104 +1,135 @@
-"""How strongly money, days and text speak for an entry being a row: tiers 3 to 7 of banking.md §4.3.
+"""How strongly ids, money, days and text speak for an entry being a row: the one table of evidence.
 
-Money before text: everything here is within one amount and currency, and text only orders candidates.
+Money before text: but for a believed id, everything is within one amount and currency, and text only orders
+candidates. The phases follow each other, and each claims only what those before it have left over:
+
+    own        a believed id with its money, up to 14 days off; or of its own pending row, whatever the amount
+    likely     equal content, an id with its money, the same day or up to 3 days off with matching text
+    weaker     the same day whatever the text, up to 3 days off with a text that doesn't conflict
+    corrected  a believed id of the same day: the bank has changed the amount
+    far        up to 14 days off, matching text
+    became     a pending row booked 1 day before to 14 days after it
 """
 
-from bisect import bisect_left
-from collections.abc import Container, Iterable, Sequence
-from datetime import date, timedelta
-from decimal import Decimal
-from typing import Final
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final, NamedTuple
 
+from bankimport.imports.extent import MOVED, Reading
+from bankimport.imports.identity import AliasKey
 from bankimport.imports.likeness import Likeness, Wording, compare, wording
 from bankimport.models import RowStatus, StoredTransaction, Transaction, TransactionStatus
 
-MOVED: Final = 3
+FAR: Final = 14
 BOOKED_BEFORE: Final = -1
 BOOKED_AFTER: Final = 14
-#: The same entry, as it stands or moved; and a pending one that was booked.
-SAME: Final = range(3, 7)
-BOOKED: Final = range(7, 8)
-#: so many comparisons within one amount are made in full; above, only the nearest days are compared
-_FULL: Final = 40_000
-_NEAREST: Final = 32
 
 _BOOKED: Final = TransactionStatus.BOOKED
-#: booked before pending before cancelled
-KIND_ORDER: Final = {_BOOKED: 0, TransactionStatus.PENDING: 1, TransactionStatus.CANCELLED: 2}
-
-Pair = tuple[Transaction, StoredTransaction]
 
 
-def pair_by_money(
-    incoming: Sequence[Transaction], stored: Iterable[StoredTransaction], tiers: Container[int]
-) -> tuple[list[Pair], list[Transaction]]:
-    """Return the pairs of these tiers, each entry and row in at most one, and the entries left over."""
-    groups: dict[tuple[Decimal, str], list[StoredTransaction]] = {}
-    for row in stored:
-        groups.setdefault((row.transaction.amount, row.transaction.currency), []).append(row)
-    asking: dict[tuple[Decimal, str], list[int]] = {}
-    for index, entry in enumerate(incoming):
-        if (entry.amount, entry.currency) in groups:
-            asking.setdefault((entry.amount, entry.currency), []).append(index)
-    pairs: list[Pair] = []
-    answered: set[int] = set()
-    taken: set[str] = set()
-    for money, indices in asking.items():
-        for index, row in _pairs(incoming, indices, groups[money], tiers):
-            if index not in answered and row.id not in taken:
-                answered.add(index)
-                taken.add(row.id)
-                pairs.append((incoming[index], row))
-    return pairs, [entry for index, entry in enumerate(incoming) if index not in answered]
+class Phase(Enum):
+    """When evidence counts: the head of this module."""
+
+    OWN = "own"
+    LIKELY = "likely"
+    WEAKER = "weaker"
+    CORRECTED = "corrected"
+    FAR = "far"
+    BECAME = "became"
 
 
-def _pairs(
-    incoming: Sequence[Transaction], indices: Sequence[int], rows: list[StoredTransaction], tiers: Container[int]
-) -> list[tuple[int, StoredTransaction]]:
-    """Return every pair for which there is evidence, the strongest first."""
-    rows = sorted(rows, key=lambda row: (row.transaction.day, row.id))
-    words = [wording(row.transaction) for row in rows]
-    days = [row.transaction.day for row in rows]
-    found: list[tuple[tuple[object, ...], int, int]] = []
-    for index in indices:
-        entry, entry_words = incoming[index], wording(incoming[index])
-        for at in _candidates(entry.day, days, in_full=len(indices) * len(rows) <= _FULL):
-            strength = evidence(entry, entry_words, rows[at], words[at])
-            if strength is not None and strength[0] in tiers:
-                found.append(((*strength, index, at), index, at))
-    found.sort()
-    return [(index, rows[at]) for _, index, at in found]
+class Rank(NamedTuple):
+    """What speaks for a pair. Of the pairings of one phase with the most pairs, the one of the least cost is meant."""
+
+    phase: Phase
+    cost: int
 
 
-def _candidates(day: date, days: Sequence[date], *, in_full: bool) -> range:
-    low = bisect_left(days, day - timedelta(days=BOOKED_AFTER))
-    high = bisect_left(days, day + timedelta(days=MOVED + 1))
-    if in_full or high - low <= 2 * _NEAREST:
-        return range(low, high)
-    middle = bisect_left(days, day)
-    return range(max(low, middle - _NEAREST), min(high, middle + _NEAREST))
+#: the costs within a phase; equal content costs nothing
+_ID: Final = 1_000_000
+_SAME_DAY: Final = 2_000_000
+_MOVED: Final = 3_000_000
+_WORST_TEXT: Final = 1_000
+_DAY: Final = 2
+#: a row that has ended, is missing at the bank or was deleted by its user is taken after all others
+ENDED: Final = 100_000_000
+#: a cancelled entry after a pending one
+_CANCELLED: Final = 10_000_000
 
 
-def evidence(
-    entry: Transaction, entry_words: Wording, row: StoredTransaction, row_words: Wording
-) -> tuple[int, int, bool, float, int] | None:
-    """Return the rank of the evidence that entry and row, of one amount and currency, are the same; None for none.
+@dataclass(frozen=True, slots=True)
+class Side:
+    """An entry or a row, with what comparing it needs. `ids` are those that say something here."""
 
-    Ranks compare: the tier, booked before pending before cancelled, live rows before ended ones, the better text,
-    the nearer day.
-    """
-    booked = entry.status is _BOOKED
-    distance = (entry.day - row.transaction.day).days
-    like, score = compare(entry_words, row_words)
-    tier = None
-    if booked == (row.status is RowStatus.BOOKED):
-        if distance == 0:
-            tier = 3 if like is Likeness.MATCHING else 5
-        elif abs(distance) <= MOVED and like is not Likeness.CONFLICTING:
-            tier = 4 if like is Likeness.MATCHING else 6
-    elif booked and BOOKED_BEFORE <= distance <= BOOKED_AFTER and like is not Likeness.CONFLICTING:
-        tier = 7
-    if tier is None or (entry.status is TransactionStatus.CANCELLED and tier > 4):
+    transaction: Transaction
+    words: Wording
+    is_booked: bool
+    ids: frozenset[AliasKey]
+    penalty: int = 0
+
+    @property
+    def content(self) -> tuple[object, ...]:
+        """What two reports of one entry have in common when nothing changed between them but the spelling."""
+        t = self.transaction
+        return self.is_booked, t.day, t.amount, t.currency, self.words.spelling
+
+
+def side_of_entry(entry: Transaction, ids: frozenset[AliasKey] = frozenset()) -> Side:
+    """Return a reported entry as a side."""
+    penalty = _CANCELLED if entry.status is TransactionStatus.CANCELLED else 0
+    return Side(entry, wording(entry), entry.status is _BOOKED, ids, penalty)
+
+
+def side_of_row(row: StoredTransaction, ids: frozenset[AliasKey] = frozenset()) -> Side:
+    """Return a stored row as a side."""
+    ended = row.status is RowStatus.REMOVED or row.deleted_by_user or row.missing_at_bank > 0
+    return Side(row.transaction, wording(row.transaction), row.status is RowStatus.BOOKED, ids, ENDED if ended else 0)
+
+
+def rank(entry: Side, row: Side) -> Rank | None:
+    """Return the strongest evidence for an entry being a row of the same money; None for none."""
+    days = (entry.transaction.day - row.transaction.day).days
+    like, score = compare(entry.words, row.words)
+    text = round((1 - score) * _WORST_TEXT)
+    near = _DAY * abs(days) + (days < 0)  # banks move rows to later days rather than to earlier ones
+    phase, cost = None, 0
+    if entry.is_booked and not row.is_booked:
+        if BOOKED_BEFORE <= days <= BOOKED_AFTER and like is not Likeness.CONFLICTING:
+            phase, cost = Phase.BECAME, text * 100 + near
+    elif entry.is_booked == row.is_booked:
+        if days == 0 and entry.words.spelling == row.words.spelling:
+            phase = Phase.LIKELY
+        elif abs(days) <= FAR and like is not Likeness.CONFLICTING and not entry.ids.isdisjoint(row.ids):
+            phase, cost = Phase.LIKELY, _ID + text * 100 + near
+        elif abs(days) <= MOVED and like is Likeness.MATCHING:
+            phase, cost = Phase.LIKELY, (_MOVED if days else _SAME_DAY) + text * 100 + near
+        elif days == 0 or (abs(days) <= MOVED and like is Likeness.WEAK):
+            phase, cost = Phase.WEAKER, (_MOVED if days else _SAME_DAY) + text * 100 + near
+        elif abs(days) <= FAR and like is Likeness.MATCHING:
+            phase, cost = Phase.FAR, near * _WORST_TEXT + text
+    return None if phase is None else Rank(phase, cost + entry.penalty + row.penalty)
+
+
+def rank_own(entry: Transaction, row: StoredTransaction, reading: Reading) -> Rank | None:
+    """Return the evidence of a believed id of the entry that the row has had; None for none."""
+    kept, is_booked = row.transaction, row.status is RowStatus.BOOKED
+    if is_booked and entry.status is not _BOOKED:
+        return None  # a booked row never becomes pending again
+    if compare(wording(entry), wording(kept))[0] is Likeness.CONFLICTING:
         return None
-    ended = row.status is RowStatus.REMOVED or row.deleted_by_user
-    return tier, KIND_ORDER[entry.status], ended, -round(score, 6), abs(distance)
+    days = (entry.day - kept.day).days
+    near = _DAY * abs(days) + (days < 0)
+    if entry.status is _BOOKED and not is_booked:
+        own = BOOKED_BEFORE <= days <= BOOKED_AFTER
+        return Rank(Phase.OWN, _MOVED + near) if own and reading.takes_part(row) else None
+    if (entry.amount, entry.currency) == (kept.amount, kept.currency):
+        reach = FAR if reading.takes_part(row) else MOVED
+        return Rank(Phase.OWN, near) if abs(days) <= reach else None
+    return Rank(Phase.CORRECTED, near) if days == 0 else None
+
+
+def is_stale(entry: Transaction, row: StoredTransaction) -> bool:
+    """Return whether a pending entry whose id names this booked row is its pending form: the bank lists it still."""
+    days = (row.transaction.day - entry.day).days
+    conflict = compare(wording(entry), wording(row.transaction))[0] is Likeness.CONFLICTING
+    return row.status is RowStatus.BOOKED and BOOKED_BEFORE <= days <= BOOKED_AFTER and not conflict

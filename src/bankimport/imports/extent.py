@@ -1,14 +1,20 @@
-"""What a read proves: only a completely read window proves absence (banking.md §4.2)."""
+"""What a read proves: only a completely read window proves absence, and its edge proves less."""
 
 from dataclasses import dataclass
+from datetime import date, timedelta
 from enum import Enum
+from typing import Final
 
 from bankimport.imports.identity import AliasKey, key_of
 from bankimport.models import RowStatus, StoredTransaction, Window
 
+#: so many days a row may move from one read to the next
+MOVED: Final = 3
+_EDGE: Final = timedelta(days=MOVED)
+
 
 class Extent(Enum):
-    """What a read proves. Only a completely read window proves absence (banking.md §4.2)."""
+    """How far a read came."""
 
     COMPLETE = "complete"
     INCOMPLETE = "incomplete"
@@ -17,23 +23,37 @@ class Extent(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """The window that was read, and how completely. `unreadable` are the ids of entries that were reported and could
-    not be read: their rows are not gone."""
+    """The window that was read, and how completely.
+
+    `unreadable` are the ids of entries that were reported and could not be read: their rows are not gone.
+    `is_whole`: the bank was asked for what is older than its oldest entry, too.
+    """
 
     window: Window
     extent: Extent = Extent.COMPLETE
     unreadable: frozenset[AliasKey] = frozenset()
+    is_whole: bool = False
+
+    def asks_for(self, day: date) -> bool:
+        """Return whether the day is one of those asked for."""
+        return self.window.since <= day and (self.window.until is None or day <= self.window.until)
+
+    def is_edge(self, day: date) -> bool:
+        """Return whether the day is asked for, and a row there may have come from outside or gone there."""
+        since, until = self.window.since, self.window.until
+        return self.asks_for(day) and (day - since < _EDGE or (until is not None and until - day < _EDGE))
+
+    def takes_part(self, row: StoredTransaction) -> bool:
+        """Return whether the row would have been reported if the bank still had it: one of the days asked for, or
+        pending, since banks list all that is pending now, whatever its date."""
+        if self.window.until is None and row.status is not RowStatus.BOOKED:
+            return True
+        return self.asks_for(row.transaction.day)
 
     def proves_absence(self, row: StoredTransaction) -> bool:
-        """Return whether the row would have been reported if it still existed as it is stored.
-
-        A pending row from before an open window counts too: banks list what is pending now, whatever its date.
-        """
-        if self.extent is not Extent.COMPLETE:
+        """Return whether the bank no longer has the row as it is stored, now that no entry is it."""
+        if self.extent is not Extent.COMPLETE or not self.takes_part(row):
             return False
-        if self.unreadable and any(key_of(bank_id) in self.unreadable for bank_id in row.transaction.ids):
+        if row.status is RowStatus.BOOKED and self.is_edge(row.transaction.day):
             return False
-        day, window = row.transaction.day, self.window
-        if day < window.since:
-            return window.until is None and row.status is not RowStatus.BOOKED
-        return window.until is None or day <= window.until
+        return not (self.unreadable and any(key_of(bank_id) in self.unreadable for bank_id in row.transaction.ids))

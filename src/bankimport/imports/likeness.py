@@ -1,7 +1,8 @@
 """How alike the texts of two entries are. Text only orders candidates of equal money; it is never an identity
-(banking.md §4.4)."""
+(the rules of `docs/explanation/import.md`, "Money before text")."""
 
 import re
+import unicodedata
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final
@@ -23,18 +24,34 @@ class Likeness(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Wording:
-    """The words of an entry, read once for all comparisons."""
+    """The texts of an entry, read once for all comparisons. `spelling` is counterparty, IBAN and remittance without
+    what a bank changes between two reports: the Unicode form, capitals and blanks."""
 
+    spelling: tuple[str, str, str]
     name: frozenset[str]
-    iban: str | None
+    iban: str
     text: frozenset[str]
 
 
 def wording(transaction: Transaction) -> Wording:
     """Return the words of counterparty and remittance, in one case."""
-    name = frozenset(_WORD.findall((transaction.counterparty_name or "").casefold()))
-    text = frozenset(_WORD.findall((transaction.remittance or "").casefold()))
-    return Wording(name, transaction.counterparty_iban, name | text)
+    name, text = _plain(transaction.counterparty_name), _plain(transaction.remittance)
+    iban, words = transaction.counterparty_iban or "", frozenset(_WORD.findall(name))
+    return Wording((name, iban, text), words, iban, words | frozenset(_WORD.findall(text)))
+
+
+def _plain(text: str | None) -> str:
+    if not text:
+        return ""
+    return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
+
+
+def is_same_spelling(one: Wording, other: Wording) -> bool:
+    """Return whether two texts are one text, however it is written; one may be cut off."""
+    if one.spelling == other.spelling:
+        return True
+    pairs = zip(one.spelling, other.spelling, strict=True)
+    return all(a.startswith(b) or b.startswith(a) for a, b in pairs)
 
 
 def compare(one: Wording, other: Wording) -> tuple[Likeness, float]:
@@ -43,6 +60,8 @@ def compare(one: Wording, other: Wording) -> tuple[Likeness, float]:
     Two counterparties conflict when their IBANs differ, or, where an IBAN is missing, when their names have no word
     in common.
     """
+    if one.spelling == other.spelling:
+        return Likeness.MATCHING, 1.0
     common, score = _common(one.text, other.text)
     if one.iban and other.iban:
         if one.iban != other.iban:

@@ -1,19 +1,59 @@
-"""Reconciling a read too large for memory, portion by portion of its days, with the outcome of `reconcile`. Pure.
+"""Reconciling a read, whole or portion by portion of its days where it is too large for memory. Pure.
 
-What has hardly changed is claimed within each portion, since both exact kinds of claim compare equal days only. Kept
-are the rows that nobody claimed and the claims by content, which may still be swapped or moved up; of the entries left
-over only those that may be one of these rows are decided together, and all the others are new.
+Within a portion what is unchanged is set aside, and what has no ids is counted off where nothing of its money is left
+over on one side. What remains, few entries and rows, is decided together at the end.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
 from decimal import Decimal
 
 from bankimport.imports.extent import Extent, Reading
-from bankimport.imports.identity import AliasKey, key_of, strong_keys
-from bankimport.imports.matching import Claims, claim_exact, claim_rest
-from bankimport.imports.reconciliation import changes, insertable
-from bankimport.models import BankId, IdQuality, StoredTransaction, Transaction, TransactionStatus, Window
-from bankimport.ports import RowMark, RowUpdate
+from bankimport.imports.identity import key_of, strong_keys
+from bankimport.imports.matching import match, set_unchanged_aside
+from bankimport.imports.pairing import Pair, order
+from bankimport.imports.reconciliation import Decision, insertable, is_live, marks_of, updates_of
+from bankimport.imports.repeats import once
+from bankimport.imports.worth import Worth, rows_by_name, shared_before
+from bankimport.models import (
+    BankId,
+    IdQuality,
+    Memory,
+    RowStatus,
+    StoredTransaction,
+    Transaction,
+    TransactionStatus,
+    Window,
+)
+from bankimport.ports import ChangeSet, NewRow, RowMark, RowUpdate
+
+NewId = Callable[[], str]
+
+
+def reconcile(
+    reading: Reading,
+    transactions: Sequence[Transaction],
+    stored: Sequence[StoredTransaction],
+    *,
+    new_id: NewId,
+    memory: Memory | None = None,
+    removed: Collection[BankId] = (),
+) -> Decision:
+    """Return what the read changes in the stored rows, and teaches; the same whatever the order of either.
+
+    `stored` are the rows of `window_to_load`, and those that any strong id or link of `transactions` names. `memory` is
+    what earlier reads have taught. `removed` are the ids that a delta says are gone. `new_id` gives ids for new rows.
+    """
+    memory = memory or Memory()
+    entries, shared = once(transactions, shared_before(memory.worth))
+    portions = Portions(reading, memory, shared)
+    left = portions.take(entries, stored, None)
+    found = portions.conclude(left, (), removed)
+    new = sorted([*found.new, *filter(found.is_new, left)], key=order)
+    inserts = [NewRow(new_id(), entry) for entry in new]
+    return Decision(ChangeSet(inserts, found.updates, found.marks), found.memory, found.cut_before)
 
 
 def within(days: Window, row: StoredTransaction) -> bool:
@@ -22,7 +62,7 @@ def within(days: Window, row: StoredTransaction) -> bool:
 
 
 def wandering_ids(entries: Iterable[Transaction]) -> list[BankId]:
-    """Return the ids that may name a row of another day already while exact claims are made: of what isn't booked."""
+    """Return the ids that may name a row of another day already in a portion: of what isn't booked."""
     return [
         bank_id
         for entry in entries
@@ -32,52 +72,109 @@ def wandering_ids(entries: Iterable[Transaction]) -> list[BankId]:
     ]
 
 
-class Portions:
-    """The claims of one read so far."""
+@dataclass(frozen=True, slots=True)
+class Conclusion:
+    """What a read changes and teaches. `new` are the entries that some row might have been, and `is_new` tells of all
+    others whether they are new; `memory` and `cut_before` as in `Decision`."""
 
-    def __init__(self, reading: Reading) -> None:
-        self._reading = reading
+    new: list[Transaction]
+    is_new: Callable[[Transaction], bool]
+    updates: list[RowUpdate]
+    marks: list[RowMark]
+    memory: Memory
+    cut_before: date | None
+
+
+class Portions:
+    """One read, as far as it is decided."""
+
+    def __init__(self, reading: Reading, memory: Memory, shared: Iterable[str]) -> None:
+        self._reading, self._memory = reading, memory
+        self._worth = Worth(memory.worth)
+        self._worth.share(shared)
         self._updates: list[RowUpdate] = []
         self._marks: list[RowMark] = []
-        self._open = Claims()
-        self._unclaimed: list[StoredTransaction] = []
+        self._rows: list[StoredTransaction] = []
+        self._oldest: date | None = None
 
     def take(
-        self, entries: Sequence[Transaction], stored: Sequence[StoredTransaction], days: Window
+        self, entries: Sequence[Transaction], stored: Sequence[StoredTransaction], days: Window | None
     ) -> list[Transaction]:
-        """Claim what has hardly changed on these days, and return the entries left over.
+        """Set what is unchanged on these days aside, and return the entries left over.
 
-        `stored` are the rows of the days, and those that `wandering_ids` name.
+        `stored` are the rows of the days (None: all there are), and those that `wandering_ids` name.
         """
-        exact = claim_exact(entries, stored, self._reading.extent)
-        self._unclaimed += [row for row in exact.stored if within(days, row)]
-        self._open.by_content += exact.by_content
-        self._note(changes(self._reading, [Claims(by_id=exact.by_id)], ()))
-        return exact.incoming
+        booked = (e.day for e in entries if e.status is TransactionStatus.BOOKED and self._reading.asks_for(e.day))
+        oldest = min(booked, default=None)
+        if oldest is not None and (self._oldest is None or oldest < self._oldest):
+            self._oldest = oldest
+        left, rows = set_unchanged_aside(entries, stored, self._worth)
+        if self._reading.extent is Extent.COMPLETE:
+            left, rows = self._count_off(left, rows)
+        self._rows += [row for row in rows if days is None or within(days, row)]
+        return left
+
+    def _count_off(
+        self, entries: list[Transaction], rows: list[StoredTransaction]
+    ) -> tuple[list[Transaction], list[StoredTransaction]]:
+        """Pair what is equal in content and has no ids, where nothing else of that money is left over on one side."""
+        equal: defaultdict[tuple[object, ...], list[StoredTransaction]] = defaultdict(list)
+        for row in rows:
+            if row.status is RowStatus.BOOKED and not row.missing_at_bank and not row.transaction.ids:
+                equal[_content(row.transaction)].append(row)
+        if not equal:
+            return entries, rows
+        pairs: list[Pair] = []
+        left: list[Transaction] = []
+        for entry in entries:
+            plain = entry.status is TransactionStatus.BOOKED and not entry.ids and not entry.may_repeat
+            same = equal.get(_content(entry)) if plain and entry.link is None else None
+            if same:
+                pairs.append((entry, same.pop()))
+            else:
+                left.append(entry)
+        taken = {row.id for _, row in pairs}
+        rows = [row for row in rows if row.id not in taken]
+        open_money = {_money(e) for e in left} & {_money(row.transaction) for row in rows}
+        settled = [each for each in pairs if _money(each[0]) not in open_money]
+        unsettled = [each for each in pairs if _money(each[0]) in open_money]
+        self._note(updates_of(settled))
+        return left + [entry for entry, _ in unsettled], rows + [row for _, row in unsettled]
 
     def conclude(
-        self, left: Iterable[Transaction], outside: Iterable[StoredTransaction]
-    ) -> tuple[list[Transaction], Callable[[Transaction], bool], list[RowUpdate], list[RowMark]]:
-        """Decide the rest. Return the new entries among those that some row might have been, what tells all the
-        other new entries of `left`, and every update and mark.
+        self, left: Iterable[Transaction], outside: Iterable[StoredTransaction], removed: Collection[BankId] = ()
+    ) -> Conclusion:
+        """Decide the rest.
 
         `outside` are the rows of days that no portion had, which ids or links of `left` name.
         """
-        rows = [*self._unclaimed, *outside]
-        named = {key for row in rows for key in strong_keys(row.transaction)}
-        named.update(key for _, row in self._open.by_content for key in strong_keys(row.transaction))
-        money = {(row.transaction.amount, row.transaction.currency) for row in rows}
-        self._open.stored = rows
-        self._open.incoming = [entry for entry in left if _may_meet(entry, named, money)]
-        rest = claim_rest(self._open, self._reading)
-        self._note(changes(self._reading, [self._open, rest], rest.stored))
-        needs_id = self._reading.extent is Extent.INCOMPLETE
+        rows = [*self._rows, *outside]
+        named = rows_by_name(rows)
+        money = {_money(row.transaction) for row in rows}
+
+        def may_meet(entry: Transaction) -> bool:
+            """Whether more has to be known of the entry than that it is live, to call it new."""
+            if (entry.amount, entry.currency) in money or entry.may_repeat or not self._reading.asks_for(entry.day):
+                return True
+            if entry.link is not None and key_of(entry.link) in named:
+                return True
+            return bool(named) and any(key in named for key in strong_keys(entry))
+
+        entries = [entry for entry in left if may_meet(entry)]
+        for entry in entries:
+            self._worth.count(entry, named)
+        claims = match(entries, rows, self._reading, self._worth, doubts=self._memory.doubts, oldest=self._oldest)
+        self._note(updates_of(claims.pairs))
+        self._marks += marks_of(claims.rows, claims.reading, removed)
+        memory = replace(self._memory, worth=self._worth.after())
+        if claims.reading.extent is Extent.COMPLETE:
+            memory = replace(memory, doubts=tuple(claims.doubts.values()))
 
         def is_new(entry: Transaction) -> bool:
-            live = entry.status is not TransactionStatus.CANCELLED and not (needs_id and not strong_keys(entry))
-            return live and not _may_meet(entry, named, money)
+            return not may_meet(entry) and is_live(entry, claims.reading, self._worth)
 
-        return insertable(rest, self._reading), is_new, self._updates, self._marks
+        new = insertable(claims, self._worth)
+        return Conclusion(new, is_new, self._updates, self._marks, memory, claims.cut_before)
 
     def _note(self, changed: tuple[list[RowUpdate], list[RowMark]]) -> None:
         updates, marks = changed
@@ -85,11 +182,12 @@ class Portions:
         self._marks += marks
 
 
-def _may_meet(entry: Transaction, named: set[AliasKey], money: set[tuple[Decimal, str]]) -> bool:
-    """Return whether any evidence but equal content may speak for the entry being one of the rows."""
-    if (entry.amount, entry.currency) in money or (entry.link is not None and key_of(entry.link) in named):
-        return True
-    return bool(named) and any(key in named for key in strong_keys(entry))
+def _money(t: Transaction) -> tuple[Decimal, str]:
+    return t.amount, t.currency
+
+
+def _content(t: Transaction) -> tuple[object, ...]:
+    return t.day, t.amount, t.currency, t.counterparty_name, t.counterparty_iban, t.remittance
 
 
 def portions_of(days: Window, counted: Iterable[tuple[Window, int]], size: int) -> Iterator[Window]:

@@ -28,11 +28,11 @@ class Quarantined:
 
 
 def read_transaction(
-    reported: ReportedTransaction, account_currency: str | None, today: date | None = None
+    reported: ReportedTransaction, account_currency: str | None, today: date | None = None, page: int = 0
 ) -> Transaction | Quarantined:
     """Return the entry with its amount signed, its day decided and its texts bounded; or why it can't be read.
 
-    `today` is the day it was read, which is that of a pending entry without a date.
+    `today` is the day it was read, which is that of a pending entry without a date; `page` where it stood.
     """
     try:
         amount = read_signed(reported.amount, reported.indicator)
@@ -60,6 +60,8 @@ def read_transaction(
         None if iban is None else iban.replace(" ", "").upper()[:34],
         clean_text(reported.remittance, REMITTANCE_LIMIT),
         reported.raw,
+        page,
+        False,
     )
 
 

@@ -1,27 +1,45 @@
-"""Stored rows + what was read -> what to change: never double, never lose (banking.md §4). Pure.
+"""Stored rows + what was read -> what to change: never double, never lose. Pure.
 
-`reconcile` is the whole in one call. A read too large for memory is taken in three steps with the same outcome:
-`matching.claim_exact` for each chunk of days, `matching.claim_rest` over what is left, `changes` over all claims.
+`reconcile` is the whole in one call: `Portions` with one portion. A read too large for memory is taken in several.
 """
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import Final
 
-from bankimport.imports.evidence import BOOKED_AFTER, MOVED
+from bankimport.imports.claims import Claims
+from bankimport.imports.evidence import BOOKED_AFTER
 from bankimport.imports.extent import Extent, Reading
-from bankimport.imports.identity import AliasKey, key_of, strong_keys, tidy
-from bankimport.imports.matching import Claims, claim_exact, claim_rest
-from bankimport.imports.unchanged import is_unchanged
-from bankimport.models import BankId, RowStatus, StoredTransaction, Transaction, TransactionStatus, Window
-from bankimport.ports import ChangeSet, NewRow, RowMark, RowUpdate
+from bankimport.imports.identity import AliasKey, key_of, strong_keys
+from bankimport.imports.matching import is_unchanged
+from bankimport.imports.pairing import Pair
+from bankimport.imports.worth import Worth
+from bankimport.models import (
+    BankId,
+    Memory,
+    RowStatus,
+    StoredTransaction,
+    Transaction,
+    TransactionStatus,
+    Window,
+)
+from bankimport.ports import ChangeSet, RowMark, RowUpdate
 
 #: Rows so far outside of what was read may still be meant: a pending one is booked up to 14 days later.
 MARGIN: Final = timedelta(days=BOOKED_AFTER + 1)
 #: `missing_at_bank` counts up to here: one more complete read that lacks a row changes nothing.
 MISSING_LIMIT: Final = 2
 
-NewId = Callable[[], str]
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What a read changes and teaches. `cut_before`: the bank has cut its answer off, and what was asked for before
+    this day has not been answered (`date.max`: nothing has)."""
+
+    change_set: ChangeSet
+    memory: Memory = field(default_factory=Memory)
+    cut_before: date | None = None
 
 
 def window_to_load(window: Window, first: date | None, last: date | None) -> Window:
@@ -34,70 +52,59 @@ def window_to_load(window: Window, first: date | None, last: date | None) -> Win
     return Window(since, until + MARGIN if until < date.max - MARGIN else None)
 
 
-def reconcile(
-    reading: Reading,
-    transactions: Sequence[Transaction],
-    stored: Sequence[StoredTransaction],
-    *,
-    new_id: NewId,
-    removed: Collection[BankId] = (),
-) -> ChangeSet:
-    """Return what the read changes in the stored rows; the same answer whatever the order of either.
-
-    `stored` are the rows of `window_to_load`, and those that any strong id or link of `transactions` names.
-    `removed` are the ids that a delta says are gone. `new_id` gives the ids of new rows.
-    """
-    exact = claim_exact(tidy(transactions), stored, reading.extent)
-    rest = claim_rest(exact, reading)
-    inserts = [NewRow(new_id(), entry) for entry in insertable(rest, reading)]
-    updates, marks = changes(reading, [exact, rest], rest.stored, removed)
-    return ChangeSet(inserts=inserts, updates=updates, marks=marks)
+def is_live(entry: Transaction, reading: Reading, worth: Worth) -> bool:
+    """Return whether an entry that is no row becomes one: of the days asked for, and of a read that was cut short only
+    under an id that is believed."""
+    if entry.status is TransactionStatus.CANCELLED:
+        return False
+    if reading.extent is Extent.DELTA:
+        return True
+    known = reading.extent is Extent.COMPLETE or any(worth.is_believed(ns) for ns, _ in strong_keys(entry))
+    return known and reading.asks_for(entry.day)
 
 
-def insertable(rest: Claims, reading: Reading) -> list[Transaction]:
+def insertable(claims: Claims, worth: Worth) -> list[Transaction]:
     """Return the entries that nobody claimed and that become new rows.
 
-    An incomplete read inserts only strong ids never seen, and none that a stored row of its amount might be: that
-    row's own report may be on a page that wasn't read.
+    An incomplete read inserts only ids never seen, and none that a stored row of its amount might be: that row's own
+    report may be on a page that wasn't read.
     """
-    live = [entry for entry in rest.incoming if entry.status is not TransactionStatus.CANCELLED]
-    if reading.extent is not Extent.INCOMPLETE:
+    live = [entry for entry in claims.entries if is_live(entry, claims.reading, worth)]
+    if claims.reading.extent is not Extent.INCOMPLETE:
         return live
-    seen: set[AliasKey] = {key for row in rest.stored for key in strong_keys(row.transaction)}
+    seen: set[AliasKey] = {key for row in claims.rows for key in strong_keys(row.transaction)}
     days: dict[tuple[object, str], list[date]] = {}
-    for row in rest.stored:
+    for row in claims.rows:
         days.setdefault((row.transaction.amount, row.transaction.currency), []).append(row.transaction.day)
     return [
         entry
         for entry in live
-        if strong_keys(entry)
-        and not seen.intersection(strong_keys(entry))
+        if not seen.intersection(strong_keys(entry))
         and not _may_be_stored(entry.day, days.get((entry.amount, entry.currency), ()))
     ]
 
 
 def _may_be_stored(day: date, days: Iterable[date]) -> bool:
-    return any(-MOVED <= (day - stored).days <= BOOKED_AFTER for stored in days)
+    return any(-BOOKED_AFTER <= (day - stored).days <= BOOKED_AFTER for stored in days)
 
 
-def changes(
-    reading: Reading,
-    claims: Iterable[Claims],
-    unclaimed: Iterable[StoredTransaction],
-    removed: Collection[BankId] = (),
-) -> tuple[list[RowUpdate], list[RowMark]]:
-    """Return the updates and marks of what was claimed, and of what the bank no longer shows."""
+def updates_of(pairs: Iterable[Pair]) -> tuple[list[RowUpdate], list[RowMark]]:
+    """Return what the rows of these pairs become."""
     updates: list[RowUpdate] = []
     marks: list[RowMark] = []
-    for claimed in claims:
-        by_content = [] if reading.extent is Extent.INCOMPLETE else claimed.by_content
-        for entry, row in (*claimed.by_id, *by_content):
-            change = _change(entry, row)
-            if isinstance(change, RowUpdate):
-                updates.append(change)
-            elif change is not None:
-                marks.append(change)
+    for entry, row in pairs:
+        change = _change(entry, row)
+        if isinstance(change, RowUpdate):
+            updates.append(change)
+        elif change is not None:
+            marks.append(change)
+    return updates, marks
+
+
+def marks_of(unclaimed: Iterable[StoredTransaction], reading: Reading, removed: Collection[BankId]) -> list[RowMark]:
+    """Return the marks of rows that the bank no longer shows, or says are gone."""
     gone = {key_of(bank_id) for bank_id in removed}
+    marks: list[RowMark] = []
     for row in unclaimed:
         if gone and any(key_of(bank_id) in gone for bank_id in row.transaction.ids):
             mark = _end(row)
@@ -105,7 +112,7 @@ def changes(
             mark = _miss(row) if reading.proves_absence(row) else None
         if mark is not None:
             marks.append(mark)
-    return updates, marks
+    return marks
 
 
 def _change(entry: Transaction, row: StoredTransaction) -> RowUpdate | RowMark | None:

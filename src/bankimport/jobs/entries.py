@@ -1,11 +1,12 @@
 """The entries of one read: a list, until there are so many that all but a few go to disk."""
 
 from array import array
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from datetime import date
 from typing import Final
 
-from bankimport.imports.identity import AliasKey, strong_keys, tidy
+from bankimport.imports.identity import AliasKey, strong_keys
+from bankimport.imports.repeats import once
 from bankimport.jobs.spool import Spool
 from bankimport.models import IdQuality, Transaction, TransactionStatus, Window
 
@@ -46,7 +47,7 @@ class Entries:
                 if one.quality is IdQuality.STRONG:
                     name = hash((one.namespace, one.value))
                     names[name % _PARTS].append(name)
-            if entry.status is TransactionStatus.BOOKED and entry.link is None:
+            if entry.status is TransactionStatus.BOOKED and entry.link is None and not entry.may_repeat:
                 spool.add(entry)
             else:
                 self._list.append(entry)
@@ -69,9 +70,14 @@ class Entries:
         if self._spool is not None:
             self._spool.close()
 
-    def tidied(self) -> "TidyEntries":
-        """Return the entries of a long read, each once: as `tidy` has it, of which only those take part whose id
-        comes twice, which link, or which are not booked."""
+    def replace_day(self, day: date, entries: Sequence[Transaction]) -> None:
+        """Keep entries instead of the booked ones of a day, in a read that isn't long."""
+        self._list = [e for e in self._list if e.day != day or e.status is not TransactionStatus.BOOKED]
+        self.extend(entries)
+
+    def tidied(self, shared: Collection[str]) -> "TidyEntries":
+        """Return the entries of a long read, each once: as `once` has it, of which only those take part whose id
+        comes twice, which link, may repeat, or are not booked."""
         if self._spool is None:
             self._go_long()
         spool = self._spool or Spool()
@@ -79,18 +85,27 @@ class Entries:
         aside = list(self._list)
         if names:
             aside += [entry for entry in spool if _has_one_of(names, strong_keys(entry))]
-        return TidyEntries(spool, names, tidy(aside), len(self) - len(aside))
+        kept, found = once(aside, shared)
+        return TidyEntries(spool, names, kept, len(self) - len(aside), found)
 
 
 class TidyEntries:
-    """The entries of a long read, each once."""
+    """The entries of a long read, each once. `shared` are the namespaces of which an id names different entries."""
 
-    def __init__(self, spool: Spool, names: set[int], aside: list[Transaction], alone: int) -> None:
+    def __init__(
+        self, spool: Spool, names: set[int], aside: list[Transaction], alone: int, shared: Collection[str]
+    ) -> None:
         self._spool, self._names, self._aside = spool, names, aside
         self._alone = alone
+        self.shared = shared
+
+    @property
+    def aside(self) -> Sequence[Transaction]:
+        """Those that were looked at one by one: all that aren't booked, link, or may repeat, and others."""
+        return self._aside
 
     def count(self, keep: Callable[[Transaction], bool]) -> int:
-        """Return how many there are of those that are kept, where every booked entry is."""
+        """Return how many there are of those that are kept, where all that aren't `aside` are."""
         return self._alone + sum(map(keep, self._aside))
 
     def __iter__(self) -> Iterator[Transaction]:

@@ -8,8 +8,9 @@ from datetime import date
 from itertools import islice
 from typing import Final
 
-from bankimport.imports import Extent, Reading, window_to_load
+from bankimport.imports import Decision, Extent, Reading, window_to_load
 from bankimport.imports.portions import Portions, portions_of, wandering_ids, within
+from bankimport.imports.worth import shared_before
 from bankimport.jobs.entries import Entries, TidyEntries
 from bankimport.jobs.spool import Spool
 from bankimport.models import (
@@ -19,7 +20,6 @@ from bankimport.models import (
     IdQuality,
     StoredTransaction,
     Transaction,
-    TransactionStatus,
     Window,
 )
 from bankimport.ports import BankStore, ChangeSet, NewRow
@@ -65,12 +65,12 @@ class LongRead:
         self._account, self._store = account, store
         self._left = Spool()
 
-    async def decide(self, state: AccountState, new_id: NewId) -> ChangeSet | None:
-        """Return what the read changes; None if somebody wrote the account meanwhile."""
-        entries = await asyncio.to_thread(self._entries.tidied)
+    async def decide(self, state: AccountState, new_id: NewId) -> Decision | None:
+        """Return what the read changes and teaches; None if somebody wrote the account meanwhile."""
+        entries = await asyncio.to_thread(self._entries.tidied, shared_before(state.memory.worth))
+        portions = Portions(self._reading, state.memory, entries.shared)
         if state.version == 0:  # nothing was ever written, so everything is new
-            return await asyncio.to_thread(self._all_new, entries, new_id)
-        portions = Portions(self._reading)
+            return await asyncio.to_thread(self._all_new, portions, entries, new_id)
         days = window_to_load(self._reading.window, self._entries.first, self._entries.last)
         async with aclosing(self._loaded(entries, days)) as parts:
             async for part in parts:
@@ -102,17 +102,20 @@ class LongRead:
         stored, version = await self._store.load_rows(self._account, days, wandering_ids(here))
         return _Portion(days, here, stored, version)
 
-    def _all_new(self, entries: TidyEntries, new_id: NewId) -> ChangeSet:
-        extent = self._reading.extent
-
-        def is_new(entry: Transaction) -> bool:
-            return _is_insertable(entry, extent)
+    def _all_new(self, portions: Portions, entries: TidyEntries, new_id: NewId) -> Decision:
+        found = portions.conclude(entries.aside, ())
+        window, reading = self._reading.window, self._reading
 
         def new() -> Iterator[Transaction]:
-            return filter(is_new, entries)
+            yield from found.new
+            yield from filter(found.is_new, entries)
 
-        count = sum(1 for _ in new()) if extent is Extent.INCOMPLETE else entries.count(is_new)
-        return ChangeSet(inserts=NewRows(new, count, new_id))
+        inside = window.since <= self._entries.first and (window.until is None or self._entries.last <= window.until)
+        if inside and reading.extent is Extent.COMPLETE:
+            count = len(found.new) + entries.count(found.is_new)
+        else:
+            count = sum(1 for _ in new())
+        return Decision(ChangeSet(inserts=NewRows(new, count, new_id)), found.memory)
 
     async def _outside(self, days: Window, version: int) -> list[StoredTransaction] | None:
         """Return the rows that no portion had and that ids or links name; None if somebody wrote meanwhile."""
@@ -127,20 +130,15 @@ class LongRead:
             rows.update((row.id, row) for row in named if not within(days, row))
         return list(rows.values())
 
-    def _conclude(self, portions: Portions, outside: Iterable[StoredTransaction], new_id: NewId) -> ChangeSet:
-        doubtful, is_new, updates, marks = portions.conclude(self._left, outside)
+    def _conclude(self, portions: Portions, outside: Iterable[StoredTransaction], new_id: NewId) -> Decision:
+        found = portions.conclude(self._left, outside)
 
         def new() -> Iterator[Transaction]:
-            yield from doubtful
-            yield from filter(is_new, self._left)
+            yield from found.new
+            yield from filter(found.is_new, self._left)
 
-        return ChangeSet(NewRows(new, sum(1 for _ in new()), new_id), updates, marks)
-
-
-def _is_insertable(entry: Transaction, extent: Extent) -> bool:
-    if entry.status is TransactionStatus.CANCELLED:
-        return False
-    return extent is not Extent.INCOMPLETE or any(i.quality is IdQuality.STRONG for i in entry.ids)
+        inserts = NewRows(new, sum(1 for _ in new()), new_id)
+        return Decision(ChangeSet(inserts, found.updates, found.marks), found.memory, found.cut_before)
 
 
 def _names(entry: Transaction) -> Iterator[BankId]:

@@ -1,17 +1,18 @@
-"""Read one account's window from the bank, all pages first; nothing is written here (banking.md §4.2)."""
+"""Read one account's window from the bank, all pages first; nothing is written here."""
 
 import asyncio
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime
 from decimal import Decimal
 
 from bankimport.errors import MalformedData, PeriodRejected, RunInterrupted, StartOver
-from bankimport.imports import Extent, Quarantined, Reading, read_transaction, shrunk
+from bankimport.imports import Extent, Quarantined, Reading, covered, read_transaction, shrunk
 from bankimport.imports.balance import BalanceCheck, BalanceVerdict, check_balances
-from bankimport.imports.identity import AliasKey, key_of, tidy, usable_ids
+from bankimport.imports.identity import AliasKey, key_of, usable_ids
+from bankimport.imports.repeats import marked, once
 from bankimport.jobs.access import Access, Deferred
 from bankimport.jobs.entries import Entries
 from bankimport.models import (
@@ -19,6 +20,7 @@ from bankimport.models import (
     BankAccount,
     BankId,
     Delta,
+    Memory,
     Page,
     ReportedTransaction,
     Scope,
@@ -39,8 +41,11 @@ MAX_UNREADABLE = 10_000
 
 @dataclass(slots=True)
 class AccountRead:
-    """What a bank said of one account. `failure` ended the read before its end; a quota did with
-    `wait_until`: the ledger's, or the bank's own if the read `is_refused`."""
+    """What a bank said of one account.
+
+    `failure` ended the read before its end; a quota did with `wait_until`: the ledger's, or the bank's own if the read
+    `is_refused`. `was_cut`: the bank has left out what is older; `is_whole`: it has been asked for that, too.
+    """
 
     asked: Window
     window: Window
@@ -58,6 +63,9 @@ class AccountRead:
     wait_until: datetime | None = None
     is_refused: bool = False
     today: date = date.min
+    was_cut: bool = False
+    is_whole: bool = False
+    page_end: list[Transaction] = field(default_factory=list)
 
     @property
     def is_unasked(self) -> bool:
@@ -70,17 +78,17 @@ class AccountRead:
         if self.is_delta:
             return Reading(self.window, Extent.DELTA)
         extent = Extent.COMPLETE if self.is_complete else Extent.INCOMPLETE
-        return Reading(self.window, extent, frozenset(self.unreadable))
+        return Reading(self.window, extent, frozenset(self.unreadable), self.is_whole)
 
-    @property
-    def proven(self) -> Window | None:
-        """The days that need not be asked for again: those read completely, and those that the bank refuses to serve,
-        or else a bank that serves few days would be asked for too many again every day, until its quota is used up."""
-        if self.is_delta:
-            return None
-        if self.is_complete:
-            return self.asked
-        return None if self.window == self.asked else Window(self.asked.since, self.window.since - timedelta(days=1))
+    def taught(self, memory: Memory, cut_before: date | None) -> Memory:
+        """Return what is known after the read: the days read completely, and how much the bank serves, or else one that
+        serves few days would be asked for too many again every day, until its quota is used up."""
+        if self.window != self.asked:
+            memory = replace(memory, history=self.today - self.window.since)
+        if self.is_delta or not self.is_complete:
+            return memory
+        read = self.window if cut_before is None else Window(cut_before, self.window.until)
+        return covered(memory, read, self.today)
 
     def add(self, reported: Sequence[ReportedTransaction], account: BankAccount) -> None:
         """Check entries and keep the readable ones."""
@@ -89,7 +97,7 @@ class AccountRead:
             raise MalformedData("the bank sent more transactions than we accept", scope=Scope.TRANSACTIONS)
         readable: list[Transaction] = []
         for row in reported:
-            entry = read_transaction(row, account.currency, self.today)
+            entry = read_transaction(row, account.currency, self.today, self.pages)
             if isinstance(entry, Quarantined):
                 self.quarantined[entry.reason] += 1
                 if len(self.unreadable) < MAX_UNREADABLE:
@@ -97,6 +105,7 @@ class AccountRead:
                 continue
             readable.append(entry)
             _count(entry, self.booked)
+        readable, self.page_end = marked(readable, self.page_end), readable
         self.entries.extend(readable)
 
     def check(self, balances: Sequence[Balance]) -> BalanceCheck:
@@ -107,10 +116,10 @@ class AccountRead:
         check = check_balances(balances, self.booked, self.window)
         if check.verdict is not BalanceVerdict.DIFFERS:
             return check
-        once: defaultdict[tuple[date, str], Decimal] = defaultdict(Decimal)
-        for entry in self.entries.tidied() if self.entries.is_long else tidy(list(self.entries)):
-            _count(entry, once)
-        return check_balances(balances, once, self.window)
+        booked: defaultdict[tuple[date, str], Decimal] = defaultdict(Decimal)
+        for entry in self.entries.tidied(()) if self.entries.is_long else once(list(self.entries), ())[0]:
+            _count(entry, booked)
+        return check_balances(balances, booked, self.window)
 
 
 def _count(entry: Transaction, booked: defaultdict[tuple[date, str], Decimal]) -> None:
@@ -158,6 +167,32 @@ class AccountReader:
             except Exception as error:  # what came before it still counts; sync_account decides what it means
                 read.failure = error
             return read
+
+    async def read_rest(self, read: AccountRead, account: BankAccount, before: date) -> None:
+        """Ask for what a bank has left out of its answer, older than its oldest entry, until an answer is short.
+
+        `read` is whole then; where the bank may not be asked, or fails, it stays as it was.
+        """
+        full = len(read.entries)
+        while not read.entries.is_long:
+            window = Window(read.window.since, before)
+            rest = AccountRead(asked=read.asked, window=window, today=read.today, pages=read.pages)
+            try:
+                await self._read_pages(rest, account, None, begins=False)
+            except RunInterrupted:
+                raise
+            except Exception:  # nothing is lost: these days aren't covered, and the next sync asks for them again
+                return
+            if not rest.is_complete or rest.is_delta:
+                return
+            older = [e for e in rest.entries if e.status is TransactionStatus.BOOKED and e.day <= before]
+            if older:  # they have all of the day at which the answer was cut
+                read.entries.replace_day(before, older)
+                read.rows, read.pages = read.rows + len(older), rest.pages
+            if len(rest.entries) < full or not older or min(entry.day for entry in older) == before:
+                read.is_whole = True
+                return
+            before = min(entry.day for entry in older)
 
     async def _read_pages(self, read: AccountRead, account: BankAccount, cursor: str | None, *, begins: bool) -> None:
         pages = self._access.transactions(account, read.window, cursor=cursor, begins=begins)

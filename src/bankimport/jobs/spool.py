@@ -107,6 +107,8 @@ def _packed(entries: Sequence[Transaction]) -> Columns:
         [t.counterparty_iban for t in entries],
         [t.remittance for t in entries],
         [t.raw for t in entries],
+        [t.page for t in entries],
+        [t.may_repeat for t in entries],
     )
 
 

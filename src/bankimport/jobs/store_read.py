@@ -3,17 +3,17 @@
 import asyncio
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import date
 from typing import Final
 
 from bankimport.errors import StoreUnavailable
-from bankimport.imports import covered, reconcile, window_to_load
+from bankimport.imports import Decision, reconcile, window_to_load
 from bankimport.imports.identity import key_of, strong_keys
 from bankimport.jobs.long_read import LongRead
 from bankimport.jobs.read_account import AccountRead
 from bankimport.models import AccountState, BankAccount, BankId, IdQuality, StoredTransaction, Transaction, Window
-from bankimport.ports import BankStore, ChangeSet
+from bankimport.ports import BankStore
 from bankimport.progress import JobRun
 
 #: How often a lost compare-and-set is tried again; every loss means that somebody else's write got through.
@@ -30,36 +30,43 @@ def new_id() -> str:
     return f"{time.time_ns():016x}{os.urandom(8).hex()}"
 
 
-async def store_read(
-    read: AccountRead, account: BankAccount, state: AccountState, run: JobRun, store: BankStore
-) -> ChangeSet:
-    """Write everything the read changes in one transaction: rows, coverage and cursor; return what it was.
+Rest = Callable[[date], Awaitable[None]]
 
-    `state` is the account's from before the read; it is asked for again only if somebody has written since.
+
+async def store_read(
+    read: AccountRead, account: BankAccount, state: AccountState, run: JobRun, store: BankStore, ask_rest: Rest
+) -> Decision:
+    """Write everything the read changes in one transaction: rows, what was learned and the cursor; return what it was.
+
+    `state` is the account's from before the read; it is asked for again only if somebody has written since. `ask_rest`
+    asks the bank for what it has left out of its answer.
 
     Raises:
         LeaseLost: a later run has written already.
         StoreUnavailable: others kept writing; a retry decides anew.
     """
     for _ in range(ATTEMPTS):
-        change_set = await _decide(read, account, state, store)
-        if change_set is None:
+        decision = await _decide(read, account, state, store)
+        if decision is not None and decision.cut_before is not None and not read.is_whole and not read.was_cut:
+            read.was_cut = True
+            await ask_rest(decision.cut_before)
+            decision = await _decide(read, account, state, store)
+        if decision is None:
             state = await store.account_state(account)
             continue
-        proven = read.proven
-        coverage = None if proven is None else covered(state.coverage, proven, read.today)
+        memory = read.taught(decision.memory, decision.cut_before)
         cursor = read.cursor if read.is_delta and read.is_complete else state.cursor
-        if not change_set and (coverage is None or coverage == tuple(state.coverage)) and cursor == state.cursor:
-            return change_set
+        if not decision.change_set and memory == state.memory and cursor == state.cursor:
+            return decision
         run.ensure_owned()
-        if await store.apply(account, state.version, change_set, coverage, cursor, run.fence):
-            return change_set
+        if await store.apply(account, state.version, decision.change_set, memory, cursor, run.fence):
+            return decision
         state = await store.account_state(account)
     raise StoreUnavailable("the account was written by others again and again")
 
 
-async def _decide(read: AccountRead, account: BankAccount, state: AccountState, store: BankStore) -> ChangeSet | None:
-    """Return what the read changes; None if somebody has written since `state`."""
+async def _decide(read: AccountRead, account: BankAccount, state: AccountState, store: BankStore) -> Decision | None:
+    """Return what the read changes and teaches; None if somebody has written since `state`."""
     if read.entries.is_long and not read.is_delta:
         return await LongRead(read.reading, read.entries, account, store).decide(state, new_id)
     entries = list(read.entries)
@@ -67,8 +74,8 @@ async def _decide(read: AccountRead, account: BankAccount, state: AccountState, 
     if version != state.version:
         return None
 
-    def decide() -> ChangeSet:
-        return reconcile(read.reading, entries, stored, new_id=new_id, removed=read.removed)
+    def decide() -> Decision:
+        return reconcile(read.reading, entries, stored, new_id=new_id, memory=state.memory, removed=read.removed)
 
     if len(entries) + len(stored) < _MANY:
         return decide()

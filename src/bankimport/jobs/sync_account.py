@@ -4,6 +4,7 @@ import asyncio
 from collections import Counter
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
 from typing import Final
 
 from bankimport.commands import SyncConnection
@@ -17,7 +18,7 @@ from bankimport.errors import (
     UnattendedRefused,
 )
 from bankimport.events import ReauthRequiredEvent
-from bankimport.imports import plan_window
+from bankimport.imports import Decision, plan_window
 from bankimport.jobs.access import Access, Deferred
 from bankimport.jobs.read_account import AccountRead, AccountReader
 from bankimport.jobs.results import AccountOutcome, AccountResult, DeferredRead, ReadWindow
@@ -92,11 +93,12 @@ async def sync_account(ground: Ground, account: BankAccount) -> AccountSync:
         LeaseLost, JobCancelled: the run is over.
     """
     state = await ground.store.account_state(account)
-    read = await _read(ground, account, state)
+    reader = AccountReader(ground.run, ground.access)
+    read = await _read(ground, reader, account, state)
     try:
         if read.is_unasked and read.wait_until is not None:
             return _deferred(account, read.wait_until)
-        return await _settle(ground, account, state, read)
+        return await _settle(ground, reader, account, state, read)
     finally:
         read.entries.close()
 
@@ -107,28 +109,30 @@ def _deferred(account: BankAccount, until: datetime) -> AccountSync:
     return AccountSync(result, deferred=(deferred,), next_at=until)
 
 
-async def _read(ground: Ground, account: BankAccount, state: AccountState) -> AccountRead:
+async def _read(ground: Ground, reader: AccountReader, account: BankAccount, state: AccountState) -> AccountRead:
     command, today = ground.command, ground.clock().date()
     window = plan_window(
-        state.coverage,
+        state.memory,
         today=today,
         max_history=ground.access.capabilities.max_history,
         start_date=command.start_date,
         end_date=command.end_date,
         force_full_sync=command.force_full_sync,
     )
-    reader = AccountReader(ground.run, ground.access)
     cursor = None if command.force_full_sync or not ground.access.capabilities.delta else state.cursor
     return await reader.read(account, window, cursor=cursor, today=today)
 
 
-async def _settle(ground: Ground, account: BankAccount, state: AccountState, read: AccountRead) -> AccountSync:
+async def _settle(
+    ground: Ground, reader: AccountReader, account: BankAccount, state: AccountState, read: AccountRead
+) -> AccountSync:
     """Write what was read, complete or not, and say how it ended."""
     is_new = state == AccountState(attended_only=state.attended_only)
-    change_set = ChangeSet()
-    if read.pages or read.proven is not None:
-        change_set = await store_read(read, account, state, ground.run, ground.store)
-    result = _result(account, read, change_set, is_new=is_new)
+    decision = Decision(ChangeSet())
+    if read.pages or read.is_complete or read.window != read.asked:
+        ask_rest = partial(reader.read_rest, read, account)
+        decision = await store_read(read, account, state, ground.run, ground.store, ask_rest)
+    result = _result(account, read, decision, is_new=is_new)
     if read.is_complete:
         await ground.access.read_succeeded(account)  # only now: what was read but not stored has to be read again
         if state.attended_only:
@@ -171,8 +175,9 @@ def failure(result: AccountResult, error: Exception, *, rows: int = 0) -> Accoun
     return AccountSync(result.model_copy(update=update), error=error, rows=rows)
 
 
-def _result(account: BankAccount, read: AccountRead, change_set: ChangeSet, *, is_new: bool) -> AccountResult:
-    refused = read.window.since if read.window != read.asked else None
+def _result(account: BankAccount, read: AccountRead, decision: Decision, *, is_new: bool) -> AccountResult:
+    change_set, cut = decision.change_set, decision.cut_before
+    refused = cut or (read.window.since if read.window != read.asked else None)
     return AccountResult(
         account_id=account.id,
         outcome=AccountOutcome.SYNCED,

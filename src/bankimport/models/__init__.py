@@ -1,5 +1,5 @@
-"""The values that travel: jobs and the queue's numbers (`jobs`), banking (`bank`), what a bank reports
-(`reported`)."""
+"""The values that travel: jobs and the queue's numbers (`jobs`), banking (`bank`), what a bank reports (`reported`),
+and what reads teach (`memory`)."""
 
 from bankimport.models.accounts import AccountReference, BankAccount, Undecided
 from bankimport.models.authorisations import (
@@ -15,7 +15,6 @@ from bankimport.models.authorisations import (
     Granted,
 )
 from bankimport.models.bank import (
-    AccountState,
     Balance,
     BankConnection,
     BankId,
@@ -55,6 +54,7 @@ from bankimport.models.jobs import (
     SyncOptions,
     WorkerInfo,
 )
+from bankimport.models.memory import AccountState, DayRead, Doubt, DoubtReason, IdWorth, Memory
 from bankimport.models.model import Model, StrictModel
 from bankimport.models.reported import Delta, Page, Quota, ReportedTransaction, UnreadableBalance
 
@@ -84,16 +84,21 @@ __all__ = [
     "Consent",
     "ConsentRequest",
     "ConsentStatus",
+    "DayRead",
     "Delta",
+    "Doubt",
+    "DoubtReason",
     "Granted",
     "Id",
     "IdQuality",
+    "IdWorth",
     "Institution",
     "Interval",
     "JobPage",
     "JobProgress",
     "JobStatus",
     "JobType",
+    "Memory",
     "Model",
     "Page",
     "PsuContext",

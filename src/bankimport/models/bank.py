@@ -71,7 +71,8 @@ class TransactionStatus(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Transaction:
     """One entry, read and checked. `amount` is signed: money in is positive. `day` is the first date that could be
-    read: booking, value, transaction, then the instants; of a pending entry without any, the day it was read."""
+    read: booking, value, transaction, then the instants; of a pending entry without any, the day it was read. `page` is
+    where in the read it stood, and `may_repeat` that it equals the end of the page before: neither is stored."""
 
     status: TransactionStatus
     day: date
@@ -85,6 +86,8 @@ class Transaction:
     counterparty_iban: str | None = field(default=None, repr=False)
     remittance: str | None = field(default=None, repr=False)
     raw: Mapping[str, Any] | None = field(default=None, repr=False)
+    page: int = 0
+    may_repeat: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,13 +178,3 @@ class Interval:
 
     since: date
     until: date
-
-
-@dataclass(frozen=True, slots=True)
-class AccountState:
-    """What the store knows of an account's imports: the CAS `version`, complete coverage, a delta cursor."""
-
-    version: int = 0
-    coverage: tuple[Interval, ...] = ()
-    cursor: str | None = None
-    attended_only: bool = False

@@ -16,7 +16,7 @@ from bankimport.models import (
     BankConnection,
     BankId,
     Consent,
-    Interval,
+    Memory,
     RowStatus,
     StoredTransaction,
     Window,
@@ -238,7 +238,7 @@ class MemoryStore(MemoryAuthorisations):
         account: BankAccount,
         version: int,
         change_set: ChangeSet,
-        coverage: Sequence[Interval] | None,
+        memory: Memory | None,
         cursor: str | None,
         fence: int,
     ) -> bool:
@@ -259,12 +259,7 @@ class MemoryStore(MemoryAuthorisations):
             _put(known, row)
         for mark in change_set.marks:
             known.rows[mark.id] = replace(known.rows[mark.id], status=mark.status, missing_at_bank=mark.missing_at_bank)
-        known.state = replace(
-            known.state,
-            version=version + 1,
-            coverage=known.state.coverage if coverage is None else tuple(coverage),
-            cursor=cursor,
-        )
+        known.state = replace(known.state, version=version + 1, memory=memory or known.state.memory, cursor=cursor)
         return True
 
     async def put_balances(self, account: BankAccount, balances: Sequence[Balance]) -> None:

@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bankimport.imports import Extent, Reading, reconcile, window_to_load
-from bankimport.imports.identity import key_of, tidy, usable_ids
+from bankimport.imports.identity import key_of, usable_ids
+from bankimport.imports.repeats import once
 from bankimport.models import (
     BankId,
     IdQuality,
@@ -26,7 +27,7 @@ from bankimport.models import (
 from bankimport.ports import ChangeSet
 
 TODAY = date(2026, 3, 10)
-ALL = Reading(Window(TODAY - timedelta(days=90)))
+ALL = Reading(Window(TODAY - timedelta(days=90)), is_whole=True)
 CUT = Reading(ALL.window, Extent.INCOMPLETE)
 DELTA = Reading(ALL.window, Extent.DELTA)
 BOOKED, PENDING, CANCELLED = TransactionStatus.BOOKED, TransactionStatus.PENDING, TransactionStatus.CANCELLED
@@ -48,7 +49,7 @@ def row(name: str, transaction: Transaction, **more: Any) -> StoredTransaction:
 def decide(reading: Reading, incoming: list[Transaction], stored: list[StoredTransaction], **more: Any) -> ChangeSet:
     """Reconcile, with ids counted from n0."""
     numbers = itertools.count()
-    return reconcile(reading, incoming, stored, new_id=lambda: f"n{next(numbers)}", **more)
+    return reconcile(reading, incoming, stored, new_id=lambda: f"n{next(numbers)}", **more).change_set
 
 
 def apply(stored: list[StoredTransaction], change: ChangeSet) -> list[StoredTransaction]:
@@ -73,6 +74,11 @@ def money(entries: list[Transaction]) -> Counter[tuple[date, Decimal]]:
 def stored_money(rows: list[StoredTransaction]) -> Counter[tuple[date, Decimal]]:
     """Day and amount of the booked rows, with their counts."""
     return Counter((r.transaction.day, r.transaction.amount) for r in rows if r.status is RowStatus.BOOKED)
+
+
+def tidy(entries: list[Transaction]) -> list[Transaction]:
+    """The entries of a read, each once."""
+    return once(entries, ())[0]
 
 
 entries = st.builds(
@@ -181,7 +187,13 @@ def test_an_incomplete_read_removes_and_flags_nothing(
             entry(remittance="Cafe Sol", ago=3), entry(remittance="CAFE SOL"), True, id="4: moved by three days, matching text",
         ),
         pytest.param(
-            entry(remittance="Cafe Sol", ago=4), entry(remittance="Cafe Sol"), False, id="4: moved by four days is another",
+            entry(remittance="Cafe Sol", ago=14), entry(remittance="Cafe Sol"), True, id="4: moved by fourteen days",
+        ),
+        pytest.param(
+            entry(remittance="Cafe Sol", ago=15), entry(remittance="Cafe Sol"), False, id="4: by fifteen is another",
+        ),
+        pytest.param(
+            entry(remittance="Cafe Sol", ago=4), entry(remittance="Markt 7"), False, id="4: by four, without matching text",
         ),
         pytest.param(
             entry(counterparty_name="Sol"), entry(counterparty_name="Markt"), True, id="5: same day and money, whatever text",
@@ -242,7 +254,7 @@ def test_a_neighbour_that_moved_gives_the_row_back() -> None:
 def test_a_row_before_the_window_is_not_missing() -> None:
     """A booked row from before the window is neither missing nor moved: it wasn't asked for."""
     reading = Reading(Window(TODAY - timedelta(days=14)))
-    change = decide(reading, [entry(ago=13)], [row("old", entry(ago=15))])
+    change = decide(reading, [entry(ago=11)], [row("old", entry(ago=15))])
     assert len(change.inserts) == 1
     assert not change.marks
 

@@ -15,8 +15,6 @@ from bankimport.models import BankId, ReportedTransaction, RowStatus, StoredTran
 from tests.simulation.lives import Life, booked_of
 from tests.simulation.world import pending, reported
 
-red = pytest.mark.xfail(strict=True, reason="red before the matching anew")
-
 TODAY = date(2026, 4, 20)
 
 
@@ -57,9 +55,9 @@ def dated(entries: Sequence[ReportedTransaction], days: int) -> list[ReportedTra
 @pytest.mark.parametrize(
     ("before", "after"),
     [
-        pytest.param((8, 10, 12), (6, 8, 10), marks=red),
-        pytest.param((6, 8, 10), (8, 10, 12), marks=red),
-        pytest.param((8, 9, 10, 11, 12), (11, 12, 13, 14, 15), marks=red),
+        pytest.param((8, 10, 12), (6, 8, 10)),
+        pytest.param((6, 8, 10), (8, 10, 12)),
+        pytest.param((8, 9, 10, 11, 12), (11, 12, 13, 14, 15)),
         ((8, 9, 10, 11, 12), (5, 6, 7, 8, 9)),
         ((8, 10), (6, 8)),
         ((8, 8, 10), (6, 8, 8)),
@@ -74,7 +72,6 @@ def test_equal_purchases_without_ids_move_in_a_chain(before: tuple[int, ...], af
     assert [row.missing_at_bank for row in life.all()] == [0] * len(before)
 
 
-@red
 @pytest.mark.parametrize("days", [4, 5, 9, -9])
 @pytest.mark.parametrize("ids", [("old", "new"), (None, None)], ids=["new id", "no id"])
 def test_a_booking_date_moves_over_the_month_end(days: int, ids: tuple[str | None, str | None]) -> None:
@@ -88,15 +85,14 @@ def test_a_booking_date_moves_over_the_month_end(days: int, ids: tuple[str | Non
     assert len(life.all()) == 3
 
 
-@red
 def test_several_rows_of_one_money_move_far() -> None:
     """Three equal transfers that all move by eight days are the same three, the nearest first."""
-    life = life_with(*(reported("-50.00", april(day), text="Dauerauftrag Sparen") for day in (1, 2, 3)))
-    life.sync(
-        [reported("-50.00", april(day), text="Dauerauftrag Sparen") for day in (9, 10, 11)], window=Window(april(-20))
-    )
+    older = reported("-812.00", april(-10), text="Miete")
+    life = life_with(older, *(reported("-50.00", april(day), text="Dauerauftrag Sparen") for day in (1, 2, 3)))
+    moved = [reported("-50.00", april(day), text="Dauerauftrag Sparen") for day in (9, 10, 11)]
+    life.sync([older, *moved], window=Window(april(-20)))
     assert [(row.transaction.day, row.missing_at_bank) for row in life.all()] == [
-        (april(9), 0), (april(10), 0), (april(11), 0),
+        (april(-10), 0), (april(9), 0), (april(10), 0), (april(11), 0),
     ]  # fmt: skip
 
 
@@ -113,7 +109,7 @@ def test_a_far_move_needs_a_matching_text() -> None:
 
 @pytest.mark.parametrize(
     ("count", "days"),
-    [(2, 1), *(pytest.param(count, days, marks=red) for count, days in ((3, 1), (3, -1), (7, 1), (7, -1), (7, 2)))],
+    [(2, 1), *(pytest.param(count, days) for count, days in ((3, 1), (3, -1), (7, 1), (7, -1), (7, 2)))],
 )
 def test_twins_under_lasting_ids_keep_their_rows_when_their_dates_shift(count: int, days: int) -> None:
     """Daily twins whose dates all shift: an id goes before the equal content of another, and each row keeps its own."""
@@ -127,7 +123,6 @@ def test_twins_under_lasting_ids_keep_their_rows_when_their_dates_shift(count: i
         assert {ref: row_of(life, ref).id for ref in rows} == rows
 
 
-@red
 def test_one_of_two_twins_shifts_onto_the_other_and_the_other_vanishes() -> None:
     """The row whose id is reported is the one that moved; the twin that the bank no longer shows is missing."""
     life = life_with(
@@ -141,7 +136,6 @@ def test_one_of_two_twins_shifts_onto_the_other_and_the_other_vanishes() -> None
 # Repeats and what ids are worth
 
 
-@red
 def test_an_id_shared_by_two_equal_entries_and_another_is_no_id() -> None:
     """Two coffees and the groceries under one id, on one page, are three rows, and stay three."""
     page = [
@@ -162,7 +156,6 @@ def batch(day: date, *amounts: str, shop: str = "REWE") -> list[ReportedTransact
     return [reported(amount, day, ref=f"{shop}-{day}", text=shop) for amount in amounts]
 
 
-@red
 def test_an_id_that_names_a_merchants_batch_of_a_day() -> None:
     """Where the id names all of a day at one merchant, equal purchases are kept apart, in every read."""
     days = [
@@ -178,7 +171,6 @@ def test_an_id_that_names_a_merchants_batch_of_a_day() -> None:
         assert life.live() == booked_of(answer)
 
 
-@red
 def test_a_shared_id_is_remembered_when_its_proof_is_out_of_sight() -> None:
     """A namespace that once named different entries isn't believed later, when a read has only equal ones."""
     life = Life(april(1))
@@ -189,7 +181,6 @@ def test_a_shared_id_is_remembered_when_its_proof_is_out_of_sight() -> None:
     assert sum(row.transaction.day == april(28) for row in life.all()) == 2
 
 
-@red
 def test_what_was_taken_for_a_repeat_is_put_right() -> None:
     """Two equal ones under an id are one row only until the bank shows that its ids name different entries."""
     first, second = batch(april(10), "-4.20", "-4.20"), batch(april(11), "-3.50", "-12.00")
@@ -217,13 +208,13 @@ def test_an_entry_twice_on_one_page_under_an_id_that_was_never_shared() -> None:
 
 
 SPELLINGS = [
-    pytest.param("Café Müller Straße", "Cafe\u0301 Mu\u0308ller Straße", marks=red, id="other Unicode form"),
-    pytest.param("Cafe 24 Markt", "\uff23\uff41\uff46\uff45 24 Markt", marks=red, id="full-width letters"),
+    pytest.param("Café Müller Straße", "Cafe\u0301 Mu\u0308ller Straße", id="other Unicode form"),
+    pytest.param("Cafe 24 Markt", "\uff23\uff41\uff46\uff45 24 Markt", id="full-width letters"),
     pytest.param("Café Sol", "Café Sol   ", id="trailing blanks"),
     pytest.param("Café Sol", "Café  Sol", id="two blanks"),
-    pytest.param("Café Sol", "CAFÉ SOL", marks=red, id="capitals"),
-    pytest.param("Café Sol an der Hauptstraße 12", "Café Sol an der Ha", marks=red, id="cut off"),
-    pytest.param("Café Sol", None, marks=red, id="no text"),
+    pytest.param("Café Sol", "CAFÉ SOL", id="capitals"),
+    pytest.param("Café Sol an der Hauptstraße 12", "Café Sol an der Ha", id="cut off"),
+    pytest.param("Café Sol", None, id="no text"),
 ]
 
 
@@ -247,7 +238,6 @@ def test_one_id_in_two_reads_with_the_text_spelled_otherwise(text: str, other: s
     assert [row.missing_at_bank for row in life.all()] == [0]
 
 
-@red
 @pytest.mark.parametrize("reads", [("pages differ", "same"), ("same", "pages differ")], ids=" ".join)
 def test_a_page_that_repeats_the_last_entry_of_the_page_before(reads: tuple[str, str]) -> None:
     """Without ids, a page that begins with the last entry of the page before: a repeat in one read alone is one row."""
@@ -294,7 +284,6 @@ PREAUTHORISED: list[dict[str, Any]] = [
 ]
 
 
-@red
 @pytest.mark.parametrize("held", PREAUTHORISED, ids=lambda held: " ".join(held.values()))
 @pytest.mark.parametrize("days", [1, 3, 14])
 def test_a_pending_one_booked_under_its_id_at_another_amount(held: dict[str, Any], days: int) -> None:
@@ -337,7 +326,7 @@ def test_a_pending_one_that_is_listed_still_is_not_the_booked_one() -> None:
 
 
 @pytest.mark.parametrize("steps", [1, 2, 3])
-@pytest.mark.parametrize("ref", [pytest.param(None, marks=red, id="no id"), pytest.param("a", id="id")])
+@pytest.mark.parametrize("ref", [pytest.param(None, id="no id"), pytest.param("a", id="id")])
 def test_a_row_that_steps_into_the_window(steps: int, ref: str | None) -> None:
     """A row stored just before the window's first day, reported just inside of it, is one row."""
     life = life_with(reported("-700.00", april(-40), text="Miete"))
@@ -351,7 +340,6 @@ def test_a_row_that_steps_into_the_window(steps: int, ref: str | None) -> None:
     assert life.live() == booked_of([reported("-700.00", april(-40)), after, other])
 
 
-@red
 @pytest.mark.parametrize("steps", [1, 2, 3])
 @pytest.mark.parametrize("ref", [None, "a"], ids=["no id", "id"])
 def test_a_row_that_steps_out_of_the_window(steps: int, ref: str | None) -> None:
@@ -366,7 +354,6 @@ def test_a_row_that_steps_out_of_the_window(steps: int, ref: str | None) -> None
     assert row.missing_at_bank == 0
 
 
-@red
 @pytest.mark.parametrize("window", [Window(april(10)), Window(april(10), april(15))], ids=["open", "closed"])
 @pytest.mark.parametrize("ref", [None, "a"], ids=["no id", "id"])
 def test_entries_outside_of_the_window_asked_for(window: Window, ref: str | None) -> None:
@@ -391,7 +378,7 @@ def daily(count: int, *, refs: bool, shops: Sequence[str]) -> list[ReportedTrans
     ]
 
 
-@pytest.mark.parametrize("refs", [pytest.param(True, id="ids"), pytest.param(False, marks=red, id="no ids")])
+@pytest.mark.parametrize("refs", [pytest.param(True, id="ids"), pytest.param(False, id="no ids")])
 @pytest.mark.parametrize("shift", [1, -1])
 def test_all_dates_are_off_by_one_in_one_read_of_five(shift: int, *, refs: bool) -> None:
     """A read whose dates are all off by a day, and the next ones right again: nothing is doubled, nothing is missing.
@@ -412,7 +399,6 @@ def test_all_dates_are_off_by_one_in_one_read_of_five(shift: int, *, refs: bool)
 # Answers that are not the whole
 
 
-@red
 def test_a_bank_that_answers_its_newest_25_and_says_nothing() -> None:
     """The oldest stored rows are absent because the bank cut its answer off: none is missing."""
     bank = [reported(f"-{n}.50", april(18 - n // 2), ref=f"t{n}", text=f"Laden {n}") for n in range(24)]
@@ -422,7 +408,6 @@ def test_a_bank_that_answers_its_newest_25_and_says_nothing() -> None:
     assert life.live() == booked_of([*new, *bank])
 
 
-@red
 def test_days_that_a_cut_off_answer_does_not_reach_stay_open() -> None:
     """After an outage the newest 25 don't reach back to the last read: the days between are asked for again."""
     bank = [reported(f"-{n}.50", april(-8 - n // 2), ref=f"t{n}", text=f"Laden {n}") for n in range(24)]
@@ -449,7 +434,6 @@ def test_rows_absent_from_one_read_of_twenty(refs: bool) -> None:
         life.today = TODAY
 
 
-@red
 @pytest.mark.parametrize("refs", [True, False], ids=["ids", "no ids"])
 def test_a_row_absent_from_the_one_read_after_an_outage(refs: bool) -> None:
     """A day is covered when it was read on two days: what the first read after an outage lacked comes with the next."""

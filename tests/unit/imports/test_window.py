@@ -1,14 +1,15 @@
-"""banking.md §4.7: which days are read, and which are known to have been."""
+"""Which days are read, and which are known to have been."""
 
 import itertools
 from datetime import date, timedelta
+from decimal import Decimal
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bankimport.imports import automatic_window, covered, merged, plan_window, shrunk
-from bankimport.models import Interval, Window
+from bankimport.models import DayRead, Doubt, DoubtReason, Interval, Memory, TransactionStatus, Window
 
 TODAY = date(2026, 3, 10)
 HISTORY = timedelta(days=90)
@@ -39,7 +40,15 @@ def span(since: int, until: int) -> Interval:
 )
 def test_the_automatic_window(coverage: list[Interval], since: int) -> None:
     """The window begins 14 days before the first day that is not covered, and has no end."""
-    assert automatic_window(coverage, today=TODAY, max_history=HISTORY) == Window(ago(since), None)
+    assert automatic_window(Memory(tuple(coverage)), today=TODAY, max_history=HISTORY) == Window(ago(since), None)
+
+
+def test_what_was_put_off_at_the_edge_is_well_inside_of_the_next_window() -> None:
+    """The window begins seven days or more before the edge at which an entry was put off; a repeat changes nothing."""
+    doubts = [Doubt(reason, TransactionStatus.BOOKED, ago(15), Decimal(-1), "EUR") for reason in DoubtReason]
+    for reason, since in zip(DoubtReason, (15, 24), strict=True):
+        memory = Memory((span(91, 1),), doubts=tuple(doubt for doubt in doubts if doubt.reason is reason))
+        assert automatic_window(memory, today=TODAY, max_history=HISTORY) == Window(ago(since))
 
 
 @pytest.mark.parametrize(
@@ -55,7 +64,8 @@ def test_the_automatic_window(coverage: list[Interval], since: int) -> None:
 )
 def test_a_window_by_hand(asked: dict[str, object], window: Window) -> None:
     """Dates and the full sync do what they say."""
-    assert plan_window([span(91, 1)], today=TODAY, max_history=HISTORY, **asked) == window  # type: ignore[arg-type]
+    memory = Memory((span(91, 1),))
+    assert plan_window(memory, today=TODAY, max_history=HISTORY, **asked) == window  # type: ignore[arg-type]
 
 
 def test_a_rejected_period_shrinks() -> None:
@@ -74,8 +84,23 @@ def test_a_shrunk_window_never_ends_before_it_begins() -> None:
 
 def test_tomorrow_is_never_covered() -> None:
     """What lies after today has not happened yet."""
-    assert covered([], Window(ago(90)), TODAY) == (span(90, 0),)
-    assert covered([], Window(ago(-1), ago(-5)), TODAY) == ()
+    assert covered(Memory(), Window(ago(90)), TODAY).once == (DayRead(ago(90), TODAY, TODAY),)
+    assert covered(Memory(), Window(ago(-1), ago(-5)), TODAY) == Memory()
+
+
+def test_a_day_is_covered_when_it_was_read_on_two_days() -> None:
+    """One complete read can be wrong: only a second one, on another day, makes its days known."""
+    first = covered(covered(Memory(), Window(ago(90)), ago(1)), Window(ago(90)), ago(1))
+    assert (first.coverage, first.once) == ((), (DayRead(ago(90), ago(1), ago(1)),))
+    second = covered(first, Window(ago(15)), TODAY)
+    assert second.coverage == (span(15, 1),)
+    assert second.once == (DayRead(ago(90), ago(16), ago(1)), DayRead(TODAY, TODAY, TODAY))
+
+
+def test_days_that_the_bank_refuses_are_not_asked_for_again() -> None:
+    """A bank that has refused more than 60 days is asked for 60."""
+    memory = Memory(history=timedelta(days=60))
+    assert automatic_window(memory, today=TODAY, max_history=HISTORY) == Window(ago(60))
 
 
 intervals = st.lists(st.builds(lambda a, n: Interval(ago(a + n), ago(a)), st.integers(0, 300), st.integers(0, 40)))
@@ -97,8 +122,10 @@ def test_merging_keeps_the_days(some: list[Interval]) -> None:
 
 @given(intervals)
 def test_no_day_is_left_out(coverage: list[Interval]) -> None:
-    """Every day of the history that isn't covered is in the automatic window, and reading it covers them all."""
-    window = automatic_window(coverage, today=TODAY, max_history=HISTORY)
+    """Every day of the history that isn't covered is in the automatic window, and reading it twice covers them all."""
+    memory = Memory(merged(coverage))
+    window = automatic_window(memory, today=TODAY, max_history=HISTORY)
     uncovered = {ago(n) for n in range(91)} - days(coverage)
     assert all(day >= window.since for day in uncovered)
-    assert {ago(n) for n in range(91)} <= days(covered(coverage, window, TODAY))
+    tomorrow = TODAY + timedelta(days=1)
+    assert {ago(n) for n in range(91)} <= days(covered(covered(memory, window, TODAY), window, tomorrow).coverage)

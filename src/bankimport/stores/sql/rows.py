@@ -1,8 +1,6 @@
 """Between our values and the tables' rows."""
 
-import json
 from collections.abc import Iterable, Sequence
-from datetime import date
 from typing import Any
 
 from sqlalchemy import Row
@@ -12,7 +10,6 @@ from bankimport.models import (
     BankAccount,
     BankConnection,
     BankId,
-    Interval,
     RowStatus,
     StoredTransaction,
     Transaction,
@@ -68,16 +65,6 @@ def account_of(row: Row[Any], references: tuple[AccountReference, ...]) -> BankA
         is_listed=row.is_listed,
         undecided=None if row.undecided is None else Undecided(row.undecided),
     )
-
-
-def coverage_of(text: str) -> tuple[Interval, ...]:
-    """Return the intervals of their text."""
-    return tuple(Interval(date.fromisoformat(since), date.fromisoformat(until)) for since, until in json.loads(text))
-
-
-def coverage_text(coverage: Sequence[Interval]) -> str:
-    """Return intervals as text."""
-    return json.dumps([[interval.since.isoformat(), interval.until.isoformat()] for interval in coverage])
 
 
 def content(transaction: Transaction) -> dict[str, Any]:

@@ -138,7 +138,8 @@ accounts = Table(
     Column("is_listed", Boolean, nullable=False, server_default="1"),
     Column("undecided", String(16)),
     Column("version", BigInteger, nullable=False, server_default="0"),  # internal: compare-and-set
-    Column("coverage", Text, nullable=False, server_default="[]"),  # internal: days read completely
+    Column("coverage", Text, nullable=False, server_default="[]"),  # internal: days read completely on two days
+    Column("memory", Text, nullable=False, server_default="{}"),  # internal: what else its reads have taught
     Column("cursor", Text),  # internal: of a delta
     Column("attended_only", Boolean, nullable=False, server_default="0"),  # internal
     UniqueConstraint("connection_id", "stable_key"),

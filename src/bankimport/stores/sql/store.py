@@ -19,7 +19,7 @@ from bankimport.models import (
     BankConnection,
     BankId,
     Consent,
-    Interval,
+    Memory,
     StoredTransaction,
     Window,
 )
@@ -31,7 +31,8 @@ from bankimport.stores.sql.authorisations import Authorisations
 from bankimport.stores.sql.credentials import Vault
 from bankimport.stores.sql.engine import adopt_engine, for_reading, open_engine, transact
 from bankimport.stores.sql.loading import load
-from bankimport.stores.sql.rows import connection_of, coverage_of, coverage_text
+from bankimport.stores.sql.remembering import memory_columns, memory_of
+from bankimport.stores.sql.rows import connection_of
 from bankimport.stores.sql.schema import accounts, balances, connections, transactions
 from bankimport.stores.sql.writing import write_changes
 
@@ -313,7 +314,7 @@ class SqlStore(Authorisations):
         if not rows:
             return AccountState()
         row = rows[0]
-        return AccountState(row.version, coverage_of(row.coverage), row.cursor, row.attended_only)
+        return AccountState(row.version, memory_of(row.coverage, row.memory), row.cursor, row.attended_only)
 
     async def set_attended_only(self, account: BankAccount, *, only: bool = True) -> bool:
         """See `BankStore`."""
@@ -363,15 +364,13 @@ class SqlStore(Authorisations):
         account: BankAccount,
         version: int,
         change_set: ChangeSet,
-        coverage: Sequence[Interval] | None,
+        memory: Memory | None,
         cursor: str | None,
         fence: int,
     ) -> bool:
         """See `BankStore`."""
         now = datetime.now(UTC)
-        values: dict[str, Any] = {"version": version + 1, "cursor": cursor}
-        if coverage is not None:
-            values["coverage"] = coverage_text(coverage)
+        values = {"version": version + 1, "cursor": cursor, **({} if memory is None else memory_columns(memory))}
 
         async def work(connection: AsyncConnection) -> bool:
             owner = select(accounts.c.connection_id).where(accounts.c.id == account.id)

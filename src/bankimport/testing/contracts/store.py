@@ -16,8 +16,13 @@ from bankimport.models import (
     BankId,
     Consent,
     ConsentStatus,
+    DayRead,
+    Doubt,
+    DoubtReason,
     IdQuality,
+    IdWorth,
     Interval,
+    Memory,
     RowStatus,
     StoredTransaction,
     Transaction,
@@ -228,14 +233,20 @@ class StoreContract:
         assert len(await rows_of(store, account)) == 1
         assert (await store.account_state(account)).version == 1
 
-    async def test_rows_coverage_and_cursor_are_written_together(self, store: Any) -> None:
-        """One transaction for all; `None` leaves the coverage."""
+    async def test_rows_memory_and_cursor_are_written_together(self, store: Any) -> None:
+        """One transaction for all; `None` leaves what is remembered, and all of it comes back as it was."""
         account = await self.account(store)
-        coverage = [Interval(DAY, DAY + timedelta(days=3)), Interval(DAY + timedelta(days=9), DAY + timedelta(days=9))]
-        await store.apply(account, 0, inserts(1), coverage, "cursor-1", 1)
+        memory = Memory(
+            (Interval(DAY, DAY + timedelta(days=3)), Interval(DAY + timedelta(days=9), DAY + timedelta(days=9))),
+            (DayRead(DAY + timedelta(days=4), DAY + timedelta(days=5), DAY + timedelta(days=6)),),
+            {"transactionId": IdWorth(12.5, 0.25, True)},
+            (Doubt(DoubtReason.EDGE, TransactionStatus.BOOKED, DAY, Decimal("-3.50"), "EUR"),),
+            timedelta(days=60),
+        )
+        await store.apply(account, 0, inserts(1), memory, "cursor-1", 1)
         await store.apply(account, 1, ChangeSet(), None, "cursor-2", 1)
         state = await store.account_state(account)
-        assert (state.version, state.coverage, state.cursor) == (2, tuple(coverage), "cursor-2")
+        assert (state.version, state.memory, state.cursor) == (2, memory, "cursor-2")
 
     async def test_an_update_keeps_the_row_and_adds_aliases(self, store: Any) -> None:
         """Pending becomes booked in the same row; old ids go on naming it."""

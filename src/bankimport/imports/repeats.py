@@ -1,0 +1,152 @@
+"""Each entry of a read once: banks overlap their pages, and list what is pending beside what it was booked as."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+from typing import Final
+
+from bankimport.imports.evidence import BOOKED_AFTER, BOOKED_BEFORE
+from bankimport.imports.identity import AliasKey, key_of, strong_keys
+from bankimport.imports.likeness import Likeness, compare, is_same_spelling, wording
+from bankimport.models import Transaction, TransactionStatus
+
+#: pages overlap by no more entries than this
+_OVERLAP: Final = 100
+_BOOKED: Final = TransactionStatus.BOOKED
+
+
+def marked(page: Sequence[Transaction], before: Sequence[Transaction]) -> list[Transaction]:
+    """Return the entries of a page, marked where they may repeat the end of the page `before`: its first entry, or as
+    many as repeat in order and are not all alike."""
+    if not page or not before:
+        return list(page)
+    first, echoes = page[0], 0
+    for back in range(1, min(len(before), len(page), _OVERLAP) + 1):
+        start = before[-back]
+        if start.day == first.day and start.amount == first.amount:  # the others are no beginning of a repeat
+            ends, starts = [*map(_content, before[-back:])], [*map(_content, page[:back])]
+            if ends == starts and (back == 1 or len(set(starts)) > 1):
+                echoes = back
+    return [replace(entry, may_repeat=True) for entry in page[:echoes]] + list(page[echoes:])
+
+
+def once(entries: Sequence[Transaction], shared: Collection[str]) -> tuple[list[Transaction], set[str]]:
+    """Return the entries of one read, each once, and the namespaces of which an id names different entries.
+
+    Across pages the same id, status, day and money is one entry, whatever the spelling; on one page, with equal texts.
+    In a namespace whose ids are `shared` by different entries, in this read or before, two on one page are two, and two
+    on two pages are one only where the second page begins as the first one ends. What an id says of several entries is
+    nothing. The pending form of a booked or cancelled entry, told by its id or by a link, is not reported again.
+    """
+    groups = _repeated(entries)
+    dropped: set[int] = set()
+    named_twice: set[AliasKey] = set()
+    for key, indices in groups:
+        distinct = _distinct(entries, indices)
+        dropped.update(_replaced(entries, indices, distinct))
+        if len([at for at in distinct if at not in dropped]) > 1:
+            named_twice.add(key)
+    found = {namespace for namespace, _ in named_twice}
+    for key, indices in groups:
+        is_shared = key[0] in found or key[0] in shared
+        here = [at for at in indices if at not in dropped]
+        kept = _kept(entries, here, is_shared=is_shared)
+        dropped.update(set(here) - set(kept))
+        if len(kept) > 1:
+            named_twice.add(key)
+    links = {key_of(e.link) for e in entries if e.link is not None and e.status is _BOOKED}
+    left = [
+        _without(entry, named_twice)
+        for at, entry in enumerate(entries)
+        if at not in dropped and not _is_linked(entry, links)
+    ]
+    return left, found
+
+
+def _repeated(entries: Sequence[Transaction]) -> list[tuple[AliasKey, list[int]]]:
+    """Return the ids that several entries have, with the entries, the fullest text first."""
+    first: dict[AliasKey, int] = {}
+    repeated: dict[AliasKey, list[int]] = {}
+    for index, entry in enumerate(entries):
+        for one in strong_keys(entry):
+            seen = first.setdefault(one, index)
+            if seen != index:
+                repeated.setdefault(one, [seen]).append(index)
+
+    def fullest(at: int) -> tuple[object, ...]:
+        entry = entries[at]
+        return entry.may_repeat, -len(entry.remittance or ""), repr(_texts(entry)), entry.page
+
+    return [(key, sorted(indices, key=fullest)) for key, indices in sorted(repeated.items())]
+
+
+def _distinct(entries: Sequence[Transaction], indices: Sequence[int]) -> list[int]:
+    """Return one of each of the different entries under one id."""
+    distinct: list[int] = []
+    for at in indices:
+        if not any(_is_one(entries[at], entries[other]) for other in distinct):
+            distinct.append(at)
+    return distinct
+
+
+def _kept(entries: Sequence[Transaction], indices: Sequence[int], *, is_shared: bool) -> list[int]:
+    """Return which of the entries under one id are entries of their own."""
+    kept: list[int] = []
+    for at in indices:
+        entry = entries[at]
+        one_of = [entries[other] for other in kept if _is_one(entry, entries[other])]
+        if is_shared:
+            repeats = entry.may_repeat and any(other.page != entry.page for other in one_of)
+        else:
+            repeats = any(o.page != entry.page or _texts(o) == _texts(entry) for o in one_of)
+        if not repeats:
+            kept.append(at)
+    return kept
+
+
+def _is_one(one: Transaction, other: Transaction) -> bool:
+    """Status, day and money agree, the text is spelled alike, and no other id says that they are two."""
+    if (one.status, one.day, one.amount, one.currency) != (other.status, other.day, other.amount, other.currency):
+        return False
+    theirs = dict(strong_keys(other))
+    if any(theirs.get(namespace, value) != value for namespace, value in strong_keys(one)):
+        return False
+    return is_same_spelling(wording(one), wording(other))
+
+
+def _replaced(entries: Sequence[Transaction], indices: Sequence[int], distinct: Sequence[int]) -> list[int]:
+    """Return the pending forms of the one booked (or else cancelled) entry of an id."""
+    for status in (_BOOKED, TransactionStatus.CANCELLED):
+        lasting = [at for at in distinct if entries[at].status is status]
+        if len(lasting) == 1:
+            booked = entries[lasting[0]]
+            return [at for at in indices if entries[at].status is not status and _may_be_form(entries[at], booked)]
+        if lasting:
+            return []
+    return []
+
+
+def _may_be_form(pending: Transaction, lasting: Transaction) -> bool:
+    days = (lasting.day - pending.day).days
+    like, _ = compare(wording(pending), wording(lasting))
+    return BOOKED_BEFORE <= days <= BOOKED_AFTER and like is not Likeness.CONFLICTING
+
+
+def _is_linked(entry: Transaction, links: set[AliasKey]) -> bool:
+    pending = entry.status is TransactionStatus.PENDING
+    return pending and bool(links) and any(key_of(i) in links for i in entry.ids)
+
+
+def _without(entry: Transaction, keys: set[AliasKey]) -> Transaction:
+    if not keys or not any(key_of(i) in keys for i in entry.ids):
+        return entry
+    return replace(entry, ids=tuple(i for i in entry.ids if key_of(i) not in keys))
+
+
+def _texts(t: Transaction) -> tuple[object, ...]:
+    return t.counterparty_name, t.counterparty_iban, t.remittance
+
+
+def _content(t: Transaction) -> tuple[object, ...]:
+    """What an entry and its repeat have in common: the texts too, where no id says so."""
+    ids = sorted(strong_keys(t))
+    return t.status, t.day, t.amount, t.currency, (ids and tuple(ids)) or _texts(t)
