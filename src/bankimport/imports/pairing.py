@@ -93,6 +93,7 @@ class _Group:
             (side_of_row(row, ids.intersection(strong_keys(row.transaction)) if ids else ids), row) for row in rows
         )
         self._days = [side.transaction.day for side in self._row_sides]
+        self._entry_days = [side.transaction.day for side in self._entry_sides]
         self._by_spelling: defaultdict[object, list[int]] = defaultdict(list)
         self._by_id: defaultdict[AliasKey, list[int]] = defaultdict(list)
         for at, side in enumerate(self._row_sides):
@@ -135,20 +136,22 @@ class _Group:
     def _edges(self, entry: int) -> list[tuple[int, int]]:
         side = self._entry_sides[entry]
         edges = []
-        for at in self._candidates(side):
+        for at in self._candidates(entry, side):
             found = rank(side, self._row_sides[at])
             equal = found is not None and found.cost in (0, ENDED)
             if found is not None and found.phase is self._phase and (equal or not self._only_equal):
                 edges.append((at, found.cost))
         return edges
 
-    def _candidates(self, side: Side) -> Iterable[int]:
+    def _candidates(self, entry: int, side: Side) -> Iterable[int]:
         day, (before, after) = side.transaction.day, _REACH[self._phase]
         low, high = self._at(day, -after), self._at(day, 1 - before)
         named = {at for key in side.ids for at in self._by_id[key]}
         if high - low <= _CANDIDATES:
             return sorted(named.union(range(low, high))) if named else range(low, high)
-        middle = bisect_left(self._days, day)
+        # of many on one day each entry looks at others, or they would all want the same few
+        middle = self._at(day, 0) + entry - bisect_left(self._entry_days, day)
+        middle = max(low, min(middle, high - _CANDIDATES // 2))
         nearest = range(max(low, middle - _CANDIDATES // 2), min(high, middle + _CANDIDATES // 2))
         alike = (at for at in self._by_spelling[side.words.spelling] if low <= at < high)
         return sorted(named.union(nearest, alike))

@@ -355,3 +355,17 @@ def test_what_is_loaded_reaches_a_margin_beyond_what_was_read() -> None:
     assert window_to_load(Window(TODAY), None, None) == Window(TODAY - timedelta(days=15))
     assert window_to_load(Window(TODAY), date(2026, 1, 20), TODAY) == Window(date(2026, 1, 5))
     assert window_to_load(Window(date.min, TODAY), None, None) == Window(date.min, TODAY + timedelta(days=15))
+
+
+def test_many_of_one_money_and_day_are_all_paired() -> None:
+    """A thousand texts of one amount and day that are all written anew are the same thousand rows."""
+    rows = [row(f"r{n:04}", entry(remittance=f"Fahrt {n} nach Ort{n}")) for n in range(1000)]
+    change = decide(ALL, [entry(remittance=f"Ticket {n} aus Stadt{n}") for n in range(1000)], rows)
+    assert (len(change.inserts), len(change.updates), len(change.marks)) == (0, 1000, 0)
+
+
+def test_a_chain_of_thousands_moves_as_one() -> None:
+    """Ten thousand equal entries on ninety days that all move by a day are the same rows."""
+    rows = [row(f"r{n:05}", entry(ago=n % 80 + 4, remittance="Cafe")) for n in range(10_000)]
+    change = decide(ALL, [entry(ago=n % 80 + 3, remittance="Cafe") for n in range(10_000)], rows)
+    assert (len(change.inserts), len(change.marks)) == (0, 0)
