@@ -35,6 +35,8 @@ _TEXTS: Final = (
 )
 #: what banks write where there is no text
 _NO_TEXTS: Final = frozenset({"", "NOTPROVIDED", "NOT PROVIDED"})
+_LONGEST_NO_TEXT: Final = max(map(len, _NO_TEXTS))
+_PLAIN: Final = frozenset("-0123456789")
 _NUMBER: Final = r"\s*([+-]?[0-9][0-9.,' ]*)"
 
 
@@ -95,7 +97,7 @@ class RowReader:
             counterparty_name=row.get(f"{side}Name"),
             counterparty_iban=other.get("iban") if isinstance(other, dict) else None,
             remittance=text,
-            raw=raw if len(json.dumps(raw, default=str)) <= _RAW_LIMIT else None,
+            raw=raw if _is_small(raw) or len(json.dumps(raw, default=str)) <= _RAW_LIMIT else None,
         )
 
     def _ids(self, row: Mapping[str, Any]) -> tuple[BankId, ...]:
@@ -135,6 +137,10 @@ def next_link(body: Mapping[str, Any]) -> str | None:
 
 def remittance_of(row: Mapping[str, Any]) -> str | None:
     """Return the text of an entry, from wherever it may stand; an array often repeats what stands beside it."""
+    plain = row.get("remittanceInformationUnstructured")
+    plain = plain.strip() if isinstance(plain, str) else ""
+    if len(plain) > _LONGEST_NO_TEXT and "remittanceInformationUnstructuredArray" not in row:
+        return plain  # as nearly all are
     for places in _TEXTS:
         found: list[str] = []
         for name in places:
@@ -157,7 +163,23 @@ def _texts(value: object) -> Iterator[str]:
             yield text
 
 
+def _is_small(row: Mapping[str, Any]) -> bool:
+    """Return whether a row is certainly no longer than we keep, without writing it out: a character is six at most."""
+    size = 0
+    for name, value in row.items():
+        inner = value if isinstance(value, dict) else {name: value}
+        for key, each in inner.items():
+            size += 6 * len(key) + 100
+            if isinstance(each, str):
+                size += 6 * len(each)
+            elif each is not None and not isinstance(each, int | Decimal):
+                return False
+    return size <= _RAW_LIMIT
+
+
 def _leaves(amount: object, indicator: object) -> bool:
+    if indicator is None and isinstance(amount, str) and amount[-1:].isdigit() and amount[:1] in _PLAIN:
+        return amount[0] == "-"  # as nearly all are
     try:
         return read_signed(amount, indicator) < 0
     except Unreadable:
