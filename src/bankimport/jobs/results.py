@@ -44,7 +44,8 @@ class DeferredRead(Model):
 
 class AccountResult(Model):
     """One account's part. `error` is our own sentence, never the bank's; `balance_difference` a diagnosis; `undecided`
-    why it is an account of its own although it may be one that was stored before."""
+    why it is an account of its own although it may be one that was stored before. `put_off` entries were left to the
+    next read: they may repeat another, or be a row from just outside of the days that were asked for."""
 
     account_id: str
     outcome: AccountOutcome
@@ -55,6 +56,7 @@ class AccountResult(Model):
     removed_transactions: int = 0
     quarantined: int = 0
     quarantine_reasons: dict[str, int] | None = None
+    put_off: int = 0
     window: ReadWindow | None = None
     balances: AccountOutcome | None = None
     balance_check: BalanceVerdict = BalanceVerdict.UNKNOWN
@@ -86,6 +88,7 @@ class SyncResult(Model):
     updated_transactions: int
     removed_transactions: int
     quarantined: int
+    put_off: int
     undecided: int
     accounts: tuple[AccountResult, ...]
     balance_check: BalanceVerdict
@@ -126,6 +129,7 @@ def summed(connection_id: str, accounts: tuple[AccountResult, ...], deferred: tu
         updated_transactions=updated,
         removed_transactions=sum(account.removed_transactions for account in accounts),
         quarantined=sum(account.quarantined for account in accounts),
+        put_off=sum(account.put_off for account in accounts),
         undecided=sum(account.undecided is not None for account in accounts),
         accounts=accounts,
         balance_check=_worst({account.balance_check for account in accounts}),

@@ -188,6 +188,7 @@ def _result(account: BankAccount, read: AccountRead, decision: Decision, *, is_n
         removed_transactions=sum(mark.status is RowStatus.REMOVED for mark in change_set.marks),
         quarantined=read.quarantined.total(),
         quarantine_reasons=dict(read.quarantined) or None,
+        put_off=len(decision.memory.doubts) if read.is_complete else 0,
         window=ReadWindow(since=read.asked.since, until=read.asked.until, refused_before=refused),
     )
 
