@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Any
 
 import aiohttp
 import pytest
@@ -18,12 +19,20 @@ def deploy(valkey: Valkey, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     """Start deployments: Valkey, bank, host and worker, each with a database number and a folder of its own."""
     started: list[Deployment] = []
 
-    def start(*, worker: bool = True, unattended_limit: int | None = None, **variables: str) -> Deployment:
+    def start(
+        *,
+        worker: bool = True,
+        unattended_limit: int | None = None,
+        more_banks: dict[str, dict[str, Any]] | None = None,
+        **variables: str,
+    ) -> Deployment:
         number = next(_names)
         processes = Processes(tmp_path_factory.mktemp(f"deployment-{number}"))
         # from the far end, so that it never meets the databases that `redis_url` counts up
         url = valkey.url(valkey.databases - 1 - number)
-        deployment = Deployment(processes, url, variables, unattended_limit=unattended_limit)
+        deployment = Deployment(
+            processes, url, variables, unattended_limit=unattended_limit, more_banks=more_banks or {}
+        )
         started.append(deployment)
         deployment.start_bank()
         deployment.bankimport("db", "upgrade")

@@ -33,6 +33,8 @@ class Deployment:
     unattended_limit: int | None = None
     #: where workers and the host expect the bank; a test may put a proxy of its own between
     seen_bank_url: str | None = None
+    #: further banks of `BANK_SYNC_BANKS`, of the same sandbox: their options but for `base_url`
+    more_banks: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     @property
     def database(self) -> Path:
@@ -47,10 +49,11 @@ class Deployment:
             "base_url": self.seen_bank_url or self.bank_url,
             "unattended_limit": self.unattended_limit,
         }
+        more = {name: {**options, "base_url": bank["base_url"]} for name, options in self.more_banks.items()}
         return {
             "REDIS_URL": self.redis_url,
             "BANK_SYNC_DATABASE_URL": f"sqlite+aiosqlite:///{self.database}",
-            "BANK_SYNC_BANKS": json.dumps({"sandbox": bank}),
+            "BANK_SYNC_BANKS": json.dumps({"sandbox": bank, **more}),
             "BANK_SYNC_ENVIRONMENT": "development",
             "HOST_TOKENS": json.dumps(TOKENS),
             **self.variables,
@@ -94,16 +97,16 @@ class Deployment:
         assert self.bankimport("connections", "add", *access, "--id", connection_id) == connection_id
         return chosen
 
-    def insert_connection(self, connection_id: str, org: str = "acme") -> None:
+    def insert_connection(
+        self, connection_id: str, org: str = "acme", *, bank: str = "sandbox", consent: str | None = None
+    ) -> None:
         """Add a connection as a host's own code does: quicker than the command line."""
         until = (datetime.now(UTC) + timedelta(days=90)).date()
 
         async def add() -> None:
             store = SqlStore(self.environment["BANK_SYNC_DATABASE_URL"])
-            consent = f"consent-{connection_id}"
-            await store.add_connection(
-                org_id=org, bank="sandbox", consent_id=consent, valid_until=until, id=connection_id
-            )
+            chosen = consent or f"consent-{connection_id}"
+            await store.add_connection(org_id=org, bank=bank, consent_id=chosen, valid_until=until, id=connection_id)
             await store.aclose()
 
         asyncio.run(add())

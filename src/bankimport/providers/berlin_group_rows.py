@@ -164,14 +164,14 @@ def _texts(value: object) -> Iterator[str]:
 
 
 def _is_small(row: Mapping[str, Any]) -> bool:
-    """Return whether a row is certainly no longer than we keep, without writing it out: a character is six at most."""
+    """Return whether a row is surely no longer than we keep, without writing it out: a character is twelve at most."""
     size = 0
     for name, value in row.items():
         inner = value if isinstance(value, dict) else {name: value}
         for key, each in inner.items():
-            size += 6 * len(key) + 100
+            size += 12 * len(key) + 100
             if isinstance(each, str):
-                size += 6 * len(each)
+                size += 12 * len(each)
             elif each is not None and not isinstance(each, int | Decimal):
                 return False
     return size <= _RAW_LIMIT
