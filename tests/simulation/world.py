@@ -14,49 +14,24 @@ from bankimport.jobs import SyncResult, sync_connection
 from bankimport.models import (
     BankAccount,
     BankConnection,
-    BankId,
     Page,
     ReportedTransaction,
     RowStatus,
     StoredTransaction,
-    TransactionStatus,
     Window,
 )
 from bankimport.status import ConnectionStatus
 from bankimport.testing import ManualClock
 from bankimport.testing.fakes import FakeBank, FakeRun, MemoryLedger, MemoryNotes
 from bankimport.testing.memory_store import MemoryStore
+from tests.simulation.reports import TODAY, cancelled, pending, reported
 from tests.simulation.sql_store import SqliteStore
 
-TODAY = date(2026, 3, 10)
+__all__ = ["CARD", "CONNECTION", "GIRO", "TODAY", "World", "cancelled", "days_ago", "pending", "renewed", "reported"]
+
 GIRO = BankAccount("giro-1", "DE02120300000000202051", "EUR", iban="DE02120300000000202051")
 CARD = BankAccount("card-1", "DE02500105170137075030", "EUR", iban="DE02500105170137075030")
 CONNECTION = BankConnection("connection-1", "org-1", "bank")
-
-
-def reported(
-    amount: str,
-    day: date | str = TODAY,
-    *,
-    ref: str | None = None,
-    text: str | None = "Café Sol",
-    status: TransactionStatus = TransactionStatus.BOOKED,
-    **more: Any,
-) -> ReportedTransaction:
-    """One entry as a bank reports it."""
-    ids = () if ref is None else (BankId("transactionId", ref),)
-    fields = {"booking_date": str(day)} if status is TransactionStatus.BOOKED else {"value_date": str(day)}
-    return ReportedTransaction(status, amount, "EUR", ids=ids, remittance=text, **{**fields, **more})
-
-
-def pending(amount: str, day: date | str = TODAY, **more: Any) -> ReportedTransaction:
-    """A pending entry as a bank reports it."""
-    return reported(amount, day, status=TransactionStatus.PENDING, **more)
-
-
-def cancelled(amount: str, day: date | str = TODAY, **more: Any) -> ReportedTransaction:
-    """The end of a pending entry as a bank reports it."""
-    return reported(amount, day, status=TransactionStatus.CANCELLED, **more)
 
 
 class World:

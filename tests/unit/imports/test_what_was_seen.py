@@ -13,7 +13,7 @@ import pytest
 
 from bankimport.models import BankId, ReportedTransaction, RowStatus, StoredTransaction, Window
 from tests.simulation.lives import Life, booked_of
-from tests.simulation.world import pending, reported
+from tests.simulation.reports import pending, reported
 
 TODAY = date(2026, 4, 20)
 
