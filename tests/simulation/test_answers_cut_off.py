@@ -55,6 +55,32 @@ async def test_the_rest_of_an_answer_is_asked_for(world: World, ids: bool) -> No
     assert result.window.refused_before is None
 
 
+async def test_a_history_that_is_shorter_than_was_asked_for(world: World) -> None:
+    """A bank that answers ninety days of the years asked for, and no more when asked, has lost nothing of what is older;
+    and it is not asked for more again."""
+    world.bank.offers = replace(world.bank.offers, max_history=timedelta(days=700), unattended_limit=None)
+    rows = [reported(f"-{n}.10", days_ago(n), ref=f"t{n}") for n in range(0, 400, 10)]
+    bank = NewestOnly(rows, most=100)
+    world.bank.pages[GIRO.provider_id] = bank
+    await world.sync()
+    bank.rows = [row for row in rows if str(row.booking_date) >= str(days_ago(90))]
+    for _ in range(3):
+        await world.tomorrow()
+    assert [row.missing_at_bank for row in await world.rows()] == [0] * 40
+    assert [window.since for window in bank.asked[1:]] == [days_ago(699), days_ago(699), days_ago(14), days_ago(13)]
+
+
+async def test_nothing_at_all_proves_nothing(world: World) -> None:
+    """An empty answer where three rows and more should be is no proof that they are gone."""
+    world.shows(*purchases(9, ids=True))
+    await world.sync()
+    world.shows()
+    result = await world.tomorrow()
+    assert [row.missing_at_bank for row in await world.rows()] == [0] * 9
+    assert result.window is not None
+    assert result.window.refused_before is None
+
+
 async def test_what_the_first_answer_left_out_arrives_with_the_next(world: World) -> None:
     """A first import that was cut off silently knows nothing of it; a later one that shows it brings the rest."""
     bank = NewestOnly(purchases(60, ids=True))

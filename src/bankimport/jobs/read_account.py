@@ -5,7 +5,7 @@ from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 
 from bankimport.errors import MalformedData, PeriodRejected, RunInterrupted, StartOver
@@ -33,6 +33,8 @@ from bankimport.progress import JobRun
 #: A bank that sends more than this in one read is not believed.
 MAX_PAGES = 50_000
 MAX_ROWS = 5_000_000
+#: No bank serves fewer days: an answer that begins later, and tells no more when asked, is whole.
+SHORTEST_HISTORY = timedelta(days=30)
 #: A list of changes that becomes void so often while it is read is left for later.
 MAX_RESTARTS = 3
 #: So many ids of entries that can't be read are remembered.
@@ -45,6 +47,7 @@ class AccountRead:
 
     `failure` ended the read before its end; a quota did with `wait_until`: the ledger's, or the bank's own if the read
     `is_refused`. `was_cut`: the bank has left out what is older; `is_whole`: it has been asked for that, too.
+    `serves_from` is where its history begins, if it told no more.
     """
 
     asked: Window
@@ -65,6 +68,7 @@ class AccountRead:
     today: date = date.min
     was_cut: bool = False
     is_whole: bool = False
+    serves_from: date | None = None
     page_end: list[Transaction] = field(default_factory=list)
 
     @property
@@ -83,8 +87,9 @@ class AccountRead:
     def taught(self, memory: Memory, cut_before: date | None) -> Memory:
         """Return what is known after the read: the days read completely, and how much the bank serves, or else one that
         serves few days would be asked for too many again every day, until its quota is used up."""
-        if self.window != self.asked:
-            memory = replace(memory, history=self.today - self.window.since)
+        serves_from = self.serves_from or (None if self.window == self.asked else self.window.since)
+        if serves_from is not None:
+            memory = replace(memory, history=self.today - serves_from)
         if self.is_delta or not self.is_complete:
             return memory
         read = self.window if cut_before is None else Window(cut_before, self.window.until)
@@ -189,10 +194,14 @@ class AccountReader:
             if older:  # they have all of the day at which the answer was cut
                 read.entries.replace_day(before, older)
                 read.rows, read.pages = read.rows + len(older), rest.pages
-            if len(rest.entries) < full or not older or min(entry.day for entry in older) == before:
+            oldest = min((entry.day for entry in older), default=before)
+            if oldest == before and read.today - before >= SHORTEST_HISTORY:
+                read.serves_from = before  # it has no more to tell: what is older isn't gone
+                return
+            if len(rest.entries) < full or oldest == before:
                 read.is_whole = True
                 return
-            before = min(entry.day for entry in older)
+            before = oldest
 
     async def _read_pages(self, read: AccountRead, account: BankAccount, cursor: str | None, *, begins: bool) -> None:
         pages = self._access.transactions(account, read.window, cursor=cursor, begins=begins)

@@ -47,9 +47,10 @@ async def store_read(
     """
     for _ in range(ATTEMPTS):
         decision = await _decide(read, account, state, store)
-        if decision is not None and decision.cut_before is not None and not read.is_whole and not read.was_cut:
+        cut = None if decision is None else decision.cut_before
+        if cut is not None and cut < date.max and not read.was_cut:
             read.was_cut = True
-            await ask_rest(decision.cut_before)
+            await ask_rest(cut)
             decision = await _decide(read, account, state, store)
         if decision is None:
             state = await store.account_state(account)

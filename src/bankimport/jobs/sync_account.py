@@ -3,7 +3,7 @@
 import asyncio
 from collections import Counter
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import date, datetime
 from functools import partial
 from typing import Final
 
@@ -177,7 +177,9 @@ def failure(result: AccountResult, error: Exception, *, rows: int = 0) -> Accoun
 
 def _result(account: BankAccount, read: AccountRead, decision: Decision, *, is_new: bool) -> AccountResult:
     change_set, cut = decision.change_set, decision.cut_before
-    refused = cut or (read.window.since if read.window != read.asked else None)
+    refused = cut if cut is not None and cut < date.max else None
+    if refused is None and read.window != read.asked:
+        refused = read.window.since
     return AccountResult(
         account_id=account.id,
         outcome=AccountOutcome.SYNCED,
