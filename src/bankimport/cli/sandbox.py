@@ -21,7 +21,7 @@ def sandbox(
     page_size: Annotated[int, typer.Option(min=1, max=10_000, help="Transactions on one page.")] = 50,
     now: Instant = None,
 ) -> None:
-    """Serve a sandbox bank that speaks Berlin Group NextGenPSD2, until Ctrl-C.
+    """Serve a sandbox bank that speaks three APIs, until Ctrl-C.
 
     Any consent id is a person with three accounts. POST a switch to /sandbox/consents/ID/switches, and the bank
     misbehaves for that consent; DELETE them, and it behaves. The switches are in docs/reference/sandbox.md.
