@@ -14,6 +14,7 @@ from typing import cast
 from redis.asyncio import Redis
 
 from bankimport.commands import Command, SyncConnection
+from bankimport.logs import configure
 from bankimport.models import JobType, Stage
 from bankimport.queue.adoption import Adoption
 from bankimport.queue.claims import Hooks
@@ -33,6 +34,7 @@ STAGES = (Stage.STARTING, Stage.SYNCING_ACCOUNTS, Stage.SYNCING_TRANSACTIONS, St
 def worker_settings() -> type[WorkerSettingsBase]:
     """Return arq's settings class."""
     settings = Settings.load()
+    configure(settings)
     queue = Queue(connect(settings, Redis), settings)
     gate = connect(settings, Gate)
     gate.attach(queue, Hooks(new_worker_id(), settings.concurrency))
