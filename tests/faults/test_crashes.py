@@ -69,7 +69,7 @@ async def test_a_frozen_worker_writes_nothing_after_its_lease(field: Field) -> N
         frozen.signal(signal.SIGSTOP)
         second = await field.mark("start", job_id, after=first.fence)
         frozen.signal(signal.SIGCONT)
-        await frozen.line("job.lease_lost", after=said)
+        await frozen.line("lease-lost", after=said)
         await field.ended(job_id)
         assert _written_after(await field.marks(job_id=job_id), second) == []
         assert not frozen.ended
@@ -86,7 +86,7 @@ async def test_a_worker_frozen_while_it_waits_for_a_bank_gives_way(field: Field)
     frozen.signal(signal.SIGSTOP)
     second = await field.mark("start", job_id, after=first.fence)
     frozen.signal(signal.SIGCONT)
-    await frozen.line("job.lease_lost", timeout=2)
+    await frozen.line("lease-lost", timeout=2)
     await field.ended(job_id)
     assert _written_after(await field.marks(job_id=job_id), second) == []
     await field.check_ended_once([job_id])
@@ -99,7 +99,7 @@ async def test_a_blocked_event_loop_finds_out(field: Field) -> None:
     first = await field.mark("start", job_id)
     blocked = await field.holder(job_id, workers)
     second = await field.mark("start", job_id, after=first.fence)
-    await blocked.line("job.lease_lost")
+    await blocked.line("lease-lost")
     await field.ended(job_id)
     assert _written_after(await field.marks(job_id=job_id), second) == []
     await field.check_ended_once([job_id])

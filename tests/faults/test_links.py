@@ -81,7 +81,7 @@ async def test_a_claim_that_arrives_after_its_lease_is_not_begun(field: Field, p
     await field.worker()
     taken = await field.mark("start", job_id)
     proxy.release_answers()
-    await late.line("job.lease_lost")
+    await late.line("lease-lost")
     await field.ended(job_id)
     assert {mark.fence for mark in await field.marks(job_id=job_id)} == {taken.fence}
     await field.check_ended_once([job_id])

@@ -63,7 +63,7 @@ MUTATIONS = (
         f"{LUA}/lib/leases.lua",
         "tonumber(job.stalls) >= 3",
         "tonumber(job.stalls) >= 30",
-        WALK,
+        "tests/queue/test_transitions.py::test_the_third_stall_is_the_last",
     ),
     Mutation(
         "deduplication",
@@ -200,9 +200,9 @@ MUTATIONS = (
     ),
     Mutation(
         "the first write is one that a full server refuses",
-        f"{LUA}/lib/moves.lua",
-        "  begin()\n  call('ZREM', key.state(from), job.id)",
-        "  call('ZREM', key.state(from), job.id)",
+        f"{LUA}/lib/clock.lua",
+        "  call('HSET', key.meta, 'serial', int(serial + math.max(needed or 0, A_SCRIPT)))\n",
+        "",
         "tests/queue/test_lost_replies.py::test_a_full_server_refuses_before_anything_is_done",
     ),
 )

@@ -114,3 +114,30 @@ async def test_only_the_owner_ends_a_run(driver: Driver, operation: Operation) -
     assert await driver.events() == before
     assert await driver.state(lost.job_id) is S.ACTIVE
     assert await driver.complete(owner) is Ended.DONE
+
+
+async def test_the_third_stall_is_the_last(driver: Driver) -> None:
+    """Twice a job waits again, before all others and at last alone; the third time it has failed, and its end is told."""
+    job_id = await driver.ask("c")
+    for number in range(1, 4):
+        await driver.ask(f"other-{number}")
+        [claim] = await driver.claim(1)
+        assert claim.job_id == job_id
+        await stall(driver, claim)
+        assert await driver.state(job_id) is (S.WAITING if number < 3 else S.FAILED)
+    job = await driver.queue.get(job_id)
+    assert job is not None
+    assert (job.error_code, job.attempts_made) == ("stalled", 0)
+    assert await driver.events("bank.job.failed") == [("bank.job.failed", job_id)]
+
+
+async def test_a_suspect_is_started_by_a_worker_that_is_free(driver: Driver) -> None:
+    """A busy worker makes itself free for it and takes nothing else; another one goes on meanwhile."""
+    job_id = await driver.ask("c")
+    for _ in range(2):
+        [claim] = await driver.claim(1)
+        await stall(driver, claim)
+    other = await driver.ask("other")
+    assert await driver.claim(worker="busy", busy=1) == []
+    assert [claim.job_id for claim in await driver.claim(worker="elsewhere", busy=1)] == [other]
+    assert [claim.job_id for claim in await driver.claim(worker="busy", busy=0)] == [job_id]

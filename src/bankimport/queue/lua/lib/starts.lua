@@ -68,10 +68,10 @@ end
 -- A job that was running twice as its worker died is started alone, so that only the guilty one fails. A worker that
 -- is busy makes itself free for it, one worker at a time.
 local function start_suspect()
-  if call('EXISTS', key.suspects) == 0 then return false end
+  if slots == 0 or call('EXISTS', key.suspects) == 0 then return false end
   if not call('SET', key.quiet, worker, 'NX', 'PX', 2 * LEASE) and call('GET', key.quiet) ~= worker then return false end
   call('PEXPIRE', key.quiet, 2 * LEASE)
-  if busy == 0 and slots > 0 then
+  if busy == 0 then
     call('DEL', key.quiet)
     local id = call('ZPOPMIN', key.suspects)[1]
     local job = id and load_job(id)
