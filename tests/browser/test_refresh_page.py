@@ -137,11 +137,11 @@ async def test_it_ends_while_the_host_is_away(site: Site, page: Tab) -> None:
     """A sync that ends while the host is away is shown as ended when the host is back."""
     await misbehave(site, kind="slow", seconds=0.12)
     worker = next(running for running in site.deployment.processes.started if running.name == "worker")
-    ended = worker.output().count(":sync-connection ●")
+    ended = worker.output().count("job.finished")
     await begin(site, page, "ws")
     await page.wait_for("+document.getElementById('bar').value > 0")
     assert site.stop() == 0
-    await wait_until(lambda: worker.output().count(":sync-connection ●") == ended + 1, 30)
+    await wait_until(lambda: worker.output().count("job.finished") == ended + 1, 30)
     await site.start()
     assert (await ends(page, "completed"))[-1] == 100
 

@@ -29,6 +29,11 @@ class Snapshot:
     refused: str | None = None
 
 
+def counted(number: int, what: str) -> str:
+    """Return so many of a thing, in the singular for one."""
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+
+
 def assess(snapshot: Snapshot, settings: Settings) -> QueueHealth:
     """Return the health: ill exactly while there is an alert. Paused is a warning."""
     found = [alert for alert in (rule(snapshot, settings) for rule in _RULES) if alert is not None]
@@ -59,7 +64,7 @@ def _warnings(snapshot: Snapshot) -> tuple[str, ...]:
     if snapshot.persistent is False:
         warnings.append("Redis persists nothing: queued jobs are lost when it restarts")
     if snapshot.quarantined:
-        warnings.append(f"{snapshot.quarantined} members of the queue could not be decoded and were put aside")
+        warnings.append(f"{counted(snapshot.quarantined, 'member')} of the queue could not be decoded and put aside")
     if not snapshot.workers:
         warnings.append("no worker is alive")
     return tuple(warnings)
@@ -72,12 +77,12 @@ def _alert(snapshot: Snapshot, code: str, message: str, value: float, threshold:
 
 def _failed(snapshot: Snapshot, settings: Settings) -> Alert | None:
     value, limit = snapshot.stats.failed, settings.alert_failed
-    return _alert(snapshot, "failed", f"{value} failed jobs", value, limit) if value > limit else None
+    return _alert(snapshot, "failed", counted(value, "failed job"), value, limit) if value > limit else None
 
 
 def _waiting(snapshot: Snapshot, settings: Settings) -> Alert | None:
     value, limit = snapshot.stats.waiting + snapshot.stats.paused, settings.alert_waiting
-    return _alert(snapshot, "waiting", f"{value} waiting jobs", value, limit) if value > limit else None
+    return _alert(snapshot, "waiting", counted(value, "waiting job"), value, limit) if value > limit else None
 
 
 def _stalled(snapshot: Snapshot, settings: Settings) -> Alert | None:
@@ -119,7 +124,7 @@ def _store(snapshot: Snapshot, _: Settings) -> Alert | None:
     away = [worker for worker in snapshot.workers if worker.trouble == "store-unavailable"]
     if not away:
         return None
-    return _alert(snapshot, "store-unavailable", f"{len(away)} workers can't reach the store", len(away), 0)
+    return _alert(snapshot, "store-unavailable", f"{counted(len(away), 'worker')} can't reach the store", len(away), 0)
 
 
 def _unknown(snapshot: Snapshot) -> list[Alert]:
