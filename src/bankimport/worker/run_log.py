@@ -43,6 +43,8 @@ class RunLog:
         fields = {"error_code": error_code, "rows": rows if isinstance(rows, int) else None}
         say = getattr(log, _LOUDNESS[outcome])
         shown = {name: value for name, value in fields.items() if value is not None}
+        if outcome == "lost":
+            log.warning("job.lease_lost", worker=self._run.worker_id)
         say("job.finished", outcome=outcome, duration_ms=round(1000 * seconds), **shown)
         waited = max(0.0, time.time() - seconds - claim.queued_ms / 1000) if claim.attempts == 0 else None
         run_ended(claim.type, outcome, error_code or "", seconds, waited=waited, runs=claim.attempts + 1)
