@@ -39,12 +39,12 @@ clean:
 
 $(DEMO_VENV)/.installed: pyproject.toml
 	$(call make_venv,$(DEMO_VENV))
-	@$(DEMO_VENV)/bin/python -m pip install --quiet --editable '.[sql,embedded,cli,metrics]'
+	@$(DEMO_VENV)/bin/python -m pip install --quiet --editable '.[sql,embedded,cli,metrics,dashboard]'
 	@touch $@
 
 $(VENV)/.installed: pyproject.toml
 	$(call make_venv,$(VENV))
-	@$(VENV)/bin/python -m pip install --quiet --editable '.[sql,postgres,embedded,cli,metrics,enable-banking,gocardless]' --group dev
+	@$(VENV)/bin/python -m pip install --quiet --editable '.[sql,postgres,embedded,cli,metrics,dashboard,enable-banking,gocardless]' --group dev
 	@touch $@
 
 # pip learned --group in 25.1; the one that comes with Python 3.11 is older.

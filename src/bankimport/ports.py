@@ -21,6 +21,8 @@ from bankimport.models import (
     Begun,
     Callback,
     Capabilities,
+    ConnectionFilter,
+    ConnectionHealth,
     Consent,
     ConsentRequest,
     Delta,
@@ -335,6 +337,20 @@ class AuthorisationStore(Protocol):
         With `granted` its connection has the new consent, and is `ACTIVE`; without, a new connection goes and a renewed
         one is left as it is.
         """
+
+
+@runtime_checkable
+class ConnectionSearch(Protocol):
+    """What a store offers beside `BankStore` if operators are to see the connections of all organisations."""
+
+    async def find_connections(
+        self, wanted: ConnectionFilter, *, after: tuple[str, str] | None, limit: int, now: datetime
+    ) -> Sequence[BankConnection]:
+        """Return those that are meant, without their credentials, in the order of organisation and id; `after` is the
+        pair of the last one seen. Each has the health of `bankimport.imports.health.health_of`."""
+
+    async def count_connections(self, wanted: ConnectionFilter, *, now: datetime) -> Mapping[ConnectionHealth, int]:
+        """Return how many of those that are meant have each health."""
 
 
 #: Keeps the credentials of a connection that a provider was handed anew: `await keep(connection_id, credentials)`.

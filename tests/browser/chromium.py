@@ -24,10 +24,12 @@ FLAGS = (
 
 @dataclass
 class Tab:
-    """One page. `errors` holds every exception and error that its scripts have raised."""
+    """One page. `errors` holds every exception that its scripts have raised, and what the console calls an error;
+    `requests` every address that was asked for."""
 
     socket: ClientWebSocketResponse
     errors: list[str] = field(default_factory=list)
+    requests: list[str] = field(default_factory=list)
     loads: int = 0
     _numbers: "itertools.count[int]" = field(default_factory=itertools.count)
     _answers: dict[int, "asyncio.Future[dict[str, Any]]"] = field(default_factory=dict)
@@ -38,8 +40,12 @@ class Tab:
             told = json.loads(message.data)
             if "id" in told:
                 self._answers.pop(told["id"]).set_result(told)
-            elif told["method"] == "Runtime.exceptionThrown":
+            elif told["method"] == "Runtime.exceptionThrown" or (
+                told["method"] == "Log.entryAdded" and told["params"]["entry"]["level"] == "error"
+            ):
                 self.errors.append(json.dumps(told["params"])[:2000])
+            elif told["method"] == "Network.requestWillBeSent":
+                self.requests.append(told["params"]["request"]["url"])
             elif told["method"] == "Page.loadEventFired":
                 self.loads += 1
 

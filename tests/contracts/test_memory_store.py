@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from bankimport.models import BankConnection
-from bankimport.testing.contracts import AuthorisationContract, StoreContract
+from bankimport.testing.contracts import AuthorisationContract, ConnectionSearchContract, StoreContract
 from bankimport.testing.memory_store import MemoryStore
 
 
@@ -14,6 +14,10 @@ from bankimport.testing.memory_store import MemoryStore
 def store() -> MemoryStore:
     """An empty store."""
     return MemoryStore()
+
+
+class TestMemorySearch(ConnectionSearchContract):
+    """The contract of operators' lists, in memory."""
 
 
 class TestMemoryAuthorisations(AuthorisationContract):

@@ -1,5 +1,6 @@
 """The SQL store on SQLite and on PostgreSQL: the contract of all stores, and what SQL alone promises."""
 
+from collections.abc import AsyncIterator
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -14,7 +15,7 @@ from bankimport.errors import Conflict, InvalidRequest, InvalidSettings, NotFoun
 from bankimport.models import AuthorisationOutcome, BankAccount, Begun, Granted
 from bankimport.status import ConnectionStatus
 from bankimport.stores import SqlStore, upgrade_async
-from bankimport.testing.contracts import AuthorisationContract
+from bankimport.testing.contracts import AuthorisationContract, ConnectionSearchContract
 from bankimport.testing.contracts.authorisations import authorisation
 from bankimport.testing.contracts.store import StoreContract, inserts, rows_of
 from tests.stores.databases import postgres_server, postgres_url, scalar, store, url
@@ -24,6 +25,18 @@ __all__ = ["postgres_server", "postgres_url", "store", "url"]
 
 class TestSqlStore(StoreContract):
     """The contract, on both databases."""
+
+
+class TestSqlSearch(ConnectionSearchContract):
+    """The contract of operators' lists, on both databases."""
+
+    @pytest.fixture
+    async def store(self, url: str) -> AsyncIterator[SqlStore]:
+        """A store with a key, since one of the promises is about credentials."""
+        await upgrade_async(url)
+        store = SqlStore(url, credentials_key=Fernet.generate_key().decode())
+        yield store
+        await store.aclose()
 
 
 class TestSqlAuthorisations(AuthorisationContract):

@@ -20,11 +20,14 @@ from bankimport.app.connections import Connections
 from bankimport.app.overview import Overview
 from bankimport.app.starting import check_redis, check_store, name_unknown_variables
 from bankimport.app.subscription import Subscription
+from bankimport.app.timetable import timetable
 from bankimport.commands import SyncAllOrg, SyncConnection
 from bankimport.errors import InvalidRequest, NotFound, Unavailable
 from bankimport.events import EVENTS, Event
 from bankimport.models import (
     ConnectionDetails,
+    ConnectionFilter,
+    ConnectionHealth,
     ConnectionPage,
     JobPage,
     JobStatus,
@@ -32,6 +35,7 @@ from bankimport.models import (
     PsuContext,
     QueueHealth,
     QueueStats,
+    ScheduleStatus,
 )
 from bankimport.ports import BankProvider, BankStore, Clock, RotatesCredentials, SharesTokens
 from bankimport.queue.adoption import Adoption
@@ -268,6 +272,30 @@ class BankImport:
         bank = self.banks.get(connection.bank) if connection is not None else None
         return await self._overview.details(connection_id, org_id, bank)
 
+    @bounded
+    async def find_connections(
+        self, wanted: ConnectionFilter, *, cursor: str | None = None, limit: int = 50
+    ) -> ConnectionPage:
+        """Return a page of the connections of all organisations, for operators; `limit` 1 to 200.
+
+        Raises:
+            InvalidRequest: the cursor or the limit is wrong.
+            NotOffered: the store can't look for them; `SqlStore` can.
+            Unavailable: the store can't be reached.
+        """
+        if not 1 <= limit <= 200:
+            raise InvalidRequest("/limit", "must be 1 to 200")
+        return await self._overview.search(wanted, cursor, limit)
+
+    @bounded
+    async def count_connections(self, wanted: ConnectionFilter) -> Mapping[ConnectionHealth, int]:
+        """Return how many connections of all organisations have each health, for operators.
+
+        Raises:
+            NotOffered, Unavailable: as for the page.
+        """
+        return await self._overview.count(wanted)
+
     # Looking at jobs -------------------------------------------------------------------------------------------
 
     @bounded
@@ -332,8 +360,22 @@ class BankImport:
         return await self.queue.retry_failed(JobFilter(org_id=org_id, type=type, error_code=error_code))
 
     async def retry_jobs(self, wanted: JobFilter) -> int:
-        """Try all failed jobs again that a filter means; return how many they are."""
+        """Try all failed jobs again that a filter means; return how many there are.
+
+        Raises:
+            InvalidRequest: the filter names another state.
+        """
         return await self.queue.retry_failed(wanted)
+
+    @bounded
+    async def discard_job(self, job_id: str) -> None:
+        """Remove the record of a job that has ended, or cancel one that waits.
+
+        Raises:
+            NotFound: no such job.
+            IllegalTransition: it runs: cancel it.
+        """
+        await self.queue.discard_one(job_id)
 
     async def discard_jobs(self, wanted: JobFilter) -> int:
         """Remove the records of jobs that have ended (the failed ones unless a state is named), or cancel those that
@@ -365,6 +407,11 @@ class BankImport:
     async def resume_queue(self) -> None:
         """Let jobs start again."""
         await self.queue.resume()
+
+    @bounded
+    async def get_schedules(self) -> Sequence[ScheduleStatus]:
+        """Return when the schedules were due and are due next, and what became of the last due time."""
+        return await timetable(self.queue, self._clock())
 
     @bounded
     async def get_queue_stats(self) -> QueueStats:

@@ -1,26 +1,31 @@
 """How connections stand: gathered of the store, the provider and the ledger of reads."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from bankimport.app.connections import Connections
-from bankimport.errors import NotFound
-from bankimport.imports.budget import horizon
+from bankimport.errors import InvalidRequest, NotFound, NotOffered
+from bankimport.imports.budget import free_at, horizon
 from bankimport.imports.consents import ENDING, EXPIRED, REVOKED, has_ended, is_syncable
 from bankimport.models import (
     AccountDetails,
     BankAccount,
     BankConnection,
     ConnectionDetails,
+    ConnectionFilter,
+    ConnectionHealth,
     ConnectionPage,
     ConnectionSummary,
+    CoveredDays,
+    DayRead,
+    Interval,
     ReadsToday,
     Scope,
 )
-from bankimport.ports import AccessKey, AccessLedger, BankProvider, BankStore, Clock
+from bankimport.ports import AccessKey, AccessLedger, BankProvider, BankStore, Clock, ConnectionSearch
 from bankimport.schedules.ticks import SYNCS
 from bankimport.status import ConnectionStatus
 
@@ -47,6 +52,32 @@ class Overview:
         left = [each for each in found if cursor is None or each.id > cursor]
         shown = tuple(ConnectionSummary(**self._summary(each)) for each in left[:limit])
         return ConnectionPage(connections=shown, next_cursor=shown[-1].id if len(left) > limit else None)
+
+    async def search(self, wanted: ConnectionFilter, cursor: str | None, limit: int) -> ConnectionPage:
+        """Return a page of the connections of all organisations; the cursor is `organisation/id`.
+
+        Raises:
+            InvalidRequest: the cursor is none of ours.
+            NotOffered: the store can't look for them.
+        """
+        after = _pair(cursor)
+        found = await self._searching().find_connections(wanted, after=after, limit=limit + 1, now=self._clock())
+        shown = tuple(ConnectionSummary(**self._summary(each)) for each in found[:limit])
+        more = f"{shown[-1].org_id}/{shown[-1].id}" if len(found) > limit else None
+        return ConnectionPage(connections=shown, next_cursor=more)
+
+    async def count(self, wanted: ConnectionFilter) -> Mapping[ConnectionHealth, int]:
+        """Return how many connections of all organisations have each health.
+
+        Raises:
+            NotOffered: the store can't look for them.
+        """
+        return await self._searching().count_connections(wanted, now=self._clock())
+
+    def _searching(self) -> ConnectionSearch:
+        if not isinstance(self._store, ConnectionSearch):
+            raise NotOffered(type(self._store).__name__, "look for connections of all organisations")
+        return self._store
 
     async def details(self, connection_id: str, org_id: str | None, bank: BankProvider | None) -> ConnectionDetails:
         """Return a connection with its accounts.
@@ -105,7 +136,7 @@ class Overview:
     async def _account(self, connection: BankConnection, account: BankAccount, allowed: int | None) -> AccountDetails:
         state = await self._store.account_state(account)
         key = AccessKey(connection.bank, account.stable_key, Scope.TRANSACTIONS)
-        used = len((await self._ledger.history(key, connection.id, horizon(self._clock()))).reads)
+        reads = (await self._ledger.history(key, connection.id, horizon(self._clock()))).reads
         latest = max(state.coverage, key=lambda each: each.until, default=None)
         return AccountDetails(
             id=account.id,
@@ -115,9 +146,27 @@ class Overview:
             iban_end=account.iban[-4:] if account.iban else None,
             covered_since=latest.since if latest else None,
             covered_until=latest.until if latest else None,
+            coverage=_days(state.coverage),
+            read_once=_days(state.memory.once),
             attended_only=state.attended_only,
-            reads_today=ReadsToday(used=used, allowed=allowed),
+            reads_today=ReadsToday(
+                used=len(reads), allowed=allowed, frees_at=tuple(sorted(free_at(each.at) for each in reads))
+            ),
         )
+
+
+def _days(found: Iterable[Interval | DayRead]) -> tuple[CoveredDays, ...]:
+    days = sorted((each.since, each.until) for each in found)
+    return tuple(CoveredDays(since=since, until=until) for since, until in days)
+
+
+def _pair(cursor: str | None) -> tuple[str, str] | None:
+    if cursor is None:
+        return None
+    org_id, slash, connection_id = cursor.partition("/")
+    if not slash:
+        raise InvalidRequest("/cursor", "is not a cursor of this list")
+    return org_id, connection_id
 
 
 _REASONS = {

@@ -1,9 +1,33 @@
 """How a connection stands, as a page for its person needs it: nothing secret, and no account's full number."""
 
+from dataclasses import dataclass
 from datetime import date, datetime
+from enum import StrEnum
 
 from bankimport.models.model import Model
 from bankimport.status import ConnectionStatus
+
+
+class ConnectionHealth(StrEnum):
+    """How a connection is, for a list of many: the first that is true, in this order."""
+
+    DISCONNECTED = "disconnected"
+    BEING_CONNECTED = "being-connected"
+    NEEDS_RENEWAL = "needs-renewal"
+    ERROR = "error"
+    ENDS_SOON = "ends-soon"
+    NEW = "new"
+    BEHIND = "behind"
+    UP_TO_DATE = "up-to-date"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConnectionFilter:
+    """What the connections that are meant have in common; None: any."""
+
+    org_id: str | None = None
+    bank: str | None = None
+    health: ConnectionHealth | None = None
 
 
 class ConnectionSummary(Model):
@@ -28,6 +52,15 @@ class ReadsToday(Model):
 
     used: int
     allowed: int | None = None
+    #: when each of the reads no longer counts, the earliest first
+    frees_at: tuple[datetime, ...] = ()
+
+
+class CoveredDays(Model):
+    """Days that were read completely, both included."""
+
+    since: date
+    until: date
 
 
 class AccountDetails(Model):
@@ -40,6 +73,10 @@ class AccountDetails(Model):
     iban_end: str | None = None
     covered_since: date | None = None
     covered_until: date | None = None
+    #: all that was read completely on two days, the oldest first
+    coverage: tuple[CoveredDays, ...] = ()
+    #: what was read completely on one day so far; what lies between these and `coverage` is a gap
+    read_once: tuple[CoveredDays, ...] = ()
     attended_only: bool = False
     reads_today: ReadsToday
 

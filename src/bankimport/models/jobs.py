@@ -97,6 +97,19 @@ class JobPage(Model):
     next_cursor: str | None = None
 
 
+class ScheduleStatus(Model):
+    """When a schedule was due last and is due next; `last_job` is what its last due time made, None if it was missed
+    or its record is gone. `last_start` is when the last organisation of the next tick starts."""
+
+    name: str
+    hours: tuple[int, ...]
+    enabled: bool
+    last_at: datetime
+    next_at: datetime
+    last_start: datetime | None = None
+    last_job: JobStatus | None = None
+
+
 class QueueStats(Model):
     """How many jobs are in each state. While the queue is paused, what waits is counted as `paused`."""
 

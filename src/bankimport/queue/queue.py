@@ -192,6 +192,14 @@ class Queue:
             raise InvalidRequest("/state", f"jobs that are {state} can't be discarded: cancel them")
         return await self._to_each(replace(wanted, state=state), "discarded", self.transitions.discard_job)
 
+    async def discard_one(self, job_id: str) -> None:
+        """Remove the record of a job that has ended, or cancel one that waits.
+
+        Raises:
+            NotFound, IllegalTransition
+        """
+        self._check(job_id, "be discarded", await self.transitions.discard_job(job_id))
+
     async def _to_each(self, wanted: JobFilter, done: str, do: Callable[[str], Awaitable[str]]) -> int:
         """Do something to each of the jobs that are meant now; what it is done to leaves the list."""
         ids: list[bytes] = []

@@ -1,6 +1,7 @@
 """A `BankStore` in memory, for hosts' own tests: the contract of `bankimport.ports`, and nothing of a database."""
 
 import secrets
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
@@ -9,12 +10,15 @@ from typing import Any
 from bankimport.errors import Conflict, LeaseLost, NotFound
 from bankimport.imports.accounts import assign
 from bankimport.imports.consents import is_syncable
+from bankimport.imports.health import health_of
 from bankimport.models import (
     AccountState,
     Balance,
     BankAccount,
     BankConnection,
     BankId,
+    ConnectionFilter,
+    ConnectionHealth,
     Consent,
     Memory,
     RowStatus,
@@ -77,6 +81,25 @@ class MemoryStore(MemoryAuthorisations):
     async def connections(self, org_id: str) -> Sequence[BankConnection]:
         """See `BankStore`."""
         return sorted((c for c in self._connections.values() if c.org_id == org_id), key=lambda c: c.id)
+
+    async def find_connections(
+        self, wanted: ConnectionFilter, *, after: tuple[str, str] | None, limit: int, now: datetime
+    ) -> Sequence[BankConnection]:
+        """See `ConnectionSearch`."""
+        found = sorted((each.org_id, each.id) for each in self._meant(wanted, now))
+        names = [name for org_id, name in found if after is None or (org_id, name) > after]
+        return [replace(self._connections[name], credentials=None) for name in names[:limit]]
+
+    async def count_connections(self, wanted: ConnectionFilter, *, now: datetime) -> Mapping[ConnectionHealth, int]:
+        """See `ConnectionSearch`."""
+        return Counter(health_of(each, now) for each in self._meant(wanted, now))
+
+    def _meant(self, wanted: ConnectionFilter, now: datetime) -> Iterable[BankConnection]:
+        for each in self._connections.values():
+            known = (each.org_id, each.bank, health_of(each, now))
+            asked = (wanted.org_id, wanted.bank, wanted.health)
+            if all(want in (None, have) for want, have in zip(asked, known, strict=True)):
+                yield each
 
     async def connection(self, connection_id: str) -> BankConnection | None:
         """See `BankStore`."""

@@ -15,6 +15,7 @@ from bankimport.stream import EventStream
 from bankimport.web.authorising import check_authorize, ensure_allowed
 from bankimport.web.bodies import read_json
 from bankimport.web.call import STATE, Call, LiveLimits, WebState
+from bankimport.web.dashboard import add_dashboard
 from bankimport.web.headers import add_headers, answer_preflight, carry, request_ids
 from bankimport.web.idempotency import once
 from bankimport.web.limits import RequestLimit
@@ -139,6 +140,7 @@ def web_app(
         RequestLimit(requests_per_minute),
     )
     _add_routes(app)
+    add_dashboard(app)
     app.on_response_prepare.append(add_headers)
     app.on_shutdown.append(end_followers)
     return app

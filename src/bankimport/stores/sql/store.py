@@ -18,6 +18,8 @@ from bankimport.models import (
     BankAccount,
     BankConnection,
     BankId,
+    ConnectionFilter,
+    ConnectionHealth,
     Consent,
     Memory,
     StoredTransaction,
@@ -25,7 +27,7 @@ from bankimport.models import (
 )
 from bankimport.ports import ChangeSet
 from bankimport.status import ConnectionStatus
-from bankimport.stores.sql import migrations
+from bankimport.stores.sql import migrations, searching
 from bankimport.stores.sql.accounts import stored_accounts, upsert
 from bankimport.stores.sql.authorisations import Authorisations
 from bankimport.stores.sql.credentials import Vault
@@ -222,6 +224,17 @@ class SqlStore(Authorisations):
         """Return the connections of all organisations, for an operator's list."""
         rows = await self._rows(select(connections).order_by(connections.c.org_id, connections.c.id))
         return [connection_of(row, self._vault) for row in rows]
+
+    async def find_connections(
+        self, wanted: ConnectionFilter, *, after: tuple[str, str] | None, limit: int, now: datetime
+    ) -> Sequence[BankConnection]:
+        """See `ConnectionSearch`."""
+        rows = await self._rows(searching.found(wanted, after, limit, now))
+        return [connection_of(row, self._vault) for row in rows]
+
+    async def count_connections(self, wanted: ConnectionFilter, *, now: datetime) -> Mapping[ConnectionHealth, int]:
+        """See `ConnectionSearch`."""
+        return searching.numbers(await self._rows(searching.counted(wanted, now)))
 
     async def connection(self, connection_id: str) -> BankConnection | None:
         """See `BankStore`."""

@@ -10,6 +10,14 @@ They need pytest and pytest-asyncio. Failures tell more after
 
 from bankimport.testing.contracts.authorisations import AuthorisationContract
 from bankimport.testing.contracts.provider import BankUnderTest, ProviderContract, Trouble
+from bankimport.testing.contracts.searching import ConnectionSearchContract
 from bankimport.testing.contracts.store import StoreContract
 
-__all__ = ["AuthorisationContract", "BankUnderTest", "ProviderContract", "StoreContract", "Trouble"]
+__all__ = [
+    "AuthorisationContract",
+    "BankUnderTest",
+    "ConnectionSearchContract",
+    "ProviderContract",
+    "StoreContract",
+    "Trouble",
+]
