@@ -26,6 +26,7 @@ test: $(VENV)/.installed
 
 soak: $(VENV)/.installed
 	BANKIMPORT_SOAK=1 $(VENV)/bin/python -m pytest --timeout=7200 $(ARGS)
+	$(VENV)/bin/python -m tests.simulation.mutations
 	$(VENV)/bin/python -m tests.queue.mutations
 
 lint: $(VENV)/.installed

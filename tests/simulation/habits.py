@@ -195,8 +195,11 @@ class StepsAtTheEdge(Habit):
 class OffByOne(Habit):
     """In one read of five all dates are off by one. Decided, but for chains of equal rows, which are rare here."""
 
-    def begins(self, bank: LyingBank) -> None:
-        self.off = bank.random.choice((-1, 1)) if bank.random.random() < 0.2 else 0
+    off = 0
+
+    def begins(self, bank: LyingBank, window: Window) -> None:
+        if window.until is None:  # what is asked for besides is answered as the rest of the read was
+            self.off = bank.random.choice((-1, 1)) if bank.random.random() < 0.2 else 0
         bank.honest = bank.honest and not self.off
 
     def day(self, bank: LyingBank, day: date) -> date:
@@ -311,10 +314,17 @@ class NewestOnly(Habit):
 
 
 class RowsAbsentOnce(Habit):
-    """One read of twenty lacks a third of the rows. Decided: days are covered when they were read on two days."""
+    """One read of twenty lacks a third of the rows. Decided: days are covered when they were read on two days.
 
-    def begins(self, bank: LyingBank) -> None:
-        self.lacks = bank.session > 1 and bank.random.random() < 0.05
+    But for the second read of a long history, of which what is flagged isn't asked for again: it is honest here.
+    """
+
+    lacks = False
+
+    def begins(self, bank: LyingBank, window: Window) -> None:
+        if window.until is None:
+            is_recent = window.since > bank.today - timedelta(days=40)
+            self.lacks = bank.random.random() < 0.05 and is_recent
         bank.honest = bank.honest and not self.lacks
 
     def shows(self, bank: LyingBank, shown: list[Shown]) -> list[Shown]:

@@ -37,6 +37,10 @@ class Judge:
         """Note that these days were asked for: nothing of the days before may be stored."""
         self.asked_from = min(self.asked_from, window.since)
 
+    def sees(self, pages: Pages) -> None:
+        """Note a complete read that wasn't honest: what it repeats it has shown."""
+        self._waiting(pages)
+
     def looks(self, live: Booked, window: Window, today: date, pages: Pages) -> None:
         """Compare after a complete, honest read: day by day behind the window's edge, and by money as a whole."""
         self.reads += 1
@@ -46,7 +50,7 @@ class Judge:
         self._note(today, Counter({row: n for row, n in found.items() if row[0] >= edge}), near, near - waiting)
         self._note(today, by_money(found), *self._money(today, edge, by_money(waiting)))
 
-    def ends(self, live: Booked, today: date, booked: int, rows: int) -> None:
+    def ends(self, live: Booked, today: date, pages: Pages, booked: int, rows: int) -> None:
         """Compare all days that were ever asked for, after the whole history was read on two days.
 
         `booked` is how many booked rows there are, missing ones too, and `rows` how many of any status: `again` is how
@@ -55,7 +59,7 @@ class Judge:
         bank = self.bank
         truth = Counter({row: n for row, n in bank.booked(today).items() if row[0] >= self.asked_from})
         found = Counter({row: n for row, n in live.items() if row[0] >= bank.known_from})
-        self._note(today, found, truth, truth)
+        self._note(today, found, truth, truth - self._waiting(pages))
         self.again = max(0, booked - sum(is_booked for _, is_booked in bank.ever_shown))
         if self.again and not any(bank.ids in habit.replaces for habit in bank.habits):
             self.doubled.append(f"{self.again} booked rows are another's, missing now")
@@ -76,8 +80,9 @@ class Judge:
         return most, least - waiting
 
     def _waiting(self, pages: Pages) -> Booked:
-        """What begins a page as the page before ended, without an id, for the first time: it may be put off."""
+        """What begins a page as the page before ended, without an id, and didn't in the read before: it is put off."""
         waiting: Booked = Counter()
+        before_that, self.put_off = self.put_off, set()
         for before, page in pairwise(pages):
             if not before or not page:
                 continue
@@ -85,8 +90,9 @@ class Judge:
             content = (one.status, one.day, one.amount, one.counterparty_name, one.remittance)
             if content != (other.status, other.day, other.amount, other.counterparty_name, other.remittance):
                 continue
-            if not other.ids and content not in self.put_off:
-                self.put_off.add(content)
+            names = bool(other.ids) and all(habit.overlaps for habit in self.bank.habits)
+            self.put_off.add(content)
+            if not names and content not in before_that:
                 waiting[one.day, one.amount, one.currency] += 1
         return waiting
 

@@ -32,6 +32,9 @@ from bankimport.ports import ChangeSet
 
 Booked = Counter[tuple[date, object, str]]
 Answer = Callable[[Window], Sequence[Sequence[ReportedTransaction]]]
+NOTHING = Memory()
+#: how often the rest of an answer is asked for
+RESTS = 3
 HISTORY = timedelta(days=90)
 
 
@@ -79,16 +82,16 @@ class Rows:
 
 def decide(
     window: Window,
-    entries: Sequence[Transaction],
+    pages: Sequence[Sequence[Transaction]],
     stored: Sequence[StoredTransaction],
     *,
     new_id: Callable[[], str],
-    memory: Memory,
     cut: bool = False,
+    memory: Memory = NOTHING,
 ) -> Decision:
     """The decision about one read."""
     reading = Reading(window, Extent.INCOMPLETE if cut else Extent.COMPLETE)
-    return reconcile(reading, entries, stored, new_id=new_id, memory=memory)
+    return reconcile(reading, paged(pages), stored, new_id=new_id, memory=memory)
 
 
 class Life:
@@ -106,22 +109,35 @@ class Life:
     def sync(self, *pages: Sequence[ReportedTransaction], window: Window | None = None, cut: bool = False) -> ChangeSet:
         """Store what the bank answers, page by page; a `cut` read broke off after these pages."""
         window = window or self.window()
-        entries = paged(pages)
-        seen = [entry.day for entry in entries]
-        stored = self.rows.load(window_to_load(window, min(seen, default=None), max(seen, default=None)), entries)
-        decision = decide(window, entries, stored, new_id=self.rows.new_id, memory=self.memory, cut=cut)
+        return self._keep(window, self._decide(window, pages, cut=cut), cut=cut)
+
+    def turn(self, answer: Answer, *, window: Window | None = None, cut_after: int | None = None) -> None:
+        """Ask the bank for a window, and for the rest of an answer that it cut off; store what it answers. The read
+        breaks off after `cut_after` pages."""
+        window = window or self.window()
+        pages = answer(window)[:cut_after]
+        decision = self._decide(window, pages, cut=cut_after is not None)
+        for _ in range(RESTS):
+            if decision.cut_before is None or cut_after is not None:
+                break
+            pages = [*pages, *answer(Window(window.since, decision.cut_before))]
+            decision = self._decide(window, pages, cut=False)
+        self._keep(window, decision, cut=cut_after is not None)
+
+    def _decide(self, window: Window, pages: Sequence[Sequence[ReportedTransaction]], *, cut: bool) -> Decision:
+        entries = [[read(entry) for entry in page] for page in pages]
+        seen = [entry.day for page in entries for entry in page]
+        days = window_to_load(window, min(seen, default=None), max(seen, default=None))
+        stored = self.rows.load(days, [entry for page in entries for entry in page])
+        return decide(window, entries, stored, new_id=self.rows.new_id, cut=cut, memory=self.memory)
+
+    def _keep(self, window: Window, decision: Decision, *, cut: bool) -> ChangeSet:
         self.rows.apply(decision.change_set)
         self.memory = decision.memory
         if not cut:
             asked = window if decision.cut_before is None else Window(decision.cut_before, window.until)
             self.memory = covered(self.memory, asked, self.today)
         return decision.change_set
-
-    def turn(self, answer: Answer, *, window: Window | None = None, cut_after: int | None = None) -> None:
-        """Ask the bank for a window and store what it answers; the read breaks off after `cut_after` pages."""
-        window = window or self.window()
-        pages = answer(window)
-        self.sync(*pages[:cut_after], window=window, cut=cut_after is not None)
 
     def tomorrow(self, *bank: ReportedTransaction, days: int = 1) -> ChangeSet:
         """Let days pass and sync with a bank that honours the window: one page, and all that is pending."""
@@ -153,20 +169,20 @@ def booked_of(entries: Iterable[ReportedTransaction]) -> Booked:
     return Counter((t.day, t.amount, t.currency) for t in transactions if t.status is TransactionStatus.BOOKED)
 
 
-def paged(pages: Iterable[Sequence[ReportedTransaction]]) -> list[Transaction]:
+def paged(pages: Iterable[Sequence[Transaction]]) -> list[Transaction]:
     """The entries of a read as the job hands them on: with their pages, and marked where a page may repeat another."""
     entries: list[Transaction] = []
     before: list[Transaction] = []
     for number, page in enumerate(pages, 1):
-        here = [read(entry, number) for entry in page]
+        here = [dataclasses.replace(entry, page=number) for entry in page]
         entries += marked(here, before)
         before = here
     return entries
 
 
-def read(entry: ReportedTransaction, page: int = 0) -> Transaction:
+def read(entry: ReportedTransaction) -> Transaction:
     """The entry as it is read."""
-    transaction = read_transaction(entry, "EUR", page=page)
+    transaction = read_transaction(entry, "EUR")
     assert not isinstance(transaction, Quarantined)
     return transaction
 

@@ -97,7 +97,7 @@ class Habit:
     def shapes(self, bank: "LyingBank", purchase: Purchase) -> None:
         """Change a purchase when it is made."""
 
-    def begins(self, bank: "LyingBank") -> None:
+    def begins(self, bank: "LyingBank", window: Window) -> None:
         """Begin a read."""
 
     def serves(self, bank: "LyingBank", window: Window) -> Window:
@@ -183,7 +183,7 @@ class LyingBank:
         """Answer a read, in pages; where ids name entries a page may repeat the end of the one before."""
         self.session, self.today, self.honest = self.session + 1, today, True
         for habit in self.habits:
-            habit.begins(self)
+            habit.begins(self, window)
         entries = [self._entry(shown, at) for at, shown in enumerate(self._shown(window))]
         overlaps = self.ids is not Ids.ABSENT and all(habit.overlaps for habit in self.habits)
         pages = []

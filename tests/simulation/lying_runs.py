@@ -51,13 +51,17 @@ def live_pure(
             life.turn(answer, cut_after=cut)
             if cut is None and all(honest for _, _, honest in asked):
                 judge.looks(life.live(), asked[0][0], today, asked[0][1])
+            elif cut is None:
+                judge.sees(asked[0][1])
     honest_days = 0
     while honest_days < 2:
         life.today += timedelta(days=1)
         asked.clear()
         life.turn(answer, window=EVERYTHING if all(habit.answers_all for habit in bank.habits) else None)
         honest_days += all(honest for _, _, honest in asked)
-    judge.ends(life.live(), life.today, life.rows.booked().total(), len(life.all()))
+        if honest_days < 2:
+            judge.sees(asked[0][1])
+    judge.ends(life.live(), life.today, asked[0][1], life.rows.booked().total(), len(life.all()))
     return judge
 
 
@@ -127,11 +131,16 @@ class JobLife:
         except Retryable:
             return False
         done = bool(result.accounts) and result.accounts[0].outcome is AccountOutcome.SYNCED
-        if not done or not self.provider.reads or not all(honest for _, _, honest in self.provider.reads):
+        if not done or not self.provider.reads:
+            return False
+        if not all(honest for _, _, honest in self.provider.reads):
+            self.judge.sees(self.provider.reads[0][1])
             return False
         window, pages, _ = self.provider.reads[0]
         if window.until is None:
             self.judge.looks(await booked_rows(self.store), window, self.clock().date(), pages)
+        else:
+            self.judge.sees(pages)
         return window.until is None
 
     async def turns(self, today: date, *, events: bool) -> None:
@@ -163,7 +172,8 @@ class JobLife:
         store = self.store
         stored = await booked_rows(store, missing=True)
         rows = await transact(store._engine, lambda db: db.execute(select(func.count()).select_from(transactions)))
-        self.judge.ends(await booked_rows(store), self.clock().date(), stored.total(), rows.scalar_one())
+        pages = self.provider.reads[0][1]
+        self.judge.ends(await booked_rows(store), self.clock().date(), pages, stored.total(), rows.scalar_one())
 
 
 async def live_job(

@@ -10,13 +10,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import lru_cache
-from itertools import pairwise
 
 from bankimport.models import IdQuality, RowStatus, StoredTransaction, Transaction, TransactionStatus, Window
 
 BOOKED, PENDING, CANCELLED = TransactionStatus.BOOKED, TransactionStatus.PENDING, TransactionStatus.CANCELLED
 MOVE, FAR, BEFORE, EDGE, LOST_ROWS = 3, 14, -1, 3, 3
-BELIEVED, FADING = 0.9, 0.9
+FADING = 0.9
+TIER, CANCELS, ENDED = 1_000_000, 10_000_000, 100_000_000
 
 Name = tuple[str, str]
 Rank = tuple[int, ...]
@@ -24,12 +24,26 @@ Ranked = Callable[[Transaction, StoredTransaction], Rank | None]
 
 
 @dataclass(frozen=True)
-class Memory:
-    """What earlier reads have taught: what ids were worth, which were shared, and what was put off."""
+class Worth:
+    """How much the ids of a namespace agreed with what is stored, earlier reads counting less; and whether one was
+    ever shared."""
 
-    worth: Mapping[str, tuple[float, float]] = field(default_factory=dict)
-    shared: frozenset[str] = frozenset()
-    put_off: frozenset[object] = frozenset()
+    agreed: float = 0.0
+    disagreed: float = 0.0
+    is_shared: bool = False
+
+    @property
+    def is_good(self) -> bool:
+        """Whether nine in ten agreed."""
+        return self.agreed >= 9 * self.disagreed
+
+
+@dataclass(frozen=True)
+class Memory:
+    """What earlier reads have taught: what ids are worth, and what was put off."""
+
+    worth: Mapping[str, Worth] = field(default_factory=dict)
+    put_off: tuple[object, ...] = ()
 
 
 # What texts and ids say
@@ -48,7 +62,9 @@ def plain(text: str | None) -> str:
 
 
 def matches(one: Transaction, other: Transaction) -> bool:
-    """Whether half of the words of the shorter text are common."""
+    """Whether the texts are one in another spelling, or half of the words of the shorter one are common."""
+    if content(one)[4:] == content(other)[4:]:
+        return True
     if one.counterparty_iban and one.counterparty_iban == other.counterparty_iban:
         return True
     mine, theirs = (words(t.counterparty_name, t.remittance) for t in (one, other))
@@ -57,9 +73,11 @@ def matches(one: Transaction, other: Transaction) -> bool:
 
 
 def conflicts(one: Transaction, other: Transaction) -> bool:
-    """Whether the counterparties are two: other IBANs, or names without a word in common."""
+    """Whether the counterparties are two: other IBANs, or names without a word in common that aren't cut off."""
     if one.counterparty_iban and other.counterparty_iban:
         return one.counterparty_iban != other.counterparty_iban
+    if is_spelled(one.counterparty_name, other.counterparty_name):
+        return False
     mine, theirs = words(one.counterparty_name), words(other.counterparty_name)
     all_mine, all_theirs = (words(t.counterparty_name, t.remittance) for t in (one, other))
     return bool(mine and theirs) and not (mine & all_theirs or theirs & all_mine)
@@ -94,29 +112,54 @@ def money(entry: Transaction) -> tuple[object, str]:
 
 @dataclass(frozen=True)
 class Entry:
-    """One entry of a read: on which page, at which place, and whether it may be a repeat of the page before."""
+    """One entry of a read: on which page, at which place, and whether the page before may have had it."""
 
     page: int
     place: int
     told: Transaction
-    doubtful: bool = False
+    may_repeat: bool = False
 
 
 def once(pages: Sequence[Sequence[Transaction]], memory: Memory) -> tuple[list[Entry], frozenset[str]]:
     """Return each entry once, without ids that are none, and the namespaces that are shared."""
-    entries = [Entry(n, at, told) for n, page in enumerate(pages) for at, told in enumerate(page)]
-    none = {name for name in names_of(entries) if are_different(with_name(entries, name))}
-    shared = memory.shared | {namespace for namespace, _ in none}
-    entries = [replace(entry, told=without(entry.told, none)) for entry in entries]
-    for name in sorted(names_of(entries)):
-        entries = without_repeats(entries, name, shared)
-        entries = without_pending_forms(entries, name)
-    return doubted(entries, pages, memory), shared
+    entries = [
+        Entry(n, at, told, at < overlap(pages[n - 1] if n else (), page))
+        for n, page in enumerate(pages)
+        for at, told in enumerate(page)
+    ]
+    names = sorted({name for entry in entries for name in strong(entry.told)})
+    shared = {n for n, worth in memory.worth.items() if worth.is_shared}
+    shared |= {name[0] for name in names if are_different(with_name(entries, name))}
+    forms = [form for name in names for form in pending_forms(entries, name)]
+    entries = [entry for entry in entries if entry not in forms]
+    none = set()
+    for name in names:
+        entries = without_repeats(entries, name, is_shared=name[0] in shared)
+        none |= {name} if len(with_name(entries, name)) > 1 else set()
+    linked = {(e.told.link.namespace, e.told.link.value) for e in entries if e.told.link and e.told.status is BOOKED}
+    entries = [e for e in entries if e.told.status is not PENDING or not linked & set(strong(e.told))]
+    return [replace(entry, told=without(entry.told, none)) for entry in entries], frozenset(shared)
 
 
-def names_of(entries: Iterable[Entry]) -> set[Name]:
-    """All ids of these entries."""
-    return {name for entry in entries for name in strong(entry.told)}
+def overlap(before: Sequence[Transaction], page: Sequence[Transaction]) -> int:
+    """How many entries at the head of a page may be those at the end of the page before."""
+    for many in range(min(5, len(before), len(page)), 1, -1):
+        end, head = [list(map(echo, part)) for part in (before[-many:], page[:many])]
+        if end == head and any(one != head[0] for one in head):
+            return many
+    return int(bool(before and page) and echo(before[-1]) == echo(page[0]))
+
+
+def echo(told: Transaction) -> tuple[object, ...]:
+    """What an entry and its repeat have in common: the texts too, where no id says so."""
+    texts = told.counterparty_name, told.counterparty_iban, told.remittance
+    return (told.status, told.day, *money(told), sorted(strong(told)) or texts)
+
+
+def as_told(told: Transaction) -> tuple[object, ...]:
+    """What an entry says word by word."""
+    texts = told.counterparty_name, told.counterparty_iban, told.remittance
+    return (told.status, told.day, *money(told), *texts)
 
 
 def with_name(entries: Iterable[Entry], name: Name) -> list[Entry]:
@@ -139,41 +182,50 @@ def are_different(entries: Sequence[Entry]) -> bool:
 
 
 def is_own_form(one: Transaction, other: Transaction) -> bool:
-    """Whether one is the pending form of the other, which has left that state."""
-    return (one.status is PENDING) != (other.status is PENDING) and not conflicts(one, other)
+    """Whether one is an earlier state of the other: pending, then cancelled or booked."""
+    steps = (PENDING, CANCELLED, BOOKED)
+    one, other = sorted((one, other), key=lambda told: steps.index(told.status))
+    if one.status is other.status or conflicts(one, other):
+        return False
+    return BEFORE <= (other.day - one.day).days <= FAR
 
 
-def without_repeats(entries: list[Entry], name: Name, shared: frozenset[str]) -> list[Entry]:
-    """Equal on two pages is a repeat; on one page too, unless ids of this kind are shared."""
+def without_repeats(entries: list[Entry], name: Name, *, is_shared: bool) -> list[Entry]:
+    """Equal on two pages is a repeat; on one page too. Where ids are shared they are none, and nothing is."""
+    if is_shared:
+        return entries
+
+    def repeats(entry: Entry, other: Entry) -> bool:
+        if not is_repeat(entry.told, other.told):
+            return False
+        same_texts = (entry.told.counterparty_name, entry.told.remittance) == (
+            other.told.counterparty_name, other.told.remittance
+        )  # fmt: skip
+        return entry.page != other.page or same_texts
+
     kept: list[Entry] = []
-    for entry in sorted(entries, key=lambda e: order(e.told)):
-        is_one = name in strong(entry.told) and any(
-            name in strong(other.told)
-            and is_repeat(entry.told, other.told)
-            and (entry.page != other.page or name[0] not in shared)
-            for other in kept
-        )
-        if not is_one:
+    for entry in sorted(entries, key=fullest):
+        named = with_name(kept, name) if name in strong(entry.told) else []
+        if not any(repeats(entry, other) for other in named):
             kept.append(entry)
     return kept
 
 
-def without_pending_forms(entries: list[Entry], name: Name) -> list[Entry]:
-    """A booked (or ended) entry and its own pending form are one."""
+def fullest(entry: Entry) -> tuple[object, ...]:
+    """An order in which the fullest text comes first."""
+    told = entry.told
+    lengths = -len(told.remittance or ""), -len(told.counterparty_name or "")
+    return (entry.may_repeat, *lengths, order(told), entry.page)
+
+
+def pending_forms(entries: list[Entry], name: Name) -> list[Entry]:
+    """A booked (or else ended) entry and its own pending form are one: return the latter."""
     named = with_name(entries, name)
-    lasting = [entry for entry in named if entry.told.status is not PENDING]
-    return [entry for entry in entries if not (lasting and entry in named and entry.told.status is PENDING)]
-
-
-def doubted(entries: list[Entry], pages: Sequence[Sequence[Transaction]], memory: Memory) -> list[Entry]:
-    """Mark what begins a page as the page before ended, without an id: it may be a repeat until a second read has it."""
-    doubtful = {
-        (n + 1, 0)
-        for n, (before, page) in enumerate(pairwise(pages))
-        if before and page and not strong(page[0]) and content(before[-1]) == content(page[0])
-        if content(page[0]) not in memory.put_off
-    }
-    return [replace(entry, doubtful=(entry.page, entry.place) in doubtful) for entry in entries]
+    lasting = [e for e in named if e.told.status is BOOKED] or [e for e in named if e.told.status is CANCELLED]
+    if not lasting or any(not is_repeat(one.told, lasting[0].told) for one in lasting):
+        return []
+    last = lasting[0].told
+    return [entry for entry in named if entry.told.status is not last.status and is_own_form(entry.told, last)]
 
 
 def content(told: Transaction) -> tuple[object, ...]:
@@ -190,56 +242,69 @@ def order(told: Transaction) -> tuple[str, ...]:
 # 1. What ids are worth
 
 
-def weighed(entries: Sequence[Entry], stored: Sequence[StoredTransaction], memory: Memory) -> Memory:
-    """Return the memory with this read's evidence for each namespace."""
-    worth = {n: (FADING * agreed, FADING * known) for n, (agreed, known) in memory.worth.items()}
-    for name in names_of(entries):
-        rows = [row for row in stored if name in strong(row.transaction)]
-        monies = {money(row.transaction) for row in rows}
-        if not rows or (len(rows) > 1 and len(monies) == 1):
-            continue
-        for entry in with_name(entries, name):
-            told = entry.told
-            agrees = len(monies) == 1 and money(told) in monies and not conflicts(told, rows[0].transaction)
-            agreed, known = worth.get(name[0], (0.0, 0.0))
-            worth[name[0]] = agreed + agrees, known + 1
-    return replace(memory, worth=worth)
+def measured(entries: Sequence[Entry], stored: Sequence[StoredTransaction]) -> dict[str, Worth]:
+    """Return what the ids of this read are worth, by namespace."""
+    result: dict[str, Worth] = {}
+    for entry in entries:
+        for name in strong(entry.told):
+            agrees = agreement(entry.told, [row for row in stored if name in strong(row.transaction)])
+            if agrees is not None:
+                was = result.get(name[0], Worth())
+                result[name[0]] = Worth(was.agreed + agrees, was.disagreed + (not agrees))
+    return result
 
 
-def believes(memory: Memory, name: Name) -> bool:
-    """Whether nine in ten of the known ids of the namespace agreed, the latest reads counting most."""
-    agreed, known = memory.worth.get(name[0], (0.0, 0.0))
-    return not known or agreed / known >= BELIEVED - 1e-9
+def agreement(told: Transaction, rows: Sequence[StoredTransaction]) -> bool | None:
+    """Whether an entry agrees with the rows that its id has named; None where they say nothing."""
+    monies = {money(row.transaction) for row in rows}
+    if len(monies) != 1:
+        return False if monies else None
+    if len(rows) > 1:
+        return None
+    (row,) = rows
+    if money(told) not in monies:
+        return None if other_kind(told, row) else False
+    return not conflicts(told, row.transaction)
+
+
+def remembered(memory: Memory, now: Mapping[str, Worth], shared: frozenset[str]) -> dict[str, Worth]:
+    """Return what is remembered of ids after this read."""
+    result = {}
+    for name in memory.worth.keys() | now.keys() | shared:
+        past, this = memory.worth.get(name, Worth()), now.get(name, Worth())
+        agreed, disagreed = FADING * past.agreed + this.agreed, FADING * past.disagreed + this.disagreed
+        result[name] = Worth(agreed, disagreed, name in shared)
+    return result
 
 
 # 4. Who is whom
 
 
-def assign(entries: Sequence[Entry], rows: Sequence[StoredTransaction], rank: Ranked) -> dict[int, str]:
+def assign(entries: Sequence[Entry], rows: Sequence[StoredTransaction], rank: Ranked) -> dict[int, int]:
     """Return the matching with the most pairs and, among those, the least ranks: successive shortest paths.
 
     Ranks are added and compared place by place.
     """
     costs = {}
     for i, entry in enumerate(entries):
-        for row in rows:
+        for j, row in enumerate(rows):
             cost = rank(entry.told, row)
             if cost is not None:
-                costs[i, row.id] = cost
+                costs[i, j] = cost
     width = max(map(len, costs.values()), default=0)
-    pairs: dict[int, str] = {}
+    pairs: dict[int, int] = {}
     while path := cheapest_path(costs, pairs, len(entries), (0,) * width):
         pairs.update(path)
     return pairs
 
 
 def cheapest_path(
-    costs: Mapping[tuple[int, str], Rank], pairs: Mapping[int, str], count: int, nothing: Rank
-) -> list[tuple[int, str]]:
+    costs: Mapping[tuple[int, int], Rank], pairs: Mapping[int, int], count: int, nothing: Rank
+) -> list[tuple[int, int]]:
     """Return the cheapest way to pair one entry more, by Bellman and Ford; empty if there is none."""
     holder = {row: i for i, row in pairs.items()}
-    best: dict[int, tuple[Rank, list[tuple[int, str]]]] = {i: (nothing, []) for i in range(count) if i not in pairs}
-    found: list[tuple[Rank, list[tuple[int, str]]]] = []
+    best: dict[int, tuple[Rank, list[tuple[int, int]]]] = {i: (nothing, []) for i in range(count) if i not in pairs}
+    found: list[tuple[Rank, list[tuple[int, int]]]] = []
     better = True
     while better:
         better, found = False, []
@@ -264,90 +329,134 @@ class Ground:
 
     window: Window
     memory: Memory
-    still_pending: frozenset[Name]
+    now: Mapping[str, Worth]
 
-    def common(self, told: Transaction, row: StoredTransaction) -> list[Name]:
-        """The believed ids that both have."""
-        return [n for n in strong(told) if n in strong(row.transaction) and believes(self.memory, n)]
+    def believes(self, namespace: str) -> bool:
+        """Whether ids of a namespace are believed: by the past, and by this read, which one may contradict."""
+        now = self.now.get(namespace, Worth())
+        return self.memory.worth.get(namespace, Worth()).is_good and (now.disagreed <= 1 or now.is_good)
 
-    def protected(self, told: Transaction, row: StoredTransaction) -> Rank | None:
-        """A believed id with its money, or of its own pending row."""
-        kept, common = row.transaction, self.common(told, row)
-        off = (told.day - kept.day).days
-        if not common or conflicts(told, kept) or not may_become(told, row):
-            return None
-        if abs(off) > (MOVE if is_before(self.window, kept.day) else FAR):
-            return None
-        if money(told) == money(kept):
-            return (*ended(row), other_kind(told, row), abs(off))
-        has_left = not self.still_pending.intersection(common)
-        own = row.status is not RowStatus.BOOKED and told.status is BOOKED and BEFORE <= off <= FAR and has_left
-        return (*ended(row), other_kind(told, row), abs(off)) if own else None
+    def names(self, told: Transaction, row: StoredTransaction, *, believed: bool) -> bool:
+        """Whether an id, believed or not, is common to both and no text conflicts."""
+        common = [n for n in strong(told) if n in strong(row.transaction) and self.believes(n[0]) is believed]
+        return bool(common) and not conflicts(told, row.transaction) and may_become(told, row)
 
-    def strong_rank(self, told: Transaction, row: StoredTransaction) -> Rank | None:
-        """Content, id, link, day and move with matching text: each a column, so that the most of the first count."""
-        kept, off = row.transaction, abs((told.day - row.transaction.day).days)
-        if not may_become(told, row):
+    def own(self, told: Transaction, row: StoredTransaction) -> Rank | None:
+        """Protected: a believed id with its money."""
+        most = FAR if self.is_in(row) else MOVE
+        if money(told) != money(row.transaction) or distance(told, row) > most or other_kind(told, row):
             return None
-        same_money, same_kind = money(told) == money(kept), not other_kind(told, row)
-        column = None
-        if same_kind and same_money and content(told)[1:] == content(kept)[1:]:
-            column = 0
-        elif self.names_it(told, row):
-            column = 1
-        elif told.link is not None and (told.link.namespace, told.link.value) in strong(kept):
-            column = 2 if same_money or off == 0 or row.status is not RowStatus.BOOKED else None
-        elif same_money and same_kind and matches(told, kept) and self.is_in(row):
-            column = 3 if off == 0 else 4 if off <= MOVE else None
-        if column is None:
-            return None
-        return (*(-int(column == n) for n in range(5)), *ended(row), off)
+        return (days_cost(told, row),) if self.names(told, row, believed=True) else None
 
-    def names_it(self, told: Transaction, row: StoredTransaction) -> bool:
-        """Whether an id that isn't protected names the row: its money or its day has to agree."""
-        kept = row.transaction
-        off = abs((told.day - kept.day).days)
-        common = any(name in strong(kept) for name in strong(told))
-        agrees = off == 0 or (money(told) == money(kept) and off <= MOVE)
-        return common and agrees and not conflicts(told, kept)
-
-    def weak_rank(self, told: Transaction, row: StoredTransaction) -> Rank | None:
-        """Weaker text: the same day, or a move whose texts don't conflict."""
-        kept, off = row.transaction, abs((told.day - row.transaction.day).days)
-        if money(told) != money(kept) or other_kind(told, row) or off > MOVE or not self.is_in(row):
+    def own_pending(self, told: Transaction, row: StoredTransaction) -> Rank | None:
+        """Protected: a believed id, or a link, of the entry's own pending row, whatever its money."""
+        if told.status is not BOOKED or row.status is RowStatus.BOOKED:
             return None
-        if told.status is CANCELLED or (off and conflicts(told, kept)):
-            return None
-        return (-int(off == 0), *ended(row), off)
+        off = (told.day - row.transaction.day).days
+        link = None if told.link is None else (told.link.namespace, told.link.value)
+        linked = link in strong(row.transaction) and not conflicts(told, row.transaction)
+        named = linked or self.names(told, row, believed=True)
+        return (days_cost(told, row),) if named and BEFORE <= off <= FAR else None
 
-    def far_rank(self, told: Transaction, row: StoredTransaction) -> Rank | None:
-        """What is left over, of one money and matching text, up to fourteen days apart: the nearest first."""
-        kept, off = row.transaction, abs((told.day - row.transaction.day).days)
-        if money(told) != money(kept) or other_kind(told, row) or off > FAR or not self.is_in(row):
+    def likely(self, told: Transaction, row: StoredTransaction) -> Rank | None:
+        """Equal content, an id that isn't believed, the same day or a move with matching text."""
+        if not self.may_be(told, row):
             return None
-        return (off, *ended(row)) if matches(told, kept) and told.status is not CANCELLED else None
+        kept, off = row.transaction, distance(told, row)
+        if off == 0 and content(told)[1:] == content(kept)[1:]:
+            return (penalty(told, row),)
+        if off <= FAR and self.names(told, row, believed=False):
+            return (TIER + cost(told, row),)
+        if not matches(told, kept) or off > MOVE:
+            return None
+        return ((3 if off else 2) * TIER + cost(told, row),)
 
-    def booked_rank(self, told: Transaction, row: StoredTransaction) -> Rank | None:
+    def equal(self, told: Transaction, row: StoredTransaction) -> Rank | None:
+        """Equal content alone."""
+        same = not other_kind(told, row) and content(told)[1:] == content(row.transaction)[1:]
+        return (penalty(told, row),) if same else None
+
+    def weaker(self, told: Transaction, row: StoredTransaction) -> Rank | None:
+        """The same day whatever the text, or a move whose texts don't conflict."""
+        off = distance(told, row)
+        if not self.may_be(told, row) or off > MOVE or (off and conflicts(told, row.transaction)):
+            return None
+        return ((3 if off else 2) * TIER + cost(told, row),)
+
+    def corrected(self, told: Transaction, row: StoredTransaction) -> Rank | None:
+        """A believed id on the same day at another amount."""
+        same_day = distance(told, row) == 0 and not other_kind(told, row)
+        return (penalty(told, row),) if same_day and self.names(told, row, believed=True) else None
+
+    def stepped(self, told: Transaction, row: StoredTransaction) -> Rank | None:
+        """At the window's edge: a booked row just outside that may have stepped in."""
+        kept, off = row.transaction, distance(told, row)
+        if self.is_inside(kept.day) or row.status is not RowStatus.BOOKED or row.missing_at_bank:
+            return None
+        if money(told) != money(kept) or other_kind(told, row) or off > MOVE or conflicts(told, kept):
+            return None
+        return (cost(told, row),)
+
+    def stepped_alike(self, told: Transaction, row: StoredTransaction) -> Rank | None:
+        """The same with matching text."""
+        return self.stepped(told, row) if matches(told, row.transaction) else None
+
+    def far(self, told: Transaction, row: StoredTransaction) -> Rank | None:
+        """A move by four to fourteen days with matching text: the nearest first."""
+        off = distance(told, row)
+        if not self.may_be(told, row) or not self.proves_absent(row):
+            return None
+        if not MOVE < off <= FAR or not matches(told, row.transaction):
+            return None
+        text = 1000 - likeness(told, row.transaction)
+        return (1000 * days_cost(told, row) + text + penalty(told, row),)
+
+    def became(self, told: Transaction, row: StoredTransaction) -> Rank | None:
         """Pending to booked without an id: exact money, -1 to +14 days, the best text, then the nearest day."""
         kept, off = row.transaction, (told.day - row.transaction.day).days
         if told.status is not BOOKED or row.status is RowStatus.BOOKED or money(told) != money(kept):
             return None
         if not BEFORE <= off <= FAR or conflicts(told, kept) or not self.is_in(row):
             return None
-        return (*ended(row), -likeness(told, kept), abs(off))
+        return (cost(told, row),)
 
-    def edge_rank(self, told: Transaction, row: StoredTransaction) -> Rank | None:
-        """A row just outside of the window that may have stepped in."""
-        kept, off = row.transaction, abs((told.day - row.transaction.day).days)
-        if not is_before(self.window, kept.day) or off > MOVE or money(told) != money(kept):
-            return None
-        return None if other_kind(told, row) or conflicts(told, kept) else (off,)
+    def may_be(self, told: Transaction, row: StoredTransaction) -> bool:
+        """Whether the two are of one money and kind, and the row is one that the read tells of."""
+        return money(told) == money(row.transaction) and not other_kind(told, row) and self.is_in(row)
+
+    def is_inside(self, day: date) -> bool:
+        """Whether a day was asked for."""
+        return within(self.window, day)
 
     def is_in(self, row: StoredTransaction) -> bool:
-        """Whether the read says something about the row: in the window, or pending while that is open."""
-        if is_before(self.window, row.transaction.day):
-            return self.window.until is None and row.status is not RowStatus.BOOKED
-        return self.window.until is None or row.transaction.day <= self.window.until
+        """Whether the read tells of the row: its day was asked for, or it is pending while the window is open."""
+        open_pending = self.window.until is None and row.status is not RowStatus.BOOKED
+        return self.is_inside(row.transaction.day) or open_pending
+
+    def is_at_edge(self, day: date) -> bool:
+        """Whether a day is one of the first three that were asked for, or of the last where an end was given."""
+        first = 0 <= (day - self.window.since).days < EDGE
+        return first or (self.window.until is not None and 0 <= (self.window.until - day).days < EDGE)
+
+    def proves_absent(self, row: StoredTransaction) -> bool:
+        """Whether the row is gone if nobody claimed it."""
+        is_open = row.status is RowStatus.BOOKED and self.is_at_edge(row.transaction.day)
+        return self.is_in(row) and not is_open
+
+
+def distance(told: Transaction, row: StoredTransaction) -> int:
+    """How many days are between them."""
+    return abs((told.day - row.transaction.day).days)
+
+
+def days_cost(told: Transaction, row: StoredTransaction) -> int:
+    """The nearer the better, and rather later than earlier."""
+    return 2 * distance(told, row) + int(told.day < row.transaction.day)
+
+
+def cost(told: Transaction, row: StoredTransaction) -> int:
+    """The better text first, then the nearer day; ended rows last."""
+    return 100 * (1000 - likeness(told, row.transaction)) + days_cost(told, row) + penalty(told, row)
 
 
 def may_become(told: Transaction, row: StoredTransaction) -> bool:
@@ -360,20 +469,21 @@ def other_kind(told: Transaction, row: StoredTransaction) -> int:
     return int((told.status is BOOKED) != (row.status is RowStatus.BOOKED))
 
 
-def ended(row: StoredTransaction) -> tuple[int]:
-    """Live rows go before those that have ended."""
-    return (int(row.status is RowStatus.REMOVED or row.deleted_by_user),)
-
-
-def is_before(window: Window, day: date) -> bool:
-    """Whether a day is before the window."""
-    return day < window.since
+def penalty(told: Transaction, row: StoredTransaction) -> int:
+    """Rows that are there go before those that have ended or are missing, and what is pending before its end."""
+    has_ended = row.status is RowStatus.REMOVED or row.deleted_by_user or row.missing_at_bank > 0
+    return ENDED * has_ended + CANCELS * (told.status is CANCELLED)
 
 
 def likeness(one: Transaction, other: Transaction) -> int:
     """How alike two texts are, in thousandths."""
+    if content(one)[4:] == content(other)[4:]:
+        return 1000
     mine, theirs = (words(t.counterparty_name, t.remittance) for t in (one, other))
-    return 1000 * len(mine & theirs) // max(1, len(mine | theirs))
+    score = len(mine & theirs) / max(1, len(mine | theirs))
+    if one.counterparty_iban and one.counterparty_iban == other.counterparty_iban:
+        score = 0.5 + 0.5 * score
+    return round(1000 * score)
 
 
 # All of it
@@ -381,10 +491,11 @@ def likeness(one: Transaction, other: Transaction) -> int:
 
 @dataclass
 class Outcome:
-    """The rows as they are afterwards, and what is remembered."""
+    """The rows as they are afterwards, what is remembered, and before which day the bank has cut its answer off."""
 
     rows: list[StoredTransaction]
     memory: Memory
+    cut_before: date | None = None
 
 
 def reference_of_a_part(
@@ -392,30 +503,66 @@ def reference_of_a_part(
 ) -> Outcome:
     """Return what is stored after a read that broke off: it updates by a believed id of equal money, while no row of
     that money stands nearer, and inserts only ids never seen; it removes nothing."""
-    entries, _ = once(pages, memory)
-    ground, rows, new = Ground(window, memory, frozenset()), {row.id: row for row in stored}, []
-    known = {name for row in stored for name in strong(row.transaction)}
-    for entry in sorted(entries, key=lambda e: order(e.told)):
+    entries, shared = once(pages, memory)
+    ground = Ground(window, memory, measured(entries, stored))
+    entries = sorted((e for e in entries if not is_stale(e.told, stored, ground)), key=lambda e: order(e.told))
+    free, pairs = {row.id: row for row in stored}, list[tuple[Entry, StoredTransaction]]()
+
+    def is_sure(told: Transaction, row: StoredTransaction) -> bool:
+        named = [[other for other in stored if name in strong(other.transaction)] for name in strong(told)]
+        near = [other for other in free.values() if money(other.transaction) == money(told)]
+        nearer = [other for other in near if distance(told, other) < distance(told, row)]
+        return all(len(rows) < 2 for rows in named) and money(told) == money(row.transaction) and not nearer
+
+    def claim(rank: Ranked) -> None:
+        costs = [(rank(entry.told, row), n, row.id) for n, entry in enumerate(entries) for row in free.values()]
+        for _, n, name in sorted((cost, n, name) for cost, n, name in costs if cost is not None):
+            if name in free and not any(entries[n] is entry for entry, _ in pairs):
+                pairs.append((entries[n], free.pop(name)))
+
+    claim(lambda told, row: ground.own(told, row) if is_told(told, row) else None)
+    claim(lambda told, row: ground.own(told, row) if is_sure(told, row) else None)
+    claim(lambda told, row: ground.own_pending(told, row) if is_sure(told, row) and named_alike(told, row) else None)
+    certain = [became(entry.told, row) for entry, row in pairs]
+    known = len(pairs)
+    claim(ground.equal)
+    certain += [row for _, row in pairs[known:]]
+    names = {name for row in free.values() for name in strong(row.transaction)}
+    new = []
+    for entry in entries:
         told = entry.told
-        named = [row for row in rows.values() if set(strong(row.transaction)) & set(strong(told))]
-        if len(named) == 1 and money(told) == money(named[0].transaction) and ground.protected(told, named[0]):
-            off = abs((told.day - named[0].transaction.day).days)
-            nearer = [r for r in stored if r is not named[0] and money(r.transaction) == money(told)]
-            if not any(abs((told.day - r.transaction.day).days) <= off for r in nearer):
-                rows[named[0].id] = became(told, named[0])
-        elif strong(told) and not known & set(strong(told)) and told.status is not CANCELLED and inside(window, entry):
-            near = [r for r in stored if money(r.transaction) == money(told)]
-            if all(abs((told.day - r.transaction.day).days) > FAR for r in near):
-                new.append(StoredTransaction(f"new-{len(new)}", RowStatus(told.status.value), told))
-    return Outcome([*rows.values(), *new], memory)
+        near = [row for row in free.values() if money(row.transaction) == money(told) and distance(told, row) <= FAR]
+        believed = any(ground.believes(namespace) for namespace, _ in strong(told)) and not names & set(strong(told))
+        is_new = told.status is not CANCELLED and inside(window, entry) and believed and not near
+        if is_new and not any(entry is one for one, _ in pairs):
+            new.append(StoredTransaction(f"new-{len(new)}", RowStatus(told.status.value), told))
+    return Outcome([*certain, *free.values(), *new], replace(memory, worth=remembered(memory, ground.now, shared)))
 
 
-def is_cut_off(window: Window, told: Sequence[Transaction], stored: Sequence[StoredTransaction]) -> bool:
-    """Whether the oldest three or more stored rows of the window are all absent and nothing older is told."""
-    booked = [row for row in stored if row.status is RowStatus.BOOKED and not row.missing_at_bank]
-    days = sorted(row.transaction.day for row in booked if within(window, row.transaction.day))
-    first = min((entry.day for entry in told if entry.status is BOOKED), default=date.max)
-    return len(days) >= LOST_ROWS and first > days[LOST_ROWS - 1]
+def is_told(told: Transaction, row: StoredTransaction) -> bool:
+    """Whether the entry says what is stored, word for word."""
+    kept = row.transaction
+    return as_told(told) == as_told(kept) and set(strong(told)) <= set(strong(kept)) and not row.missing_at_bank
+
+
+def named_alike(told: Transaction, row: StoredTransaction) -> bool:
+    """Whether an id is common to both."""
+    return bool(set(strong(told)) & set(strong(row.transaction)))
+
+
+def cut_off(
+    entries: Sequence[Entry], stored: Sequence[StoredTransaction], left: Sequence[StoredTransaction], window: Window
+) -> date | None:
+    """Return the last of the three oldest stored rows of the window if all are absent and nothing as old is told."""
+    live = [row for row in stored if row.status is RowStatus.BOOKED and not row.missing_at_bank]
+    live = [row for row in live if within(window, row.transaction.day)]
+    live.sort(key=lambda row: (row.transaction.day, row in left))
+    oldest = live[:LOST_ROWS]
+    if len(oldest) < LOST_ROWS or any(row not in left for row in oldest):
+        return None
+    last = oldest[-1].transaction.day
+    told = [entry for entry in entries if entry.told.status is BOOKED and inside(window, entry)]
+    return None if any(entry.told.day <= last for entry in told) else last
 
 
 def within(window: Window, day: date) -> bool:
@@ -424,49 +571,102 @@ def within(window: Window, day: date) -> bool:
 
 
 def reference(
-    window: Window, pages: Sequence[Sequence[Transaction]], stored: Sequence[StoredTransaction], memory: Memory
+    window: Window,
+    pages: Sequence[Sequence[Transaction]],
+    stored: Sequence[StoredTransaction],
+    memory: Memory,
+    *,
+    backwards: bool = False,
 ) -> Outcome:
-    """Return what is stored after one complete read."""
+    """Return what is stored after one complete read. Of equally good answers it is the one that comes first, or last."""
     entries, shared = once(pages, memory)
-    memory = weighed(entries, stored, replace(memory, shared=shared))
-    still = frozenset(n for entry in entries if entry.told.status is PENDING for n in strong(entry.told))
-    ground = Ground(window, memory, still)
-    rows, left, pairs = sorted(stored, key=lambda row: row.id), entries, []
-    certain = [entry for entry in entries if not entry.doubtful]
+    ground = Ground(window, memory, measured(entries, stored))
+    entries = [entry for entry in entries if not is_stale(entry.told, stored, ground)]
+    doubted, apart = list(memory.put_off), list[StoredTransaction]()
+    rows, pairs = sorted(stored, key=lambda row: row.id), list[tuple[Entry, StoredTransaction]]()
 
-    def claim(among: Sequence[Entry], rank: Ranked) -> None:
-        nonlocal rows, left
-        free = [entry for entry in among if entry in left]
+    def left(among: Iterable[Entry]) -> list[Entry]:
+        return [entry for entry in among if not any(entry is one for one, _ in pairs)]
+
+    def claim(among: Iterable[Entry], rank: Ranked) -> list[Entry]:
+        nonlocal rows
+        free = sorted(left(among), key=lambda entry: order(entry.told), reverse=backwards)
+        rows = sorted(rows, key=lambda row: row.id, reverse=backwards)
         found = assign(free, rows, rank)
-        pairs.extend((free[i], next(row for row in rows if row.id == name)) for i, name in found.items())
-        left = [entry for entry in left if not any(entry is one for one, _ in pairs)]
-        rows = [row for row in rows if row.id not in found.values()]
+        pairs.extend((free[i], rows[j]) for i, j in found.items())
+        rows = [row for j, row in enumerate(rows) if j not in found.values()]
+        return [free[i] for i in found]
 
-    claim(certain, ground.protected)
-    claim(entries, ground.strong_rank)
-    claim(certain, ground.weak_rank)
-    claim(certain, ground.far_rank)
-    claim(certain, ground.booked_rank)
-    at_edge = [e for e in certain if e in left and (e.told.day - window.since).days < EDGE and inside(window, e)]
-    seen_before = [entry for entry in at_edge if content(entry.told) in memory.put_off]
-    claim(seen_before, ground.edge_rank)
-    waiting = [e for e in at_edge if e in left and any(ground.edge_rank(e.told, row) is not None for row in rows)]
-    waiting += [entry for entry in left if entry.doubtful]
+    claim(entries, ground.own)
+    claim(entries, ground.own_pending)
+    put_off = [e for e in left(entries) if e.may_repeat and not strong(e.told) and not taken(doubted, e)]
+    certain = [entry for entry in left(entries) if inside(window, entry) and entry not in put_off]
+    claim(certain, ground.likely)
+    claim(entries, ground.equal)
+    claim(certain, ground.weaker)
+    if cut_off(entries, stored, rows, window):
+        told = [entry.told.day for entry in entries if entry.told.status is BOOKED and inside(window, entry)]
+        if not told:
+            return reference_of_a_part(window, pages, stored, memory)
+        window = Window(min(told), window.until)
+        return replace(reference(window, pages, stored, memory, backwards=backwards), cut_before=min(told))
+    claim(certain, ground.corrected)
+    waiting: list[Entry] = []
+    for rank in (ground.stepped_alike, ground.stepped):
+        edge = [e for e in certain if ground.is_at_edge(e.told.day) and e.told.status is BOOKED and e not in waiting]
+        for entry in claim(edge, rank):
+            if not taken(doubted, entry):  # put off, and its row is nobody's until a second read shows it
+                waiting.append(entry)
+                apart.extend(row for one, row in pairs if one is entry)
+                pairs[:] = [(one, row) for one, row in pairs if one is not entry]
+    rows += apart
+    certain = [entry for entry in certain if entry not in waiting]
+    claim(certain, ground.far)
+    claim(certain, ground.became)
     after = [became(entry.told, row) for entry, row in pairs]
-    after += [missed(row, rows, entries, ground) for row in rows]
+    after += [missed(row, ground) for row in rows]
     after += [
         StoredTransaction(f"new-{n}", RowStatus(entry.told.status.value), entry.told)
-        for n, entry in enumerate(left)
-        if entry not in waiting and entry.told.status is not CANCELLED and inside(window, entry)
+        for n, entry in enumerate(left(certain))
+        if entry.told.status is not CANCELLED
     ]
-    return Outcome(after, replace(memory, put_off=frozenset(content(entry.told) for entry in waiting)))
+    doubts = tuple(doubt(entry) for entry in [*waiting, *left(put_off)])
+    return Outcome(after, Memory(remembered(memory, ground.now, shared), doubts))
+
+
+def is_stale(told: Transaction, stored: Sequence[StoredTransaction], ground: Ground) -> bool:
+    """Whether a pending entry is what was booked under its believed id already: the bank lists it still."""
+    if told.status is not PENDING:
+        return False
+    booked = [
+        row for row in stored if row.status is RowStatus.BOOKED and set(strong(row.transaction)) & set(strong(told))
+    ]
+    return any(
+        ground.believes(namespace)
+        and (namespace, value) in strong(row.transaction)
+        and BEFORE <= (row.transaction.day - told.day).days <= FAR
+        and not conflicts(told, row.transaction)
+        for row in booked
+        for namespace, value in strong(told)
+    )
+
+
+def taken(doubted: list[object], entry: Entry) -> bool:
+    """Whether the entry was put off before; each time is good for one."""
+    if doubt(entry) not in doubted:
+        return False
+    doubted.remove(doubt(entry))
+    return True
+
+
+def doubt(entry: Entry) -> tuple[object, ...]:
+    """What is remembered of an entry that was put off."""
+    return (entry.told.status, entry.told.day, *money(entry.told))
 
 
 def inside(window: Window, entry: Entry) -> bool:
     """Whether the entry is of the days that were asked for."""
-    if entry.told.status is PENDING and window.until is None:
-        return True
-    return not is_before(window, entry.told.day) and (window.until is None or entry.told.day <= window.until)
+    return within(window, entry.told.day)
 
 
 def became(told: Transaction, row: StoredTransaction) -> StoredTransaction:
@@ -478,12 +678,9 @@ def became(told: Transaction, row: StoredTransaction) -> StoredTransaction:
     return replace(row, status=RowStatus(told.status.value), transaction=kept, missing_at_bank=0)
 
 
-def missed(
-    row: StoredTransaction, absent: Sequence[StoredTransaction], entries: Sequence[Entry], ground: Ground
-) -> StoredTransaction:
+def missed(row: StoredTransaction, ground: Ground) -> StoredTransaction:
     """The row after nobody claimed it: counted as missing where its absence is proven; a pending one ends at two."""
-    near = (row.transaction.day - ground.window.since).days < EDGE
-    if not ground.is_in(row) or near or row.status is RowStatus.REMOVED or row.missing_at_bank >= 2:
+    if not ground.proves_absent(row) or row.status is RowStatus.REMOVED or row.missing_at_bank >= 2:
         return row
     missing = row.missing_at_bank + 1
     over = row.status is RowStatus.PENDING and missing >= 2

@@ -8,13 +8,12 @@ from tests.simulation.lives import HISTORY, Answer, Life, Rows, read
 from tests.simulation.reference import (
     Memory,
     Outcome,
-    is_cut_off,
     reference,
     reference_of_a_part,
-    within,
 )
 
 DAY = timedelta(days=1)
+RESTS = 5
 OVERLAP, EARLIER = timedelta(days=14), timedelta(days=7)
 
 
@@ -45,18 +44,16 @@ class ReferenceLife(Life):
         if cut_after is not None:
             self._keep(reference_of_a_part(window, pages[:cut_after], rows, self.memory), rows)
             return
-        known_from = window.since
-        for _ in range(5):
-            told = [entry for page in pages for entry in page]
-            if not is_cut_off(window, told, rows):
+        outcome = reference(window, pages, rows, self.memory)
+        for _ in range(RESTS):
+            if outcome.cut_before is None:
                 break
-            known_from = min((e.day for e in told if within(window, e.day)), default=window.since)
-            rest = Window(window.since, known_from)
-            pages += [[t for t in map(read, page) if t not in told] for page in answer(rest)]
-        else:
-            window = Window(known_from + DAY, window.until)
-        self._keep(reference(window, pages, rows, self.memory), rows)
-        self._cover(window)
+            told = [entry for page in pages for entry in page]
+            rest = answer(Window(window.since, outcome.cut_before))
+            pages += [[entry for entry in map(read, page) if entry not in told] for page in rest]
+            outcome = reference(window, pages, rows, self.memory)
+        self._keep(outcome, rows)
+        self._cover(window if outcome.cut_before is None else Window(outcome.cut_before + DAY, window.until))
 
     def _keep(self, outcome: Outcome, rows: Sequence[StoredTransaction]) -> None:
         known = {row.id for row in rows}

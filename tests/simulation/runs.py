@@ -32,7 +32,7 @@ from bankimport.models import (
 from bankimport.ports import AccessKey, BankStore
 from bankimport.testing import ManualClock
 from bankimport.testing.fakes import FakeBank, FakeRun, MemoryLedger
-from tests.simulation.lives import Booked, Rows, paged
+from tests.simulation.lives import Booked, Rows, paged, read
 from tests.simulation.simulated_bank import FIRST_DAY, Ids, SimulatedBank
 
 HORIZON = FIRST_DAY - timedelta(days=90)
@@ -72,7 +72,7 @@ def run_pure(seed: int, ids: Ids, days: int = 120) -> int:
             cut = r.random() < CUT
             if cut:
                 pages = pages[: r.randrange(len(pages))]
-            entries = paged(pages)
+            entries = paged([[read(entry) for entry in page] for page in pages])
             reading = Reading(window, Extent.INCOMPLETE if cut else Extent.COMPLETE)
             seen = [entry.day for entry in entries]
             stored = rows.load(window_to_load(window, min(seen, default=None), max(seen, default=None)), entries)

@@ -13,6 +13,7 @@ AMOUNTS = st.sampled_from(["-3.50", "-3.50", "-3.50", "9.99"]).map(Decimal)
 CURRENCIES = st.sampled_from(["EUR"] * 9 + ["USD"])
 NAMES = st.sampled_from([None, None, "Café Sol", "CAFÉ SOL", "REWE Markt", "Shell"])
 TEXTS = st.sampled_from([None, "Karte Café Sol", "Karte  CAFÉ SOL ", "Karte REWE Markt 0815", "Karte REWE"])
+Entries = st.SearchStrategy[Transaction]
 BOOKED, PENDING, CANCELLED = TransactionStatus.BOOKED, TransactionStatus.PENDING, TransactionStatus.CANCELLED
 STATUSES = st.sampled_from([BOOKED] * 6 + [PENDING] * 3 + [CANCELLED])
 
@@ -26,28 +27,40 @@ def bank_ids(values: int = 6) -> st.SearchStrategy[tuple[BankId, ...]]:
     return st.one_of(none, none, st.tuples(strong), st.tuples(strong), st.tuples(strong, other), st.tuples(weak))
 
 
-ENTRIES = st.builds(
-    Transaction,
-    status=STATUSES,
-    day=DAYS,
-    amount=AMOUNTS,
-    currency=CURRENCIES,
-    ids=bank_ids(),
-    link=st.one_of(st.none(), st.none(), st.none(), st.builds(BankId, st.just("a"), st.sampled_from(["t1", "t2"]))),
-    counterparty_name=NAMES,
-    remittance=TEXTS,
-)
+NOTHING: st.SearchStrategy[None] = st.none()
+LINKS = st.builds(BankId, st.just("a"), st.sampled_from(["t1", "t2"]))
+
+
+def entries(statuses: st.SearchStrategy[TransactionStatus], links: st.SearchStrategy[BankId | None]) -> Entries:
+    """Entries of these states."""
+    return st.builds(
+        Transaction,
+        status=statuses,
+        day=DAYS,
+        amount=AMOUNTS,
+        currency=CURRENCIES,
+        ids=bank_ids(),
+        link=links,
+        counterparty_name=NAMES,
+        remittance=TEXTS,
+    )
+
+
+#: only what is booked links to a pending one
+ENTRIES = st.one_of(entries(STATUSES, NOTHING), entries(st.just(BOOKED), st.one_of(NOTHING, LINKS)))
+#: what a read that breaks off may have: a link says nothing there
+NO_LINKS = entries(STATUSES, NOTHING)
 
 
 @st.composite
-def stores(draw: st.DrawFn, most: int = 6) -> list[StoredTransaction]:
-    """Some rows: booked, pending or ended, some of them missing, one of them deleted by its user now and then."""
+def stores(draw: st.DrawFn, most: int = 6, *, deletes: bool = True) -> list[StoredTransaction]:
+    """Some rows: booked, pending or ended, some of them missing, and some `deletes` of their user."""
     rows = []
     for n, entry in enumerate(draw(st.lists(ENTRIES.filter(lambda e: e.status is not CANCELLED), max_size=most))):
         status = RowStatus(entry.status.value)
         if status is RowStatus.PENDING and draw(st.integers(0, 4)) == 0:
             status = RowStatus.REMOVED
         missing = draw(st.sampled_from([0, 0, 0, 1, 2]))
-        deleted = draw(st.integers(0, 9)) == 0
+        deleted = deletes and draw(st.integers(0, 9)) == 0
         rows.append(StoredTransaction(f"row-{n}", status, entry, missing, deleted))
     return rows
