@@ -53,6 +53,9 @@ class Claims:
         self.strangers_left = 0
         self._calls = 0
         self._unsure = False
+        #: whether a claim is to travel with the next trip
+        self._wanted = False
+        queue.scripts.before_trip = self._ask_along
         self._asking: asyncio.Task[None] | None = None
         self._policy = IdlePolicy()
         self._read_at = 0.0
@@ -84,9 +87,14 @@ class Claims:
             await self.hooks.settle_unrun(run)
 
     def refill(self) -> None:
-        """A run's end is on its way to Redis: let the next claim travel with it."""
-        if self._asking is None and not self.stopping and self._free() > 0 and self.runs:
-            self._ask(time.monotonic())
+        """A run's end is on its way to Redis: let the next claim travel with it, and with others that end just now."""
+        self._wanted = True
+
+    def _ask_along(self) -> None:
+        if self._wanted and self._asking is None:
+            self._wanted = False
+            if not self.stopping and self._free() > 0:
+                self._ask(time.monotonic())
 
     async def listen(self) -> None:
         """Wait for wake-ups for ever: one token wakes one worker that has room. Run it as a task of the worker."""

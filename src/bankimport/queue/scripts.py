@@ -58,6 +58,8 @@ class Scripts:
         self._under_way = False
         self._sender: asyncio.Task[None] | None = None
         self.listener: Listener | None = None
+        #: called before a trip begins; what it puts into the line travels along
+        self.before_trip: Callable[[], None] | None = None
 
     def declare(self, name: str, arguments: Sequence[tuple[str, str]]) -> None:
         """Learn the argument list of a script."""
@@ -120,6 +122,8 @@ class Scripts:
     async def _carry_all(self) -> None:
         try:
             while self._waiting:
+                if self.before_trip is not None:
+                    self.before_trip()
                 trip, self._waiting = self._waiting[:_MOST_IN_ONE_TRIP], self._waiting[_MOST_IN_ONE_TRIP:]
                 await self._carry([call for call in trip if not call.answer.done()])
         finally:
