@@ -73,14 +73,18 @@ async def test_a_connection_from_its_beginning_to_its_end(bank_import: BankImpor
         with pytest.raises(NotFound):
             await call("giro", org_id="globex")
     await connections.disconnect("giro")
-    await connections.renew("giro", consent_id="c-2", valid_until=NEXT_YEAR, credentials={"token": "t-1"})
+    await connections.set_consent("giro", consent_id="c-2", valid_until=NEXT_YEAR, credentials={"token": "t-1"})
     found = await connections.get("giro", org_id="acme")
     assert found is not None
     assert (found.status, found.consent_id, found.credentials) == (ConnectionStatus.ACTIVE, "c-2", {"token": "t-1"})
     assert list(await connections.accounts("giro")) == []
     await connections.delete("giro", org_id="acme")
     assert await connections.get("giro") is None
-    for gone in (connections.disconnect("giro"), connections.delete("giro"), connections.renew("giro", consent_id="c")):
+    for gone in (
+        connections.disconnect("giro"),
+        connections.delete("giro"),
+        connections.set_consent("giro", consent_id="c"),
+    ):
         with pytest.raises(NotFound):
             await gone
 
@@ -92,7 +96,7 @@ async def test_wrong_connections(bank_import: BankImport) -> None:
     with pytest.raises(InvalidRequest, match="/validUntil"):
         await bank_import.connections.add(org_id="acme", bank="bank", valid_until=TODAY - timedelta(days=1))
     with pytest.raises(InvalidRequest, match="/validUntil"):
-        await bank_import.connections.renew("x", consent_id="c", valid_until=TODAY - timedelta(days=1))
+        await bank_import.connections.set_consent("x", consent_id="c", valid_until=TODAY - timedelta(days=1))
     assert list(await bank_import.connections.list("acme")) == []
 
 

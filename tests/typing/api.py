@@ -153,7 +153,7 @@ async def connections(serving: BankImport) -> None:
         assert_type(found.status, ConnectionStatus)
     assert_type(await serving.connections.list("acme"), Sequence[BankConnection])
     assert_type(await serving.connections.accounts(made), Sequence[BankAccount])
-    await serving.connections.renew(made, consent_id="d", valid_until=None, credentials={"token": "t"})
+    await serving.connections.set_consent(made, consent_id="d", valid_until=None, credentials={"token": "t"})
     await serving.connections.update_credentials(made, {"token": "u"})
     await serving.connections.disconnect(made)
     await serving.connections.delete(made, org_id="acme")

@@ -10,6 +10,11 @@ from aiohttp import ClientSession, web
 
 from bankimport.errors import NotFound
 from bankimport.models import (
+    AuthorisationBegun,
+    AuthorisationEnd,
+    AuthorisationOutcome,
+    AuthorisationStatus,
+    AuthorisationStep,
     ConnectionDetails,
     ConnectionPage,
     ConnectionSummary,
@@ -47,6 +52,32 @@ def connection(org_id: str = "acme") -> ConnectionSummary:
     )
 
 
+class FakeConnecting:
+    """Begins and ends whatever is asked for."""
+
+    async def connect(self, **wish: Any) -> AuthorisationBegun:
+        """Begin."""
+        return AuthorisationBegun(id="giro", url="https://bank.example/authorise", expires_at=NOW)
+
+    async def renew(self, connection_id: str, **wish: Any) -> AuthorisationBegun:
+        """Begin."""
+        return await self.connect()
+
+    async def finish(self, bank: str, parameters: Any, **who: Any) -> AuthorisationEnd:
+        """End."""
+        return AuthorisationEnd(outcome=AuthorisationOutcome.CONNECTED)
+
+    async def authorisation(self, connection_id: str, *, org_id: str | None = None) -> AuthorisationStatus:
+        """Return one that goes on."""
+        return AuthorisationStatus(id=connection_id, state=AuthorisationStep.WAITING, renewal=False, expires_at=NOW)
+
+    async def give_up(self, connection_id: str, *, org_id: str | None = None) -> None:
+        """Do nothing."""
+
+    async def revoke(self, connection_id: str, *, org_id: str | None = None) -> None:
+        """Do nothing."""
+
+
 @dataclass
 class FakeService:
     """Answers from `jobs`, notes each call, raises `error` if it is set."""
@@ -55,6 +86,8 @@ class FakeService:
     calls: list[tuple[Any, ...]] = field(default_factory=list)
     error: Exception | None = None
     next_cursor: str | None = None
+    #: how people connect their banks: tests/connecting has the real one
+    connections: "FakeConnecting" = field(default_factory=lambda: FakeConnecting())
 
     def _called(self, *call: Any) -> None:
         self.calls.append(call)

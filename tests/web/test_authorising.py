@@ -19,6 +19,7 @@ from bankimport.settings import Settings
 from bankimport.stream import EventStream
 from bankimport.web import authorising, web_app
 from bankimport.web.bodies import JobsBody
+from bankimport.web.consent import ConnectBody
 from bankimport.web.table import ROUTES, Route
 from tests.web.serving import FakeService, Host, job, serving
 
@@ -179,7 +180,8 @@ async def asked(host: Host, route: Route, role: str, job_id: str, socket: bool) 
     if socket:
         headers |= {"Upgrade": "websocket", "Connection": "Upgrade", "Sec-WebSocket-Version": "13"}
         headers |= {"Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ=="}
-    body = b'{"reason": "test"}' if route.body is JobsBody else b""
+    bodies = {JobsBody: b'{"reason": "test"}', ConnectBody: b'{"bank": "bank"}'}
+    body = bodies.get(route.body, b"") if route.body is not None else b""
     async with host.session.request(route.method, f"{host.origin}/api{path}", headers=headers, data=body) as answer:
         return answer.status
 

@@ -43,7 +43,11 @@ async def test_every_route_is_described() -> None:
     """The application has the routes of the description and no other."""
     app = web_app(FakeService(), authorize=by_token)
     served = {(route.method, route.resource.canonical) for route in app.router.routes() if route.resource}
-    beside = {(method, path) for method in ("GET", "HEAD") for path in ("/openapi.json", "/problems/{code}")}
+    beside = {
+        (method, path)
+        for method in ("GET", "HEAD")
+        for path in ("/openapi.json", "/problems/{code}", "/callback/{bank}")
+    }
     assert beside <= served
     pages = {(method, path) for method, path in served if path.startswith("/dashboard")}  # for people, not programs
     asked = {(method, path) for method, path in served - beside - pages if method not in ("HEAD", "OPTIONS")}

@@ -6,13 +6,39 @@ python whole_host.py PORT      prints a job's id once it serves
 import asyncio
 import os
 import sys
+from collections.abc import Sequence
 from datetime import date
 
 from aiohttp import web
 
 from bankimport import BankImport, Settings
+from bankimport.models import BankConnection, Begun, Callback, ConsentRequest, Granted, Institution, PsuContext
 from bankimport.stores import SqlStore, upgrade_async
 from bankimport.testing import FakeBank
+
+
+class Connectable(FakeBank):
+    """A bank whose people are sent to a page that nobody serves."""
+
+    @property
+    def consent_flow(self) -> "Connectable":
+        """See `OffersConsent`."""
+        return self
+
+    async def begin(self, request: ConsentRequest) -> Begun:
+        """See `ConsentFlow`."""
+        return Begun("https://bank.example/authorise", "consent")
+
+    async def finish(self, begun: Begun, callback: Callback, psu: PsuContext | None) -> Granted:
+        """See `ConsentFlow`."""
+        return Granted("consent")
+
+    async def revoke(self, connection: BankConnection) -> None:
+        """See `ConsentFlow`."""
+
+    async def banks(self, country: str | None = None) -> Sequence[Institution]:
+        """See `ConsentFlow`."""
+        return ()
 
 
 async def authorize(request: web.Request, action: str, org_id: str | None) -> bool:
@@ -25,10 +51,13 @@ async def authorize(request: web.Request, action: str, org_id: str | None) -> bo
 
 async def main(port: int) -> None:
     """Serve until the process is ended."""
-    settings = Settings.load(org_requests_per_minute=int(os.environ.get("WHOLE_HOST_LIMIT", "1000000")))
+    settings = Settings.load(
+        org_requests_per_minute=int(os.environ.get("WHOLE_HOST_LIMIT", "1000000")),
+        callback_url="https://host.example/api/callback",
+    )
     url = settings.database_url.get_secret_value()
     await upgrade_async(url)
-    async with BankImport(settings, banks={"bank": FakeBank()}, store=SqlStore(url)) as bank_import:
+    async with BankImport(settings, banks={"bank": Connectable()}, store=SqlStore(url)) as bank_import:
         for name in ("giro", "sparen"):
             await bank_import.connections.add(org_id="acme", bank="bank", valid_until=date(2099, 12, 31), id=name)
         job_id = await bank_import.schedule_immediate_sync("giro")

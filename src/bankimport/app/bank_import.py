@@ -16,6 +16,7 @@ from redis.asyncio import Redis
 
 from bankimport.app.bounds import Bounds, bounded
 from bankimport.app.checks import check_period, check_usable, invalid
+from bankimport.app.connection_jobs import ConnectionJobs
 from bankimport.app.connections import Connections
 from bankimport.app.overview import Overview
 from bankimport.app.starting import check_redis, check_store, name_unknown_variables
@@ -62,7 +63,7 @@ from bankimport.worker.settings_class import WorkerSettingsBase, settings_class
 if TYPE_CHECKING:
     from aiohttp import web
 
-    from bankimport.web import Authorize, Person
+    from bankimport.web import Authorize, Person, User
 
 
 _log = structlog.get_logger(__name__)
@@ -99,8 +100,9 @@ class BankImport:
         self.bounds = Bounds()
         self._end_serving: Callable[[], None] | None = None
         self._watching: asyncio.Task[None] | None = None
-        self.connections = Connections(store, banks, clock, self.bounds)
         self.queue = Queue(connect(self.settings, Redis), self.settings)
+        jobs = ConnectionJobs(self.queue)
+        self.connections = Connections(store, banks, jobs, self.settings, clock, self.bounds)
         self._stream = EventStream(self.queue.client, self.queue.keys)
         ledger = RedisLedger(self.queue)
         self._overview = Overview(self.connections, store, ledger, clock, self.settings.timezone)
@@ -516,6 +518,7 @@ class BankImport:
         allowed_origins: Sequence[str] = (),
         host_parameters: Sequence[str] = (),
         public_url: str | None = None,
+        user: "User | None" = None,
         followers_per_organisation: int = 1000,
     ) -> "web.Application":
         """Return the routes of docs/reference/http.md, for a host's `add_subapp`.
@@ -529,6 +532,8 @@ class BankImport:
             allowed_origins: pages of these origins may use the routes too (`https://app.example`).
             host_parameters: parameters of the query that are the host's own, such as the token of a WebSocket.
             public_url: what clients see before the host's own paths, where a proxy adds a prefix.
+            user: `async (request) -> str | None` says who is signed in: only who began to connect a bank can end it.
+                Without it that is the same browser, by a cookie of ours.
             followers_per_organisation: more live followers than this are refused with 429.
 
         Raises:
@@ -547,6 +552,7 @@ class BankImport:
             allowed_origins=allowed_origins,
             host_parameters=host_parameters,
             public_url=public_url,
+            user=user,
             requests_per_minute=self.settings.org_requests_per_minute,
             followers_per_organisation=followers_per_organisation,
         )

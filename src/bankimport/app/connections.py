@@ -1,13 +1,30 @@
 """`bank_import.connections`: the accesses to banks, added, looked at, renewed, cut."""
 
+import re
+import secrets
 from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any
 
+from bankimport.app.authorising import Authorising, Wish
+from bankimport.app.banking import Banking
 from bankimport.app.bounds import Bounds
+from bankimport.app.connection_jobs import ConnectionJobs
+from bankimport.app.revoking import revoke
 from bankimport.errors import InvalidRequest, NotFound, NotOffered
-from bankimport.models import BankAccount, BankConnection
+from bankimport.models import (
+    ID_PATTERN,
+    AuthorisationBegun,
+    AuthorisationEnd,
+    AuthorisationStatus,
+    BankAccount,
+    BankConnection,
+    Institution,
+    PsuContext,
+)
 from bankimport.ports import BankProvider, BankStore, Clock, ConnectionStore
+from bankimport.settings import Settings
+from bankimport.status import ConnectionStatus
 
 
 class Connections:
@@ -17,11 +34,154 @@ class Connections:
     `NotOffered`.
     """
 
-    def __init__(self, store: BankStore, banks: Mapping[str, BankProvider], clock: Clock, bounds: Bounds) -> None:
+    def __init__(
+        self,
+        store: BankStore,
+        banks: Mapping[str, BankProvider],
+        jobs: ConnectionJobs,
+        settings: Settings,
+        clock: Clock,
+        bounds: Bounds,
+    ) -> None:
         self._store = store
         self._banks = banks
         self._clock = clock
         self._bounds = bounds
+        self._banking = Banking(store, banks, jobs, settings, clock, bounds)
+        self._authorising = Authorising(self._banking)
+
+    # A person authorises ----------------------------------------------------------------------------------------
+
+    async def connect(
+        self,
+        *,
+        org_id: str,
+        bank: str,
+        user: str,
+        institution: str | None = None,
+        return_to: str | None = None,
+        language: str | None = None,
+        callback_url: str | None = None,
+        psu: PsuContext | None = None,
+    ) -> AuthorisationBegun:
+        """Begin to connect a bank: send the person to the `url` of the answer, and nobody else.
+
+        Args:
+            org_id: the organisation that the connection will belong to.
+            bank: the name of one of the providers.
+            user: your id of the person, who alone can end it.
+            institution: which bank, where the provider has many; see `institutions`.
+            return_to: where the person comes back to, with `connection` and `outcome` in the query; must be listed in
+                `BANK_SYNC_RETURN_TO`.
+            language: two letters; what the bank's pages speak, where it has a choice.
+            callback_url: instead of `BANK_SYNC_CALLBACK_URL`.
+            psu: the person's address and browser; some banks want them.
+
+        Raises:
+            InvalidRequest: an id is none, the bank or the institution is unknown, or `return_to` isn't listed.
+            InvalidSettings: `BANK_SYNC_CALLBACK_URL` is not set.
+            ConnectingFailed: the bank refuses.
+            NotOffered, Unavailable
+        """
+        for pointer, value in (("/orgId", org_id), ("/bank", bank)):
+            if not re.fullmatch(ID_PATTERN, value):
+                raise InvalidRequest(pointer, "must be 1 to 128 letters, digits and _ . : -")
+        wish = Wish(
+            org_id=org_id,
+            bank=bank,
+            user=_checked_user(user),
+            connection_id=f"conn_{secrets.token_urlsafe(9)}",
+            is_renewal=False,
+            institution=institution,
+            language=language,
+            return_to=return_to,
+            callback_url=callback_url,
+            psu=psu,
+        )
+        return await self._authorising.begin(wish)
+
+    async def renew(
+        self,
+        connection_id: str,
+        *,
+        user: str,
+        org_id: str | None = None,
+        institution: str | None = None,
+        return_to: str | None = None,
+        language: str | None = None,
+        callback_url: str | None = None,
+        psu: PsuContext | None = None,
+    ) -> AuthorisationBegun:
+        """Begin to renew a connection's consent; the old one serves until the new one is verified, and if it never is.
+
+        Raises:
+            NotFound: no such connection, or not `org_id`'s.
+            InvalidRequest, InvalidSettings, ConnectingFailed, NotOffered, Unavailable: as `connect`.
+        """
+        connection = await self.get(connection_id, org_id=org_id)
+        if connection is None or connection.status is ConnectionStatus.PENDING:
+            raise NotFound("connection")
+        wish = Wish(
+            org_id=connection.org_id,
+            bank=connection.bank,
+            user=_checked_user(user),
+            connection_id=connection.id,
+            is_renewal=True,
+            institution=institution,
+            language=language,
+            return_to=return_to,
+            callback_url=callback_url,
+            psu=psu,
+        )
+        return await self._authorising.begin(wish)
+
+    async def finish(
+        self, bank: str, parameters: Mapping[str, str], *, user: str | None, psu: PsuContext | None = None
+    ) -> AuthorisationEnd:
+        """End what was begun: `parameters` are the query with which the bank has sent the person back to your route.
+
+        The same callback again has the same answer. `GET …/callback/{bank}` of our routes is this.
+
+        Raises:
+            AuthorisationRefused: the callback is nobody's, or another user began.
+            NotOffered, Unavailable
+        """
+        return await self._authorising.finish(bank, parameters, user=user, psu=psu)
+
+    async def authorisation(self, connection_id: str, *, org_id: str | None = None) -> AuthorisationStatus:
+        """Return how the latest authorisation of a connection stands.
+
+        Raises:
+            NotFound, NotOffered, Unavailable
+        """
+        return await self._authorising.status(connection_id, org_id)
+
+    async def give_up(self, connection_id: str, *, org_id: str | None = None) -> None:
+        """End an authorisation that goes on: a new connection goes, a renewed one is as it was.
+
+        Raises:
+            NotFound, NotOffered, Unavailable
+        """
+        await self._authorising.give_up(connection_id, org_id)
+
+    async def revoke(self, connection_id: str, *, org_id: str | None = None) -> None:
+        """Withdraw an access: nothing is read from now on, the bank is told, the credentials are forgotten. Rows stay.
+
+        Raises:
+            NotFound, NotOffered
+            Unavailable, ConnectingFailed: the bank didn't take it. Nothing is read all the same; call it again.
+        """
+        await revoke(self._banking, connection_id, org_id)
+
+    async def institutions(self, bank: str, *, country: str | None = None) -> Sequence[Institution]:
+        """Return the banks that a provider can connect, of a country (`DE`) or of all.
+
+        Raises:
+            InvalidRequest, NotOffered, Unavailable, ConnectingFailed
+        """
+        return await self._banking.asked(self._banking.flow(bank).banks(country))
+
+    # By hand ----------------------------------------------------------------------------------------------------
 
     async def add(
         self,
@@ -82,7 +242,7 @@ class Connections:
         await self._own(connection_id, org_id)
         return await self._bounds.within(self._offering("list accounts").accounts(connection_id))
 
-    async def renew(
+    async def set_consent(
         self,
         connection_id: str,
         *,
@@ -91,7 +251,7 @@ class Connections:
         credentials: Mapping[str, Any] | None = None,
         org_id: str | None = None,
     ) -> None:
-        """Give a connection its new consent: it is `ACTIVE` again, with the same accounts and rows.
+        """Give a connection a consent that you have obtained: it is `ACTIVE` again, with the same accounts and rows.
 
         Raises:
             NotFound: no such connection, or not `org_id`'s.
@@ -158,3 +318,9 @@ class Connections:
         if not isinstance(self._store, ConnectionStore):
             raise NotOffered(type(self._store).__name__, what)
         return self._store
+
+
+def _checked_user(user: str) -> str:
+    if not 0 < len(user) <= 256 or not user.isprintable():
+        raise InvalidRequest("/user", "must be 1 to 256 printable characters")
+    return user

@@ -74,7 +74,7 @@ def hashed(state: str) -> str:
 def decide(found: Authorisation | None, callback: Callback, *, bank: str, user: str | None, now: datetime) -> Decision:
     """Return what a callback means. `found` is the authorisation of its state, `user` who is there just now."""
     if found is None:
-        if callback.error and not callback.state:
+        if callback.is_failure and not callback.state:
             return Decision(Action.TELL, outcome_of(callback), "no-state")
         return Decision(Action.REFUSE, reason="unknown-state")
     if found.bank != bank:
@@ -98,7 +98,7 @@ def outcome_of(callback: Callback) -> AuthorisationOutcome:
     `access_denied` is nearly always the person's, but for banks that say so when they refuse the person.
     """
     code = callback.error.strip().casefold()
-    if code in _PERSON:
+    if code in _PERSON or not code:
         told = callback.parameters.get("error_description", "")[:500]
         return _O.BANK_FAILED if _BANKS_WORDS.search(told) else _O.CANCELLED
     return _O.FAILED if code in _OURS else _O.BANK_FAILED

@@ -7,13 +7,13 @@ rather than losing it.
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from datetime import date, timedelta
 from typing import Final
 
 from bankimport.commands import RefreshConsents
 from bankimport.errors import JobError, ReauthRequired, Retryable, RunInterrupted
-from bankimport.events import ConsentsExpiring, ReauthRequiredEvent
+from bankimport.events import ConnectionRevoked, ConsentsExpiring, ReauthRequiredEvent
 from bankimport.imports.consents import EXPIRED, REVOKED, Standing, standing, was_refused
 from bankimport.jobs.access import Access, Deferred
 from bankimport.jobs.refusals import is_renewed
@@ -33,6 +33,14 @@ SILENT: Final = 3
 _LIVING = (ConnectionStatus.ACTIVE, ConnectionStatus.ERROR, ConnectionStatus.REQUIRES_REAUTH)
 
 
+#: stops the jobs of a connection
+Stop = Callable[[BankConnection], Awaitable[None]]
+
+
+async def _stop_nothing(connection: BankConnection) -> None:
+    """There is no queue here."""
+
+
 async def refresh_consents(
     command: RefreshConsents,
     run: JobRun,
@@ -42,15 +50,17 @@ async def refresh_consents(
     ledger: AccessLedger,
     clock: Clock,
     warning: timedelta,
+    stop: Stop = _stop_nothing,
 ) -> ConsentsResult:
-    """Look at every consent whose last day is at most `warning` away, however many they are, as a stream.
+    """Look at every consent whose last day is at most `warning` away, however many they are, as a stream. `stop` is
+    awaited with each connection that the bank calls revoked.
 
     A bank that can't be asked now is no reason to keep quiet: what the store knows then decides. An error that nobody
     has classified is raised when all have been looked at and told, so that it is logged and retried.
     """
     await run.advance(Stage.STARTING, "Looking for consents that end soon", 0)
     today = clock().date()
-    refresh = _Refresh(run, banks, store, ledger, clock, today, warning)
+    refresh = _Refresh(run, banks, store, ledger, clock, today, warning, stop)
     part: list[BankConnection] = []
     async for connection in _ending(store, today, warning):
         part.append(connection)
@@ -85,9 +95,10 @@ class _Refresh:
         clock: Clock,
         today: date,
         warning: timedelta,
+        stop: Stop,
     ) -> None:
         self._run, self._banks, self._store, self._ledger = run, banks, store, ledger
-        self._clock, self._today, self._warning = clock, today, warning
+        self._clock, self._today, self._warning, self._stop = clock, today, warning, stop
         self._org_id = ""
         self._to_tell: list[tuple[BankConnection, Standing]] = []
         self._silent: Counter[str] = Counter()
@@ -170,9 +181,14 @@ class _Refresh:
             self.counts["ended"] += 1
             event = ReauthRequiredEvent(connection_id=connection.id, reason=new.reason, timestamp=self._clock())
             await self._run.emit(event, org_id=connection.org_id)
+            if new.reason == REVOKED:
+                revoked = ConnectionRevoked(connection_id=connection.id, by="bank", timestamp=self._clock())
+                await self._run.emit(revoked, org_id=connection.org_id)
         elif new.status is ConnectionStatus.ACTIVE:
             self.counts["renewed"] += 1
         await self._store.set_connection_status(connection.id, _LIVING, new.status, new.reason)
+        if new.reason == REVOKED:
+            await self._stop(connection)
 
     async def tell(self) -> None:
         """Tell the organisation of its consents that have come under a threshold, in one event, and mark them."""

@@ -4,8 +4,8 @@ from dataclasses import replace
 from typing import Final
 
 from bankimport.errors import ConsentExpired, CredentialError, JobError, ReauthRequired, Retryable, Transient
-from bankimport.events import ReauthRequiredEvent
-from bankimport.imports.consents import has_ended
+from bankimport.events import ConnectionRevoked, ReauthRequiredEvent
+from bankimport.imports.consents import REVOKED, has_ended
 from bankimport.jobs.access import Deferred
 from bankimport.jobs.sync_account import Ground
 from bankimport.models import BankConnection, Consent, ConsentStatus
@@ -76,4 +76,6 @@ async def mark_reauth(
     run.ensure_owned()
     if (connection.status, connection.status_reason) != (ConnectionStatus.REQUIRES_REAUTH, error.reason):
         await run.emit(ReauthRequiredEvent(connection_id=connection.id, reason=error.reason, timestamp=clock()))
+        if error.reason == REVOKED:
+            await run.emit(ConnectionRevoked(connection_id=connection.id, by="bank", timestamp=clock()))
     await store.set_connection_status(connection.id, _ALL_BUT_CUT, ConnectionStatus.REQUIRES_REAUTH, error.reason)

@@ -8,6 +8,9 @@ from enum import StrEnum
 from bankimport.models.bank import PsuContext
 from bankimport.models.model import Model
 
+#: what stands in the address to which a bank sends people who have not consented
+RESULT, NOK = "result", "nok"
+
 
 class AuthorisationOutcome(StrEnum):
     """How it ended. `BANK_FAILED` is the bank's doing, `FAILED` ours, or that of whoever was late."""
@@ -61,6 +64,12 @@ class Callback:
     def state(self) -> str:
         """The state, or what stands for it (`ref`, GoCardless); empty if there is none."""
         return self.parameters.get("state") or self.parameters.get("ref") or ""
+
+    @property
+    def is_failure(self) -> bool:
+        """Whether it says that there is no consent: by an error, or by having come to the address that we named for
+        that (`NOK`)."""
+        return bool(self.error) or self.parameters.get(RESULT) == NOK
 
     @property
     def error(self) -> str:

@@ -23,8 +23,9 @@ from bankimport.models import (
     UnreadableBalance,
     Window,
 )
-from bankimport.ports import KeepCredentials
+from bankimport.ports import ConsentFlow, KeepCredentials
 from bankimport.providers.answers import an_object, text_of
+from bankimport.providers.berlin_group_consent import BerlinGroupConsent
 from bankimport.providers.berlin_group_errors import error_of
 from bankimport.providers.berlin_group_options import BerlinGroupOptions
 from bankimport.providers.berlin_group_reading import accounts_of, consent_of
@@ -61,6 +62,8 @@ class BerlinGroup:
             options.base_url, options.limits, options.tls(), private_network=options.private_network
         )
         self._bearer = options.bearer()
+        #: see `OffersConsent`
+        self.consent_flow: ConsentFlow = BerlinGroupConsent(options, self._client)
         quality = IdQuality(options.id_quality)
         self._rows = RowReader(options, quality, _IDS, options.day_field)
         only_booked = options.booking_status == "booked" or options.delta is not None

@@ -41,6 +41,15 @@ class BerlinGroupOptions(ProviderOptions):
     booking_status: Literal["both", "booked"] = Field(
         default="both", description="what is asked for; some banks refuse `both`"
     )
+    consent_access: Literal["bank-offered", "all-accounts"] = Field(
+        default="bank-offered",
+        description="what a person consents to: what they choose at the bank, or all accounts",
+    )
+    consent_days: int = Field(default=180, ge=1, le=180, description="so many days a new consent is asked for")
+    own_address: str | None = Field(
+        default=None,
+        description="our own public address: sent with a new consent where the person's isn't known, since one must be",
+    )
     card_accounts: bool = Field(default=False, description="read `/card-accounts` too")
     delta: Literal["entry-reference"] | None = Field(
         default=None,

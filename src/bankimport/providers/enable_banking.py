@@ -1,7 +1,8 @@
 """Enable Banking: one interface to the banks of Europe, with sessions for consents (API of 2026)."""
 
+import json
 from collections.abc import AsyncIterator, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, ClassVar, Final, Literal, Self
 
@@ -24,8 +25,10 @@ from bankimport.models import (
     UnreadableBalance,
     Window,
 )
+from bankimport.ports import ConsentFlow
 from bankimport.providers.answers import an_object
 from bankimport.providers.berlin_group_rows import RowReader
+from bankimport.providers.enable_banking_consent import EnableBankingConsent
 from bankimport.providers.enable_banking_errors import error_of
 from bankimport.providers.enable_banking_reading import (
     account_of,
@@ -52,6 +55,8 @@ class EnableBankingOptions(ProviderOptions):
     )
     private_key_file: str | None = Field(default=None, description="path of the application's RSA key, PEM")
     base_url: str = Field(default=URL_OF_ALL, description="where the API is")
+    consent_days: int = Field(default=180, ge=1, le=180, description="so many days a new consent is asked for")
+    psu_type: Literal["personal", "business"] = Field(default="personal", description="whose accounts are connected")
     strategy: Literal["default", "longest"] | None = Field(
         default=None,
         description="how far their answer goes: `longest` asks for all that the bank has, whatever the window",
@@ -100,6 +105,9 @@ class EnableBanking:
         self._options = options
         self._client = BoundedClient(options.base_url, options.limits, private_network=options.private_network)
         self._token = ApplicationToken(options.application_id, options.key())
+        longest = timedelta(days=options.consent_days)
+        #: see `OffersConsent`
+        self.consent_flow: ConsentFlow = EnableBankingConsent(self._send, self.banks, longest, options.psu_type)
         quality = IdQuality(options.id_quality)
         self._rows = RowReader(options, quality, ("entry_reference",), options.day_field)
         self._capabilities = options.capabilities()
@@ -187,14 +195,31 @@ class EnableBanking:
         reply = await self._reply(self._path("sessions", connection.consent_id), psu, scope)
         return an_object(reply.body, scope)
 
-    async def _reply(self, url: URL, psu: PsuContext | None, scope: Scope) -> Reply:
+    async def _send(
+        self, method: str, parts: Sequence[str], body: Mapping[str, Any] | None, psu: PsuContext | None
+    ) -> Any:
+        """Send what a consent needs; return the JSON of a success."""
+        return (await self._reply(self._path(*parts), psu, Scope.CONSENT, method, body)).body
+
+    async def _reply(
+        self,
+        url: URL,
+        psu: PsuContext | None,
+        scope: Scope,
+        method: str = "GET",
+        body: Mapping[str, Any] | None = None,
+    ) -> Reply:
         headers = {
             "Authorization": f"Bearer {self._token.at(datetime.now(UTC))}",
             "Accept": "application/json",
             "Accept-Encoding": "gzip",
             **headers_of(psu, all_or_none=True),
         }
-        reply = await self._client.get(url, headers, scope)
-        if reply.status == 200:
+        if body is None:
+            reply = await self._client.send(method, url, headers, scope)
+        else:
+            headers["Content-Type"] = "application/json"
+            reply = await self._client.send(method, url, headers, scope, json.dumps(body).encode())
+        if reply.status in (200, 201, 204):
             return reply
         raise error_of(reply, scope, self._options.clock(), is_attended=psu is not None)

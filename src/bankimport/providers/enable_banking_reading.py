@@ -182,7 +182,7 @@ def institutions_of(body: Any) -> list[Institution]:
         headers = row.get("required_psu_headers")
         found.append(
             Institution(
-                id=name[:256],
+                id=f"{country[:2].upper()}:{name[:250]}",
                 name=name[:256],
                 country=country[:2].upper(),
                 longest_consent=longest,

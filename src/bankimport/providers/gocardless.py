@@ -30,10 +30,11 @@ from bankimport.models import (
     UnreadableBalance,
     Window,
 )
-from bankimport.ports import TokenShelf
+from bankimport.ports import ConsentFlow, TokenShelf
 from bankimport.providers.answers import an_object, text_of
 from bankimport.providers.berlin_group_reading import accounts_of
 from bankimport.providers.berlin_group_rows import RowReader, balances_of
+from bankimport.providers.gocardless_consent import GoCardlessConsent
 from bankimport.providers.gocardless_errors import TokenRefused, error_of
 from bankimport.providers.http import BoundedClient, Reply
 from bankimport.providers.options import ProviderOptions, read_options
@@ -56,6 +57,7 @@ class GoCardlessOptions(ProviderOptions):
     secret_id: str = Field(min_length=1, description="the id of our user secret")
     secret_key: SecretStr = Field(min_length=1, description="the secret itself")
     base_url: str = Field(default="https://bankaccountdata.gocardless.com", description="where `/api/v2/…` begins")
+    consent_days: int = Field(default=90, ge=1, le=180, description="so many days a new consent is asked for")
     day_field: Literal["bookingDate", "valueDate", "bookingDateTime", "valueDateTime"] | None = Field(
         default=None, description="which date is the day of an entry, where it isn't the booking date"
     )
@@ -82,6 +84,9 @@ class GoCardless:
         self._client = BoundedClient(options.base_url, options.limits, private_network=options.private_network)
         secret = f"{options.secret_id}\0{options.secret_key.get_secret_value()}"
         self._tokens = SharedTokens(options.name, secret, self._new_tokens, namespace=options.base_url)
+        history = options.max_history // timedelta(days=1)
+        #: see `OffersConsent`
+        self.consent_flow: ConsentFlow = GoCardlessConsent(self._send, self.consent, options.consent_days, history)
         quality = IdQuality(options.id_quality)
         self._rows = RowReader(
             options, quality, ("transactionId", "internalTransactionId", "entryReference"), options.day_field
@@ -182,11 +187,23 @@ class GoCardless:
     async def _get(self, url: URL, scope: Scope) -> Mapping[str, Any]:
         return an_object((await self._reply(url, scope)).body, scope)
 
-    async def _reply(self, url: URL, scope: Scope) -> Reply:
+    async def _send(
+        self, method: str, parts: Sequence[str], query: Mapping[str, str] | None, body: Mapping[str, Any] | None
+    ) -> Any:
+        """Send what a consent needs; return the JSON of a success."""
+        url = self._path(*parts)
+        return (await self._reply(url.with_query(query) if query else url, Scope.CONSENT, method, body)).body
+
+    async def _reply(self, url: URL, scope: Scope, method: str = "GET", body: Mapping[str, Any] | None = None) -> Reply:
         now = self._options.clock()
         token = await self._tokens.access(now)
-        reply = await self._client.get(url, {"Authorization": f"Bearer {token}", **_ACCEPTED}, scope)
-        if reply.status == 200:
+        headers = {"Authorization": f"Bearer {token}", **_ACCEPTED}
+        if body is None:
+            reply = await self._client.send(method, url, headers, scope)
+        else:
+            headers["Content-Type"] = "application/json"
+            reply = await self._client.send(method, url, headers, scope, json.dumps(body).encode())
+        if reply.status in (200, 201, 204):
             return reply
         error = error_of(reply, scope, now)
         if isinstance(error, TokenRefused):

@@ -165,6 +165,8 @@ class BoundedClient:
         return self._session
 
     async def _body(self, response: aiohttp.ClientResponse, scope: Scope) -> Any:
+        if response.status == 204:
+            return None
         is_success = response.status < 300
         try:
             text = await self._read(response, self._limits.body if is_success else _ERROR_BODY, scope)

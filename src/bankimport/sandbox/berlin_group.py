@@ -86,6 +86,7 @@ async def _new_consent(request: web.Request) -> web.Response:
 async def _deleted_consent(request: web.Request) -> web.Response:
     _check_request_id(request)
     state, consent = request.app[STATE], request.match_info["consent"]
+    await enter(request, consent_behind(state, consent), Scope.CONSENT)
     authorising = state.authorisings.get(consent)
     if authorising is not None and authorising.stage is Stage.WAITING:
         authorising.stage = Stage.WITHDRAWN
@@ -98,7 +99,7 @@ async def _sca_status(request: web.Request) -> web.Response:
     authorising = request.app[STATE].authorisings.get(request.match_info["consent"])
     if authorising is None:
         raise Refused(Kind.ACCOUNT_GONE)
-    words = {Stage.WAITING: "received", Stage.GRANTED: "finalised"}
+    words = {Stage.WAITING: "received", Stage.GRANTED: "finalised", Stage.CANCELLED: "psuIdentified"}
     return web.json_response({"scaStatus": words.get(authorising.stage, "failed")})
 
 

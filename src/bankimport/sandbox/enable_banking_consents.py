@@ -6,8 +6,9 @@ from typing import Any, Final
 from aiohttp import web
 from yarl import URL
 
+from bankimport.models import Scope
 from bankimport.sandbox.authorising import Decision, Stage, address_of, begin
-from bankimport.sandbox.counter import STATE, named
+from bankimport.sandbox.counter import STATE, enter, named
 from bankimport.sandbox.enable_banking import BANK, account_told, check_token, error
 from bankimport.sandbox.people import person_of
 
@@ -72,6 +73,7 @@ async def _authorised(request: web.Request) -> web.Response:
 async def _revoked(request: web.Request) -> web.Response:
     check_token(request)
     session = request.match_info["session"]
+    await enter(request, session, Scope.CONSENT)
     request.app[STATE].switches.revoke(session)
     return web.json_response({"message": "OK"})
 

@@ -138,6 +138,7 @@ async def _new_requisition(request: web.Request) -> web.Response:
 async def _deleted(request: web.Request) -> web.Response:
     _check_token(request)
     state, requisition = request.app[STATE], request.match_info["requisition"]
+    await enter(request, consent_behind(state, requisition), Scope.CONSENT)
     state.switches.add(consent_behind(state, requisition), Switch(kind=Kind.CONSENT_UNKNOWN))
     return web.json_response({"summary": "Requisition deleted", "detail": "Requisition deleted with its agreements"})
 

@@ -4,5 +4,17 @@ from bankimport.web.call import allow_all
 from bankimport.web.idempotency import RedisAnswers
 from bankimport.web.routes import web_app
 from bankimport.web.service import Action, Answer, Answers, Authorize, Person, Service
+from bankimport.web.users import User
 
-__all__ = ["Action", "Answer", "Answers", "Authorize", "Person", "RedisAnswers", "Service", "allow_all", "web_app"]
+__all__ = [
+    "Action",
+    "Answer",
+    "Answers",
+    "Authorize",
+    "Person",
+    "RedisAnswers",
+    "Service",
+    "User",
+    "allow_all",
+    "web_app",
+]

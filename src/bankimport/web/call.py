@@ -15,6 +15,7 @@ from bankimport.web.limits import RequestLimit, Turns
 from bankimport.web.person import Network, person
 from bankimport.web.problems import public
 from bankimport.web.service import Action, Answers, Authorize, Person, Service
+from bankimport.web.users import User
 
 _log = structlog.get_logger(__name__)
 
@@ -48,6 +49,8 @@ class WebState:
     allowed_origins: frozenset[str] = frozenset()
     #: parameters of the query that are the host's own, such as a token of its WebSockets
     host_parameters: frozenset[str] = frozenset()
+    #: says who is signed in; without it an authorisation is bound to the browser
+    user: User | None = None
     live: LiveLimits = field(default_factory=LiveLimits)
     requests: RequestLimit = field(default_factory=lambda: RequestLimit(120))
     turns: Turns = field(default_factory=lambda: Turns(8))

@@ -21,6 +21,9 @@ _ALL = (
     ProblemType(
         "origin-not-allowed", 403, "Origin not allowed", "A page of another site asked. List it in `allowed_origins`."
     ),
+    ProblemType(
+        "authorisation-refused", 403, "Not your authorisation", "Another user, or another browser, has begun it."
+    ),
     ProblemType("not-found", 404, "Not found", "There is no such thing, or it belongs to another organisation."),
     ProblemType("method-not-allowed", 405, "Method not allowed", "`Allow` names the methods of this address."),
     ProblemType("request-timeout", 408, "Request timeout", "The body didn't arrive within 30 seconds."),
@@ -46,6 +49,12 @@ _ALL = (
     ProblemType("internal-error", 500, "Internal error", "A fault of ours or of the host's. The log has it."),
     ProblemType("missing-extra", 501, "Not installed", "The host lacks an extra of bankimport."),
     ProblemType("not-offered", 501, "Not offered", "The host's own store or a provider doesn't implement this."),
+    ProblemType(
+        "connecting-failed",
+        502,
+        "Not possible at the bank",
+        "The bank failed, or refuses us: see the log.",
+    ),
     ProblemType("unavailable", 503, "Unavailable", "Redis or the database is away: come again after `Retry-After`."),
     ProblemType(
         "authorization-unavailable", 503, "Authorisation unavailable", "The host can't tell now who may do this."

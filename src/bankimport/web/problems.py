@@ -15,9 +15,12 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from bankimport.errors import (
+    AuthorisationRefused,
     BankImportError,
     Conflict,
+    ConnectingFailed,
     InvalidRequest,
+    InvalidSettings,
     MissingExtra,
     NotFound,
     NotOffered,
@@ -95,14 +98,23 @@ def _retry_after(wait: timedelta) -> dict[str, str]:
     return {"Retry-After": str(max(1, math.ceil(wait.total_seconds())))}
 
 
+#: What needs no more than a status and its own sentence.
+_PLAIN: Sequence[tuple[type[BankImportError], int]] = (
+    (AuthorisationRefused, 403),
+    (NotFound, 404),
+    (Conflict, 409),
+    (MissingExtra, 501),
+    (NotOffered, 501),
+    (ConnectingFailed, 502),
+)
+
+
 def problem_of(error: BankImportError) -> Problem:
     """Return the problem that an error of ours is, seen from outside."""
     detail = str(error)
     match error:
-        case NotFound():
-            return Problem(404, error.code, detail)
-        case Conflict():
-            return Problem(409, error.code, detail)
+        case InvalidSettings():
+            return Problem(501, NotOffered.code, detail)
         case InvalidRequest():
             fields = [{"pointer": error.pointer, "message": error.message}]
             return Problem(422, error.code, detail, errors=fields)
@@ -112,10 +124,11 @@ def problem_of(error: BankImportError) -> Problem:
             return problem_of(Unavailable("the service"))
         case Unavailable():
             return Problem(503, error.code, detail, headers=_retry_after(error.retry_after))
-        case MissingExtra() | NotOffered():
-            return Problem(501, error.code, detail)
         case StoreUnavailable():
             return problem_of(Unavailable("the store"))
+    for kind, status in _PLAIN:
+        if isinstance(error, kind):
+            return Problem(status, error.code, detail)
     return Problem(500, "internal-error", "an unexpected error happened")
 
 

@@ -15,6 +15,7 @@ from bankimport.stream import EventStream
 from bankimport.web.authorising import check_authorize, ensure_allowed
 from bankimport.web.bodies import read_json
 from bankimport.web.call import STATE, Call, LiveLimits, WebState
+from bankimport.web.consent import take_callback
 from bankimport.web.dashboard import add_dashboard
 from bankimport.web.headers import add_headers, answer_preflight, carry, request_ids
 from bankimport.web.idempotency import once
@@ -28,6 +29,7 @@ from bankimport.web.problem_page import show_problem
 from bankimport.web.problems import PROBLEM_PAGE, PUBLIC_URL, problems, public
 from bankimport.web.service import Answers, Authorize, Person, Service
 from bankimport.web.table import ROUTES, Route
+from bankimport.web.users import User
 
 #: Whatever is away, an answer comes within two seconds.
 DEADLINE = timedelta(seconds=1.9)
@@ -96,6 +98,7 @@ def web_app(
     allowed_origins: Sequence[str] = (),
     host_parameters: Sequence[str] = (),
     public_url: str | None = None,
+    user: User | None = None,
     requests_per_minute: int = 120,
     followers_per_organisation: int = 1000,
     reauthorise_every: timedelta = timedelta(seconds=50),
@@ -112,6 +115,7 @@ def web_app(
         allowed_origins: pages of these origins may use the routes too (`https://app.example`): CORS and WebSockets.
         host_parameters: parameters of the query that are the host's own, such as the token of a WebSocket.
         public_url: what clients see before the host's own paths, where a proxy adds a prefix.
+        user: says who is signed in, so that only who began an authorisation can end it; without it, the same browser.
         requests_per_minute: so many requests that change something may an organisation send to this process.
         followers_per_organisation: more live followers than this are refused with 429.
         reauthorise_every: how often `authorize` is asked again for a live follower; at most 50 s, so that with a slow
@@ -136,8 +140,9 @@ def web_app(
         networks(trusted_proxies),
         origins(allowed_origins) | ({origin_of(seen_at)} if seen_at else set()),
         frozenset(host_parameters),
-        LiveLimits(followers_per_organisation, reauthorise_every),
-        RequestLimit(requests_per_minute),
+        user,
+        live=LiveLimits(followers_per_organisation, reauthorise_every),
+        requests=RequestLimit(requests_per_minute),
     )
     _add_routes(app)
     add_dashboard(app)
@@ -170,4 +175,8 @@ def _add_routes(app: web.Application) -> None:
 
 
 #: What everybody may read.
-_FREE = (("/openapi.json", show_openapi, "openapi"), ("/problems/{code}", show_problem, PROBLEM_PAGE))
+_FREE = (
+    ("/openapi.json", show_openapi, "openapi"),
+    ("/problems/{code}", show_problem, PROBLEM_PAGE),
+    ("/callback/{bank}", take_callback, "callback"),
+)

@@ -8,6 +8,9 @@ from typing import Literal, Protocol
 from aiohttp import web
 
 from bankimport.models import (
+    AuthorisationBegun,
+    AuthorisationEnd,
+    AuthorisationStatus,
     ConnectionDetails,
     ConnectionPage,
     JobPage,
@@ -31,8 +34,56 @@ Authorize = Callable[[web.Request, Action, str | None], Awaitable[bool]]
 Person = Callable[[web.Request], Awaitable[PsuContext | None]]
 
 
+class Connecting(Protocol):
+    """How people connect their banks; `BankImport.connections` is one. Its docstrings tell the errors."""
+
+    async def connect(
+        self,
+        *,
+        org_id: str,
+        bank: str,
+        user: str,
+        institution: str | None = None,
+        return_to: str | None = None,
+        language: str | None = None,
+        psu: PsuContext | None = None,
+    ) -> AuthorisationBegun:
+        """Begin to connect a bank."""
+
+    async def renew(
+        self,
+        connection_id: str,
+        *,
+        user: str,
+        org_id: str | None = None,
+        institution: str | None = None,
+        return_to: str | None = None,
+        language: str | None = None,
+        psu: PsuContext | None = None,
+    ) -> AuthorisationBegun:
+        """Begin to renew a consent."""
+
+    async def finish(
+        self, bank: str, parameters: Mapping[str, str], *, user: str | None, psu: PsuContext | None = None
+    ) -> AuthorisationEnd:
+        """End what was begun."""
+
+    async def authorisation(self, connection_id: str, *, org_id: str | None = None) -> AuthorisationStatus:
+        """Return how the latest authorisation of a connection stands."""
+
+    async def give_up(self, connection_id: str, *, org_id: str | None = None) -> None:
+        """End an authorisation that goes on."""
+
+    async def revoke(self, connection_id: str, *, org_id: str | None = None) -> None:
+        """Withdraw an access."""
+
+
 class Service(Protocol):
     """What the routes call; `bankimport.BankImport` is one. Its docstrings tell the errors."""
+
+    @property
+    def connections(self) -> Connecting:
+        """How people connect their banks."""
 
     async def schedule_immediate_sync(
         self,

@@ -3,9 +3,16 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from bankimport.models import ConnectionDetails, ConnectionPage, QueueHealth, QueueStats
+from bankimport.models import (
+    AuthorisationBegun,
+    AuthorisationStatus,
+    ConnectionDetails,
+    ConnectionPage,
+    QueueHealth,
+    QueueStats,
+)
 from bankimport.models.model import Model, StrictModel
-from bankimport.web import handlers
+from bankimport.web import consent, handlers
 from bankimport.web.bodies import EmptyBody, JobsBody, OrgSyncBody, PauseBody, SyncBody
 from bankimport.web.call import Handle
 from bankimport.web.live import follow_events
@@ -85,6 +92,16 @@ ROUTES = (
     Route("GET", PREFIX, "read", handlers.list_connections, "connections", 200, ConnectionPage, query=_PAGES),
     Route("GET", PREFIX + "/{id}", "read", handlers.get_connection, "connection", 200, ConnectionDetails,
           refused=(404,)),
+    Route("POST", PREFIX, "sync", consent.connect, "connect", 201, AuthorisationBegun, consent.ConnectBody,
+          refused=(501, 502), waits=True),
+    Route("POST", PREFIX + "/{id}/renew", "sync", consent.renew, "renew", 201, AuthorisationBegun, consent.RenewBody,
+          refused=(404, 501, 502), waits=True),
+    Route("GET", PREFIX + "/{id}/authorisation", "read", consent.show_authorisation, "authorisation", 200,
+          AuthorisationStatus, refused=(404, 501)),
+    Route("DELETE", PREFIX + "/{id}/authorisation", "sync", consent.give_up, "give-up", 200, AuthorisationStatus,
+          EmptyBody, refused=(404, 501), waits=True),
+    Route("DELETE", PREFIX + "/{id}", "sync", consent.revoke, "revoke", 200, ConnectionDetails, EmptyBody,
+          refused=(404, 501, 502), waits=True),
     Route("GET", "/queue/health", "operate", handlers.queue_health, "health", 200, QueueHealth),
     Route("GET", "/queue/stats", "operate", handlers.queue_stats, "stats", 200, QueueStats),
     Route("POST", "/queue/pause", "operate", handlers.pause_queue, "pause", 200, QueueHealth, PauseBody),

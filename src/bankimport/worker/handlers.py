@@ -5,12 +5,15 @@ from datetime import datetime
 from typing import cast
 
 from bankimport.commands import Command, PlanSyncs, RefreshConsents, SyncAllOrg, SyncConnection
+from bankimport.errors import ReauthRequired
 from bankimport.events import SyncCompleted
 from bankimport.imports.budget import TICK
+from bankimport.imports.consents import REVOKED
 from bankimport.jobs import DEFERRED, SyncResult, refresh_consents, sync_all_org, sync_connection
-from bankimport.models import JobType, Stage
+from bankimport.models import BankConnection, JobType, Stage
 from bankimport.ports import AccessLedger, Banks, BankStore, Clock, JobNotes
 from bankimport.progress import JobRun
+from bankimport.queue.connection_stop import stop_jobs
 from bankimport.queue.queue import Enqueue, Queue
 from bankimport.queue.run import Run
 from bankimport.queue.sweeper import kept
@@ -49,8 +52,16 @@ class JobHandlers:
         }
 
     async def _sync_connection(self, command: Command, run: Run) -> Outcome:
-        ports = self._ports
         asked = cast(SyncConnection, command)
+        try:
+            return await self._synced(asked, run)
+        except ReauthRequired as error:
+            if error.reason == REVOKED:  # whatever waits would be refused as well
+                await stop_jobs(self._queue, run.org_id, asked.connection_id, but=run.job_id)
+            raise
+
+    async def _synced(self, asked: SyncConnection, run: Run) -> Outcome:
+        ports = self._ports
         result = await sync_connection(
             asked,
             run,
@@ -90,8 +101,12 @@ class JobHandlers:
             ledger=ports.ledger,
             clock=ports.clock,
             warning=self._queue.settings.consent_warning,
+            stop=self._stop,
         )
         return Outcome(result=result.model_dump(mode="json", exclude_none=True))
+
+    async def _stop(self, connection: BankConnection) -> None:
+        await stop_jobs(self._queue, connection.org_id, connection.id)
 
     async def _cleanup(self, command: Command, run: Run) -> Outcome:
         """Remove the records whose time is over, a slice at a time."""

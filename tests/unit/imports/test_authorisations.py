@@ -44,6 +44,7 @@ CASES: list[tuple[str, Authorisation | None, dict[str, str], dict[str, Any], Act
     ("a state that nobody knows", None, {"state": "guessed"}, {}, Action.REFUSE, None),
     ("nothing at all", None, {}, {}, Action.REFUSE, None),
     ("an error without its state", None, {"error": "access_denied"}, {}, Action.TELL, "cancelled"),
+    ("sent to where no consent is, without its state", None, {"result": "nok"}, {}, Action.TELL, "cancelled"),
     ("an error with a foreign state", None, {"error": "access_denied", "state": "x"}, {}, Action.REFUSE, None),
     ("the state of another bank", WAITING, {"state": STATE}, {"bank": "other"}, Action.REFUSE, None),
     ("another user", WAITING, {"state": STATE}, {"user": "ben"}, Action.REFUSE, None),

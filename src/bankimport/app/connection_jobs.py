@@ -1,0 +1,28 @@
+"""What an authorisation means for the jobs of its connection: one is begun, or all are stopped."""
+
+from bankimport.commands import SyncConnection
+from bankimport.events import EventData
+from bankimport.models import BankConnection, PsuContext
+from bankimport.queue.connection_stop import stop_jobs
+from bankimport.queue.queue import Enqueue, Queue
+from bankimport.queue.run import fields_of
+
+
+class ConnectionJobs:
+    """The queue, as those see it who connect banks."""
+
+    def __init__(self, queue: Queue) -> None:
+        self._queue = queue
+
+    async def begin(self, connection: BankConnection, psu: PsuContext | None, triggered_by: str) -> None:
+        """Ask for an import, while the person is there."""
+        command = SyncConnection(org_id=connection.org_id, connection_id=connection.id, triggered_by=triggered_by)
+        await self._queue.enqueue(Enqueue(command, psu=psu))
+
+    async def stop(self, connection: BankConnection) -> None:
+        """Cancel what waits and what runs."""
+        await stop_jobs(self._queue, connection.org_id, connection.id)
+
+    async def tell(self, event: EventData, org_id: str) -> None:
+        """Put an event into the organisation's stream."""
+        await self._queue.transitions.emit_event(event.name, org_id, "", fields_of(event))
