@@ -182,7 +182,7 @@ MUTATIONS = (
         f"{LUA}/lib/batches.lua",
         "    call('SADD', key.children(batch.id), job.id)\n    if job.parent",
         "    if job.parent",
-        WALK,
+        "tests/queue/test_batches.py::test_two_batches_wait_for_one_job",
     ),
     Mutation(
         "a child that is put off ends its part of a batch",
@@ -196,7 +196,7 @@ MUTATIONS = (
         f"{LUA}/lib/lanes.lua",
         "if tonumber(job.stalls) == SUSPECT then",
         "if false then",
-        WALK,
+        "tests/queue/test_transitions.py::test_a_suspect_is_started_by_a_worker_that_is_free",
     ),
     Mutation(
         "the first write is one that a full server refuses",
