@@ -2,6 +2,7 @@
 
 import ast
 import string
+import zlib
 from collections.abc import Iterator
 from importlib import resources
 from pathlib import Path
@@ -87,3 +88,10 @@ def test_what_is_put_into_a_sentence_is_escaped() -> None:
 def test_the_language_that_a_browser_asks_for(accepted: str, language: str) -> None:
     """The language that a browser prefers is taken, if we have it; whatever the header says, there is one."""
     assert preferred(accepted) == language
+
+
+def test_the_pages_are_small() -> None:
+    """All that the pages add to the wheel, code included, is at most 60 kB as a wheel packs it."""
+    files = [path for path in ROOM.rglob("*") if path.is_file() and "__pycache__" not in path.parts]
+    packed = [zlib.compress(path.read_bytes(), 6, -15) for path in files]
+    assert sum(map(len, packed)) <= 60_000
