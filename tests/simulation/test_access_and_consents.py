@@ -24,7 +24,7 @@ from bankimport.errors import (
     UnknownConnection,
     Unsupported,
 )
-from bankimport.events import ConsentsExpiring, ReauthRequiredEvent
+from bankimport.events import ConnectionRevoked, ConsentsExpiring, ReauthRequiredEvent
 from bankimport.imports import BalanceVerdict
 from bankimport.jobs import DEFERRED, AccountOutcome, refresh_consents, sync_all_org
 from bankimport.models import (
@@ -233,7 +233,8 @@ async def test_a_suspicious_401_is_confirmed(world: World, consent: ConsentStatu
         with pytest.raises(ReauthRequired):
             await world.sync()
     assert await world.status() == (S.REQUIRES_REAUTH, consent.value)
-    assert [type(e) for e in world.events] == [ReauthRequiredEvent]
+    revoked = [ConnectionRevoked] if consent is ConsentStatus.REVOKED else []
+    assert [type(e) for e in world.events] == [ReauthRequiredEvent, *revoked]
     assert reads(world, Scope.CONSENT) == 2
 
 
@@ -368,7 +369,7 @@ async def test_a_revoked_consent_is_noticed(world: World) -> None:
     """A consent that the person revoked at the bank is marked by the daily look, and told once."""
     await world.add(dataclasses.replace(CONNECTION, consent_valid_until=days_ago(-5)))
     world.bank.consent_answer = Consent(ConsentStatus.REVOKED)
-    assert len((await refresh(world)).events) == 1
+    assert [type(e) for e in (await refresh(world)).events] == [ReauthRequiredEvent, ConnectionRevoked]
     assert (await refresh(world)).events == []
     assert await world.status() == (S.REQUIRES_REAUTH, "revoked")
 
@@ -448,7 +449,7 @@ async def test_the_result_has_exactly_the_fields_of_the_contract(world: World) -
     result = await world.sync()
     assert set(result.model_dump(mode="json")) == {
         "connectionId", "success", "partial", "accountsSynced", "transactionsSynced", "newAccounts", "newTransactions",
-        "updatedTransactions", "removedTransactions", "quarantined", "accounts", "balanceCheck", "deferred", "window",
+        "updatedTransactions", "removedTransactions", "putOff", "quarantined", "accounts", "balanceCheck", "deferred", "window",
         "undecided",
     }  # fmt: skip
 
