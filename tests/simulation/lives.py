@@ -136,7 +136,7 @@ class Life:
         self.memory = decision.memory
         if not cut:
             asked = window if decision.cut_before is None else Window(decision.cut_before, window.until)
-            self.memory = covered(self.memory, asked, self.today)
+            self.memory = covered(self.memory, asked, self.today, decision.unsure)
         return decision.change_set
 
     def tomorrow(self, *bank: ReportedTransaction, days: int = 1) -> ChangeSet:

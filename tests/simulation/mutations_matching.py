@@ -82,8 +82,8 @@ def _none_shared(past: Any) -> list[str]:
     return []
 
 
-def _covers_at_once(memory: Any, read: Window, today: Any) -> Any:
-    return _covered(_covered(memory, read, today - timedelta(days=1)), read, today)
+def _covers_at_once(memory: Any, read: Window, today: Any, unsure: Any = ()) -> Any:
+    return _covered(_covered(memory, read, today - timedelta(days=1)), read, today, unsure)
 
 
 def _raw_spelling(one: likeness.Wording, other: likeness.Wording) -> bool:

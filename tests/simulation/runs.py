@@ -81,7 +81,7 @@ def run_pure(seed: int, ids: Ids, days: int = 120) -> int:
             memory = decision.memory
             if not cut:
                 asked = window if decision.cut_before is None else Window(decision.cut_before)
-                memory = covered(memory, asked, today)
+                memory = covered(memory, asked, today, decision.unsure)
                 complete_syncs += 1
                 expected = bank.booked(today, HORIZON) - put_off(memory)
                 compare(rows.booked(missing=ids not in PUT_OFF), expected, f"seed {seed}, ids {ids}, {today}")

@@ -53,12 +53,9 @@ class Assignment:
 
     def solve(self) -> dict[tuple[int, int], int]:
         """Return how many units go from which source to which taker."""
-        open_demand = sum(self._free)
         for source, left in enumerate(self._left):
-            while left and open_demand:
-                units, matched = self._push(source, left)
-                left -= units
-                open_demand -= matched
+            while left:
+                left -= self._push(source, left)
         return {(i, j): n for j, holders in enumerate(self._holders) for i, n in holders.items() if n}
 
     def _edges_of(self, source: int) -> Sequence[tuple[int, int]]:
@@ -67,8 +64,8 @@ class Assignment:
             known = self._edges[source] = self._make(source)
         return known
 
-    def _push(self, start: int, left: int) -> tuple[int, int]:
-        """Move as many units as one cheapest path carries; return how many, and how many of them found a taker."""
+    def _push(self, start: int, left: int) -> int:
+        """Move as many units as one cheapest path carries, to a taker or to where they stay; return how many."""
         path = _Path({start: 0}, UNMATCHED - self._out[start], start)
         heap = [(0, start)]
         while heap and heap[0][0] < path.best:
@@ -82,7 +79,7 @@ class Assignment:
         if path.end < 0 and path.giver == start:
             if len(path.dist) > _LARGE:
                 self._dead.update(path.seen)
-            return left, 0
+            return left
         return self._move(start, left, path)
 
     def _look(self, source: int, to: int, path: "_Path", heap: list[tuple[int, int]]) -> None:
@@ -102,7 +99,7 @@ class Assignment:
                     path.dist[holder], path.came_over[holder] = there, taker
                     heappush(heap, (there, holder))
 
-    def _move(self, start: int, left: int, path: "_Path") -> tuple[int, int]:
+    def _move(self, start: int, left: int, path: "_Path") -> int:
         end, giver = path.end, path.giver
         steps: list[tuple[int, int, int]] = []  # the source, the taker it gets, the one it leaves (-1 for none)
         taker = end
@@ -125,4 +122,4 @@ class Assignment:
                 self._holders[gets][source] = self._holders[gets].get(source, 0) + units
             if leaves >= 0:
                 self._holders[leaves][source] -= units
-        return units, units if end >= 0 else 0
+        return units

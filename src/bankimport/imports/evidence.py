@@ -51,7 +51,8 @@ _SAME_DAY: Final = 2_000_000
 _MOVED: Final = 3_000_000
 _WORST_TEXT: Final = 1_000
 _DAY: Final = 2
-#: a row that has ended, is missing at the bank or was deleted by its user is taken after all others
+#: a row that its user has deleted is taken after those that are shown, one that has ended or is missing after all
+DELETED: Final = 30_000_000
 ENDED: Final = 100_000_000
 #: a cancelled entry after a pending one
 _CANCELLED: Final = 10_000_000
@@ -82,8 +83,9 @@ def side_of_entry(entry: Transaction, ids: frozenset[AliasKey] = frozenset()) ->
 
 def side_of_row(row: StoredTransaction, ids: frozenset[AliasKey] = frozenset()) -> Side:
     """Return a stored row as a side."""
-    ended = row.status is RowStatus.REMOVED or row.deleted_by_user or row.missing_at_bank > 0
-    return Side(row.transaction, wording(row.transaction), row.status is RowStatus.BOOKED, ids, ENDED if ended else 0)
+    ended = row.status is RowStatus.REMOVED or row.missing_at_bank > 0
+    penalty = ENDED if ended else DELETED if row.deleted_by_user else 0
+    return Side(row.transaction, wording(row.transaction), row.status is RowStatus.BOOKED, ids, penalty)
 
 
 def rank(entry: Side, row: Side) -> Rank | None:

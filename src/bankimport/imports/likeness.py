@@ -12,6 +12,8 @@ from bankimport.models import Transaction
 _WORD: Final = re.compile(r"\w{2,}")
 #: from this share of common words on, two texts match
 _MATCHING: Final = 0.5
+#: how alike a text and its beginning are
+_CUT_OFF: Final = 0.9
 
 
 class Likeness(IntEnum):
@@ -50,26 +52,38 @@ def is_same_spelling(one: Wording, other: Wording) -> bool:
     """Return whether two texts are one text, however it is written; one may be cut off."""
     if one.spelling == other.spelling:
         return True
-    pairs = zip(one.spelling, other.spelling, strict=True)
-    return all(a.startswith(b) or b.startswith(a) for a, b in pairs)
+    return all(_begins(a, b) for a, b in zip(one.spelling, other.spelling, strict=True))
+
+
+def _begins(one: str, other: str) -> bool:
+    """Return whether one of two texts is the beginning of the other."""
+    return one.startswith(other) or other.startswith(one)
 
 
 def compare(one: Wording, other: Wording) -> tuple[Likeness, float]:
     """Return what the texts say, and how alike they are from 0 to 1.
 
     Two counterparties conflict when their IBANs differ, or, where an IBAN is missing, when their names have no word
-    in common.
+    in common and neither is the other one cut off.
     """
     if one.spelling == other.spelling:
         return Likeness.MATCHING, 1.0
     common, score = _common(one.text, other.text)
+    if _is_cut_off(one, other):
+        return Likeness.MATCHING, max(score, _CUT_OFF)
     if one.iban and other.iban:
         if one.iban != other.iban:
             return Likeness.CONFLICTING, 0.0
         return Likeness.MATCHING, 0.5 + 0.5 * score
     if one.name and other.name and not (one.name & other.text or other.name & one.text):
-        return Likeness.CONFLICTING, 0.0
+        return (Likeness.WEAK if _begins(one.spelling[0], other.spelling[0]) else Likeness.CONFLICTING), 0.0
     return (Likeness.MATCHING if common >= _MATCHING else Likeness.WEAK), score
+
+
+def _is_cut_off(one: Wording, other: Wording) -> bool:
+    """Return whether one text begins as the other, and says something at all."""
+    names, texts = (one.spelling[0], other.spelling[0]), (one.spelling[2], other.spelling[2])
+    return (all(names) or all(texts)) and is_same_spelling(one, other)
 
 
 def _common(one: frozenset[str], other: frozenset[str]) -> tuple[float, float]:

@@ -53,7 +53,7 @@ def reconcile(
     found = portions.conclude(left, (), removed)
     new = sorted([*found.new, *filter(found.is_new, left)], key=order)
     inserts = [NewRow(new_id(), entry) for entry in new]
-    return Decision(ChangeSet(inserts, found.updates, found.marks), found.memory, found.cut_before)
+    return Decision(ChangeSet(inserts, found.updates, found.marks), found.memory, found.cut_before, found.unsure)
 
 
 def within(days: Window, row: StoredTransaction) -> bool:
@@ -75,7 +75,7 @@ def wandering_ids(entries: Iterable[Transaction]) -> list[BankId]:
 @dataclass(frozen=True, slots=True)
 class Conclusion:
     """What a read changes and teaches. `new` are the entries that some row might have been, and `is_new` tells of all
-    others whether they are new; `memory` and `cut_before` as in `Decision`."""
+    others whether they are new; `memory`, `cut_before` and `unsure` as in `Decision`."""
 
     new: list[Transaction]
     is_new: Callable[[Transaction], bool]
@@ -83,6 +83,7 @@ class Conclusion:
     marks: list[RowMark]
     memory: Memory
     cut_before: date | None
+    unsure: frozenset[date]
 
 
 class Portions:
@@ -165,7 +166,10 @@ class Portions:
             self._worth.count(entry, named)
         claims = match(entries, rows, self._reading, self._worth, doubts=self._memory.doubts, oldest=self._oldest)
         self._note(updates_of(claims.pairs))
-        self._marks += marks_of(claims.rows, claims.reading, removed)
+        missing = marks_of(claims.rows, claims.reading, removed)
+        self._marks += missing
+        first_time = {mark.id for mark in missing if mark.status is RowStatus.BOOKED and mark.missing_at_bank == 1}
+        unsure = frozenset(row.transaction.day for row in claims.rows if row.id in first_time)
         memory = replace(self._memory, worth=self._worth.after())
         if claims.reading.extent is Extent.COMPLETE:
             memory = replace(memory, doubts=tuple(claims.doubts.values()))
@@ -174,7 +178,7 @@ class Portions:
             return not may_meet(entry) and is_live(entry, claims.reading, self._worth)
 
         new = insertable(claims, self._worth)
-        return Conclusion(new, is_new, self._updates, self._marks, memory, claims.cut_before)
+        return Conclusion(new, is_new, self._updates, self._marks, memory, claims.cut_before, unsure)
 
     def _note(self, changed: tuple[list[RowUpdate], list[RowMark]]) -> None:
         updates, marks = changed

@@ -34,12 +34,16 @@ MISSING_LIMIT: Final = 2
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What a read changes and teaches. `cut_before`: the bank has cut its answer off, and what was asked for before
-    this day has not been answered (`date.max`: nothing has)."""
+    """What a read changes and teaches.
+
+    `cut_before`: the bank has cut its answer off, and what was asked for before this day has not been answered
+    (`date.max`: nothing has). `unsure` are the days of rows that were missing for the first time.
+    """
 
     change_set: ChangeSet
     memory: Memory = field(default_factory=Memory)
     cut_before: date | None = None
+    unsure: frozenset[date] = frozenset()
 
 
 def window_to_load(window: Window, first: date | None, last: date | None) -> Window:

@@ -33,9 +33,9 @@ def once(entries: Sequence[Transaction], shared: Collection[str]) -> tuple[list[
     """Return the entries of one read, each once, and the namespaces of which an id names different entries.
 
     Across pages the same id, status, day and money is one entry, whatever the spelling; on one page, with equal texts.
-    In a namespace whose ids are `shared` by different entries, in this read or before, two on one page are two, and two
-    on two pages are one only where the second page begins as the first one ends. What an id says of several entries is
-    nothing. The pending form of a booked or cancelled entry, told by its id or by a link, is not reported again.
+    In a namespace whose ids are `shared` by different entries, in this read or before, two are two, and what their id
+    says is nothing: at the start of a page one `may_repeat`, as without an id. The pending form of a booked or cancelled
+    entry, told by its id or by a link, is not reported again.
     """
     groups = _repeated(entries)
     dropped: set[int] = set()
@@ -47,9 +47,9 @@ def once(entries: Sequence[Transaction], shared: Collection[str]) -> tuple[list[
             named_twice.add(key)
     found = {namespace for namespace, _ in named_twice}
     for key, indices in groups:
-        is_shared = key[0] in found or key[0] in shared
         here = [at for at in indices if at not in dropped]
-        kept = _kept(entries, here, is_shared=is_shared)
+        is_shared = key[0] in found or key[0] in shared
+        kept = here if is_shared else _kept(entries, here)
         dropped.update(set(here) - set(kept))
         if len(kept) > 1:
             named_twice.add(key)
@@ -74,7 +74,7 @@ def _repeated(entries: Sequence[Transaction]) -> list[tuple[AliasKey, list[int]]
 
     def fullest(at: int) -> tuple[object, ...]:
         entry = entries[at]
-        return entry.may_repeat, -len(entry.remittance or ""), repr(_texts(entry)), entry.page
+        return -len(entry.remittance or ""), repr(_texts(entry)), entry.page
 
     return [(key, sorted(indices, key=fullest)) for key, indices in sorted(repeated.items())]
 
@@ -88,17 +88,13 @@ def _distinct(entries: Sequence[Transaction], indices: Sequence[int]) -> list[in
     return distinct
 
 
-def _kept(entries: Sequence[Transaction], indices: Sequence[int], *, is_shared: bool) -> list[int]:
+def _kept(entries: Sequence[Transaction], indices: Sequence[int]) -> list[int]:
     """Return which of the entries under one id are entries of their own."""
     kept: list[int] = []
     for at in indices:
         entry = entries[at]
         one_of = [entries[other] for other in kept if _is_one(entry, entries[other])]
-        if is_shared:
-            repeats = entry.may_repeat and any(other.page != entry.page for other in one_of)
-        else:
-            repeats = any(o.page != entry.page or _texts(o) == _texts(entry) for o in one_of)
-        if not repeats:
+        if not any(o.page != entry.page or _texts(o) == _texts(entry) for o in one_of):
             kept.append(at)
     return kept
 

@@ -5,7 +5,7 @@ bank still serves; so a January imported by hand doesn't move it, and an outage 
 banks book on the next business day, and a bound of today loses those rows.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import date, timedelta
 from typing import Final
@@ -33,9 +33,11 @@ def merged(intervals: Iterable[Interval]) -> tuple[Interval, ...]:
     return tuple(result)
 
 
-def covered(memory: Memory, read: Window, today: date) -> Memory:
+def covered(memory: Memory, read: Window, today: date, unsure: Collection[date] = ()) -> Memory:
     """Return what is known after these days were read completely on `today`: a day is covered when it has been read so
     on two days, since one read can be wrong. What lies after today is never covered: it has not happened yet.
+
+    `unsure` are days of rows that were missing for the first time: they are asked for once more.
     """
     since, until = read.since, today if read.until is None else min(read.until, today)
     sure = [
@@ -43,9 +45,20 @@ def covered(memory: Memory, read: Window, today: date) -> Memory:
         for before in memory.once
         if before.on != today and max(before.since, since) <= min(before.until, until)
     ]
-    coverage = merged([*memory.coverage, *sure])
+    coverage = merged([*memory.coverage, *(part for interval in sure for part in _without(interval, unsure))])
     once = [*memory.once, DayRead(since, until, today)] if since <= until else memory.once
     return replace(memory, coverage=coverage, once=tuple(_uncovered(once, coverage)))
+
+
+def _without(interval: Interval, days: Collection[date]) -> Iterator[Interval]:
+    """Yield an interval in parts, without these days."""
+    since = interval.since
+    for day in sorted(day for day in days if interval.since <= day <= interval.until):
+        if since < day:
+            yield Interval(since, day - _DAY)
+        since = day + _DAY
+    if since <= interval.until:
+        yield Interval(since, interval.until)
 
 
 def _uncovered(reads: Iterable[DayRead], coverage: Sequence[Interval]) -> Iterator[DayRead]:

@@ -138,7 +138,7 @@ class LongRead:
             yield from filter(found.is_new, self._left)
 
         inserts = NewRows(new, sum(1 for _ in new()), new_id)
-        return Decision(ChangeSet(inserts, found.updates, found.marks), found.memory, found.cut_before)
+        return Decision(ChangeSet(inserts, found.updates, found.marks), found.memory, found.cut_before, found.unsure)
 
 
 def _names(entry: Transaction) -> Iterator[BankId]:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
@@ -84,7 +84,7 @@ class AccountRead:
         extent = Extent.COMPLETE if self.is_complete else Extent.INCOMPLETE
         return Reading(self.window, extent, frozenset(self.unreadable), self.is_whole)
 
-    def taught(self, memory: Memory, cut_before: date | None) -> Memory:
+    def taught(self, memory: Memory, cut_before: date | None, unsure: Collection[date]) -> Memory:
         """Return what is known after the read: the days read completely, and how much the bank serves, or else one that
         serves few days would be asked for too many again every day, until its quota is used up."""
         serves_from = self.serves_from or (None if self.window == self.asked else self.window.since)
@@ -93,7 +93,7 @@ class AccountRead:
         if self.is_delta or not self.is_complete:
             return memory
         read = self.window if cut_before is None else Window(cut_before, self.window.until)
-        return covered(memory, read, self.today)
+        return covered(memory, read, self.today, unsure)
 
     def add(self, reported: Sequence[ReportedTransaction], account: BankAccount) -> None:
         """Check entries and keep the readable ones."""

@@ -55,7 +55,7 @@ async def store_read(
         if decision is None:
             state = await store.account_state(account)
             continue
-        memory = read.taught(decision.memory, decision.cut_before)
+        memory = read.taught(decision.memory, decision.cut_before, decision.unsure)
         cursor = read.cursor if read.is_delta and read.is_complete else state.cursor
         if not decision.change_set and memory == state.memory and cursor == state.cursor:
             return decision
