@@ -1,5 +1,6 @@
 """Each entry of a read once: banks overlap their pages, and list what is pending beside what it was booked as."""
 
+from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import Final
@@ -33,11 +34,11 @@ def once(entries: Sequence[Transaction], shared: Collection[str]) -> tuple[list[
     """Return the entries of one read, each once, and the namespaces of which an id names different entries.
 
     Across pages the same id, status, day and money is one entry, whatever the spelling; on one page, with equal texts.
-    In a namespace whose ids are `shared` by different entries, in this read or before, two are two, and what their id
-    says is nothing: at the start of a page one `may_repeat`, as without an id. The pending form of a booked or cancelled
-    entry, told by its id or by a link, is not reported again.
+    In a namespace whose ids are `shared` by different entries, in this read or before, two are two but where a page
+    repeats several in order, and their id is none: one at the start of a page `may_repeat`, as without an id. The pending
+    form of a booked or cancelled entry, told by its id or by a link, is not reported again.
     """
-    groups = _repeated(entries)
+    groups, runs = _repeated(entries), Counter(entry.page for entry in entries if entry.may_repeat)
     dropped: set[int] = set()
     named_twice: set[AliasKey] = set()
     for key, indices in groups:
@@ -49,7 +50,10 @@ def once(entries: Sequence[Transaction], shared: Collection[str]) -> tuple[list[
     for key, indices in groups:
         here = [at for at in indices if at not in dropped]
         is_shared = key[0] in found or key[0] in shared
-        kept = here if is_shared else _kept(entries, here)
+        if is_shared:  # two and more that repeat in order are a page that overlaps; a single one may be a twin
+            kept = [at for at in here if not (entries[at].may_repeat and runs[entries[at].page] > 1)] or here[:1]
+        else:
+            kept = _kept(entries, here)
         dropped.update(set(here) - set(kept))
         if len(kept) > 1:
             named_twice.add(key)

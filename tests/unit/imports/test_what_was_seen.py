@@ -15,8 +15,6 @@ from bankimport.models import BankId, ReportedTransaction, RowStatus, StoredTran
 from tests.simulation.lives import Life, booked_of
 from tests.simulation.reports import pending, reported
 
-red = pytest.mark.xfail(strict=True, reason="red: the pairing stops when all rows are held")
-
 TODAY = date(2026, 4, 20)
 
 
@@ -340,7 +338,6 @@ def test_the_same_day_and_money_in_other_words_is_one_row() -> None:
     assert [(row.transaction.remittance, row.missing_at_bank) for row in life.all()] == [("BUCHHANDLUNG AM MARKT", 0)]
 
 
-@red
 def test_of_two_entries_that_may_be_one_row_the_stronger_is() -> None:
     """The entry with the better text is the row that moved; the other one is new."""
     life = life_with(reported("-3.50", april(10), text="Karte Café Sol Hauptstraße"))
@@ -535,7 +532,6 @@ def test_rows_absent_from_one_read_of_twenty(refs: bool) -> None:
         life.today = TODAY
 
 
-@pytest.mark.xfail(strict=True, reason="what the second read of a long history lacks is not asked for again")
 def test_a_row_absent_from_the_second_read_of_a_history() -> None:
     """What the first read of the history had and the second one lacked is asked for once more, and isn't missing."""
     bank = daily(60, refs=True, shops=("Café Sol", "REWE Markt"))
