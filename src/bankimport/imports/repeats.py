@@ -35,8 +35,8 @@ def once(entries: Sequence[Transaction], shared: Collection[str]) -> tuple[list[
 
     Across pages the same id, status, day and money is one entry, whatever the spelling; on one page, with equal texts.
     In a namespace whose ids are `shared` by different entries, in this read or before, two are two but where a page
-    repeats several in order, and their id is none: one at the start of a page `may_repeat`, as without an id. The pending
-    form of a booked or cancelled entry, told by its id or by a link, is not reported again.
+    repeats several in order, and their id is none: one at the start of a page `may_repeat`, as without an id. The
+    pending form of a booked or cancelled entry, told by its id or by a link, is not reported again.
     """
     groups, runs = _repeated(entries), Counter(entry.page for entry in entries if entry.may_repeat)
     dropped: set[int] = set()
