@@ -61,7 +61,7 @@ async def test_a_frozen_worker_writes_nothing_after_its_lease(field: Field) -> N
     workers = await field.workers(2)
     job_ids = []
     for number in range(FREEZES):
-        job_id = await field.sync(f"sleep-1000-{number}")
+        job_id = await field.sync(f"sleep-4000-{number}")
         job_ids.append(job_id)
         first = await field.mark("write", job_id)
         frozen = await field.holder(job_id, workers)
