@@ -2,7 +2,7 @@
 # it runs in, and installs into it again only when pyproject.toml has changed.
 #
 #   make demo    one bank, one worker, one sync: watch it, then it ends     (.venv-demo)
-#   make serve   the same, but it stays up for your own curl                (.venv-demo)
+#   make serve   all of it stays up, to click through and for your own curl (.venv-demo)
 #   make test    the tests; ARGS="-k import -x" reaches pytest              (.venv)
 #   make soak    the tests with the big numbers: an hour or so              (.venv)
 #   make lint    ruff, mypy, import-linter                                  (.venv)
@@ -19,7 +19,7 @@ demo: $(DEMO_VENV)/.installed
 	@$(DEMO_VENV)/bin/python examples/demo.py $(ARGS)
 
 serve: $(DEMO_VENV)/.installed
-	@$(DEMO_VENV)/bin/python examples/demo.py --serve $(ARGS)
+	@$(DEMO_VENV)/bin/bankimport up $(ARGS)
 
 test: $(VENV)/.installed
 	$(VENV)/bin/python -m pytest -n 2 --dist worksteal $(ARGS)

@@ -43,6 +43,7 @@ UNITS = {
 }
 COMMANDS = (
     "",
+    "up",
     "db upgrade",
     "connections add",
     "connections list",

