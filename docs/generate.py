@@ -49,6 +49,7 @@ COMMANDS = (
     "connections list",
     "connections renew",
     "connections disconnect",
+    "connect",
     "sandbox",
 )
 

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from bankimport.cli.connect import connect
 from bankimport.cli.connections import connections
 from bankimport.cli.database import database
 from bankimport.cli.sandbox import sandbox
@@ -19,6 +20,7 @@ application = typer.Typer(
 application.add_typer(database, name="db")
 application.add_typer(connections, name="connections")
 application.command()(up)
+application.command()(connect)
 application.command()(sandbox)
 
 
