@@ -84,6 +84,15 @@ class Driver:
         """Give a run back."""
         return await self.do.give_back_jobs([(claim.job_id, str(claim.fence))])
 
+    async def beat(
+        self, runs: Sequence[Claim] = (), *, worker: str = "w", functions: Sequence[str] = FUNCTIONS
+    ) -> bool:
+        """Let a worker's heart beat: its runs keep their leases; return whether it left work over."""
+        about = {"host": "h", "pid": 1, "version": "1", "lag": 0, "trouble": ""}
+        kept = [(claim.job_id, str(claim.fence)) for claim in runs]
+        _, _, more = await self.do.beat_worker(worker, timedelta(minutes=2), about, list(functions), kept)
+        return bool(more)
+
     async def fan_out(self, claim: Claim, *connections: str, scheduled: bool = False, size: int = 200) -> Ended:
         """Make a batch's children, by slices of `size`."""
         children: list[Command] = [

@@ -134,7 +134,7 @@ async def test_workers_beat(driver: Driver) -> None:
     """A heartbeat tells id, host, pid, version and running jobs; a worker that stops beating, or says so, is gone."""
     await driver.ask("c")
     [claim] = await driver.claim(worker="a")
-    assert await beat(driver, "a", claim) == ([], [])
+    assert await beat(driver, "a", claim) == ([], [], False)
     await beat(driver, "b", lifetime=1)
     [worker] = [each for each in (await driver.queue.health()).workers if each.id == "a"]
     assert (worker.host, worker.pid, worker.running, worker.version) == ("host", 7, 1, "1.2")
@@ -158,7 +158,7 @@ async def test_a_beat_keeps_leases_and_hears_of_lost_and_cancelled_runs(driver: 
     assert [claim.job_id for claim in await driver.claim(worker="b")] == [lost.job_id]
     await driver.lapse(kept.job_id)
     await driver.queue.cancel(cancelled.job_id)
-    assert await beat(driver, "a", kept, lost, cancelled) == ([lost.job_id], [cancelled.job_id])
+    assert await beat(driver, "a", kept, lost, cancelled) == ([lost.job_id], [cancelled.job_id], False)
     assert await driver.claim(worker="b") == [], "the beat came before anybody saw that the lease was over"
 
 

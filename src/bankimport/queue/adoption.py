@@ -20,7 +20,7 @@ log = structlog.get_logger(__name__)
 
 _SLICE = 200
 #: Batches have children to look at.
-_SWEPT = {"waiting": 200, "delayed": 500, "active": 500, "waiting-children": 20}
+_SWEPT = {"waiting": 200, "delayed": 500, "active": 500, "waiting-children": 10}
 _ID = re.compile(ID_PATTERN)
 
 #: Returns the organisation of a connection, or None: a stranger's job may not say it.

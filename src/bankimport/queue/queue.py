@@ -27,7 +27,8 @@ from bankimport.settings import Settings
 from bankimport.status import JobState
 
 _BULK = 1000
-#: While Redis takes one thousand in, the next are made ready.
+#: Jobs taken in by one script: more would hold the server up. While it takes these in, the next are made ready.
+_TAKEN_IN = 200
 _MOST_UNDER_WAY = 2
 _TURN = 50
 #: What is done to each of many jobs travels by so many.
@@ -109,12 +110,12 @@ class Queue:
         return job_id
 
     async def enqueue_many(self, wanted: Sequence[Enqueue]) -> list[tuple[str, str]]:
-        """Accept jobs, a thousand in one round trip; return ('created' | 'existing' | 'limited', id) for each."""
+        """Accept jobs, two hundred in one round trip; return ('created' | 'existing' | 'limited', id) for each."""
         answers: list[tuple[str, str]] = []
         under_way: deque[asyncio.Task[list[tuple[str, str]]]] = deque()
         try:
-            for start in range(0, len(wanted), _BULK):
-                rows = await _rows(wanted[start : start + _BULK])
+            for start in range(0, len(wanted), _TAKEN_IN):
+                rows = await _rows(wanted[start : start + _TAKEN_IN])
                 under_way.append(asyncio.create_task(self.transitions.enqueue_jobs(rows, "")))
                 if len(under_way) == _MOST_UNDER_WAY:
                     answers += await under_way.popleft()

@@ -59,8 +59,8 @@ def _ids(answer: Sequence[bytes]) -> list[str]:
     return [job_id.decode() for job_id in answer]
 
 
-def _beat(answer: Sequence[Sequence[bytes]]) -> tuple[list[str], list[str]]:
-    return _ids(answer[0]), _ids(answer[1])
+def _beat(answer: Sequence[Sequence[bytes]]) -> tuple[list[str], list[str], bool]:
+    return _ids(answer[0]), _ids(answer[1]), bool(answer[2:])
 
 
 def _claimed(answer: tuple[list[list[bytes]], bytes, int]) -> Claimed:

@@ -15,7 +15,7 @@ from bankimport.stream.gaps import Bounds, resume_after_gap
 from bankimport.stream.position import Position
 
 #: The arguments of `read_events.lua`.
-_ARGUMENTS = (("org", "ARGV[1]"), ("job", "ARGV[2]"), ("after", "ARGV[3]"), ("count", "tonumber(ARGV[4])"))
+ARGUMENTS = (("org", "ARGV[1]"), ("job", "ARGV[2]"), ("after", "ARGV[3]"), ("count", "tonumber(ARGV[4])"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class StreamReader:
         self._client = client
         self._keys = keys
         self._streams = (keys.events, keys.progress)
-        self._by_index = client.register_script(render("read_events", None, _ARGUMENTS))
+        self._by_index = client.register_script(render("read_events", None, ARGUMENTS))
 
     async def end(self) -> Position:
         """Return the greatest id ever given."""

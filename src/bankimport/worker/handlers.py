@@ -19,7 +19,7 @@ from bankimport.queue.run import Run
 from bankimport.queue.sweeper import kept
 from bankimport.worker.outcome import CountsAs, Handlers, Outcome, PlanOrganisations
 
-_SLICE = 500
+CLEANED_AT_ONCE = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,10 +112,10 @@ class JobHandlers:
         """Remove the records whose time is over, a slice at a time."""
         removed = 0
         for state, keep in kept(self._queue).items():
-            slice_ = _SLICE
-            while slice_ == _SLICE:
+            slice_ = CLEANED_AT_ONCE
+            while slice_ == CLEANED_AT_ONCE:
                 run.ensure_owned()
-                slice_ = await self._queue.transitions.cleanup_jobs(state, keep, _SLICE)
+                slice_ = await self._queue.transitions.cleanup_jobs(state, keep, CLEANED_AT_ONCE)
                 removed += slice_
         return Outcome(result={"removed": removed})
 

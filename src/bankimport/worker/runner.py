@@ -41,7 +41,7 @@ T = TypeVar("T")
 #: arq's own limits are backstops only: ours bite first (arq.md 3).
 MAX_TRIES = 1_000_000
 #: A batch's children are made by so many at a time: a script of them holds Redis up for some ms.
-_CHILDREN = 200
+CHILDREN = 100
 BACKSTOP = 60.0
 #: How long the end of a run is written anew while Redis is away, and the pause between: a full server refuses at once.
 _PATIENCE = 60.0
@@ -159,9 +159,9 @@ class Runner:
         """Make a batch's children by the slice; after a crash in between, the next run finds those that were made."""
         fan_out = self._queue.transitions.fan_out_batch
         answer: Ended | None = None
-        for number, start in enumerate(range(0, max(1, len(children)), _CHILDREN)):
-            last = start + _CHILDREN >= len(children)
-            send = partial(fan_out.soon, run.job_id, str(run.fence), children[start : start + _CHILDREN], number, last)
+        for number, start in enumerate(range(0, max(1, len(children)), CHILDREN)):
+            last = start + CHILDREN >= len(children)
+            send = partial(fan_out.soon, run.job_id, str(run.fence), children[start : start + CHILDREN], number, last)
             answer = await self._write(run, send)
             if answer is not Ended.MORE:
                 break

@@ -2,7 +2,8 @@
 -- @include leases
 -- worker: its id. lifetime: of the heartbeat (ms). about: JSON of what it says of itself. functions: the names it knows.
 -- runs: a list of {id, fence}.
--- Returns {lost ids, cancelled ids}. Emits what sweeping emits.
+-- Returns {lost ids, cancelled ids, '1' if work is left over that the next beat should do at once}. Emits what sweeping
+--   emits.
 local lost, stopped = {}, {}
 for _, run in ipairs(runs) do
   local job = owned(run[1], run[2])
@@ -26,22 +27,27 @@ for _, id in ipairs(call('ZRANGEBYSCORE', key.state('active'), far, '+inf', 'LIM
 end
 sweep_stalled()
 
--- What no worker knew how to do, this one may: a rolling update is over.
+-- What no worker knew how to do, this one may, a slice at a time: a rolling update is over.
+local function take_back(name)
+  local ids = call('ZPOPMIN', key.unknown(name), SLICE)
+  for at = 1, #ids, 2 do
+    local job = load_job(ids[at])
+    if job and job.state == 'waiting' then offer(job) end
+  end
+  if #ids == 2 * SLICE then return true end
+  call('HDEL', key.unknown_since, name)
+  return false
+end
+
+local more = false
 if call('EXISTS', key.unknown_since) == 1 then
   for _, name in ipairs(functions) do
-    if call('HDEL', key.unknown_since, name) == 1 then
-      for _, id in ipairs(call('ZRANGE', key.unknown(name), 0, -1)) do
-        local job = load_job(id)
-        if job and job.state == 'waiting' then offer(job) end
-      end
-      call('DEL', key.unknown(name))
-    end
+    more = not more and call('HEXISTS', key.unknown_since, name) == 1 and take_back(name) or more
   end
 end
-for _ = 1, 5 do -- whoever cancelled a batch may have died half-way
-  local batch = call('SRANDMEMBER', key.cancelling)
-  if not batch then break end
+local batch = call('SRANDMEMBER', key.cancelling) -- whoever cancelled it may have died half-way
+if batch then
   begin()
-  cancel_children(batch)
+  more = cancel_children(batch) or more or call('EXISTS', key.cancelling) == 1
 end
-return reply({lost, stopped})
+return reply({lost, stopped, more and '1' or nil})

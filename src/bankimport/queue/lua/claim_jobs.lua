@@ -30,14 +30,15 @@ local room = 0
 
 -- Fill the free places. One start in ten is the schedule's while its jobs wait; but they take at most three tenths of
 -- the limit in a quarter of its window: a crowd of them never uses up a whole window at its beginning, so that a person
--- waits for a part of one only.
+-- waits for a part of one only. After so many that can't be started the rest is left to the next call.
+local MOST, aside = 100, 0
 local function fill()
   local free = math.min(slots, room)
   local even = math.ceil(RATE_MAX * 0.3) - call('ZCOUNT', key.starts, '(' .. int(NOW - quarter), '+inf')
   local both = call('EXISTS', key.ring('manual'), key.ring('scheduled')) == 2
   local before = both and tonumber(call('HGET', key.meta, 'streak') or 0) or 0
   local streak, manual_left = before, true
-  while #claims < free do
+  while #claims < free and aside < MOST do
     local lane = manual_left and (streak < 9 or even <= 0) and 'manual' or 'scheduled'
     if lane == 'scheduled' and even <= 0 then break end
     local started = #claims
@@ -45,6 +46,8 @@ local function fill()
       if lane == 'manual' then manual_left = false else even = 0 end -- nobody is left there
     elseif #claims > started then
       if lane == 'manual' then streak = streak + 1 else even, streak = even - 1, 0 end
+    else
+      aside = aside + 1
     end
   end
   if both and streak ~= before then call('HSET', key.meta, 'streak', streak) end
@@ -75,6 +78,8 @@ if stopped then
 elseif ready and any_ready() then
   if #claims == slots then
     wake() -- this worker is full: another one's turn
+  elseif aside == MOST then
+    waits = 1
   elseif room - #claims <= 0 then
     local first = tonumber(call('ZRANGE', key.starts, 0, 0, 'WITHSCORES')[2])
     sooner(first and first + window + 2)

@@ -15,7 +15,7 @@ begin(#children + 128)
 if cancelled(batch) then return reply('cancelled') end
 local by, made = unpack(call('HMGET', batch.key, 'sliced-by', 'slices'))
 if by ~= fence then -- a run begins, or begins anew
-  call('DEL', key.children(id))
+  call('UNLINK', key.children(id)) -- it may be large
   call('HSET', batch.key, 'sliced-by', fence, 'slices', 0, 'total', 0, 'ok', 0, 'bad', 0, 'deferred', 0)
 elseif number < tonumber(made) then
   return reply('more') -- this slice is made; the answer was lost

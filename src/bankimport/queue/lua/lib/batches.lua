@@ -78,7 +78,7 @@ end
 
 -- A batch that is cancelled ends at once; its children that have not started end a slice at a time, by whoever comes:
 -- who cancelled, the next beat of a worker, or a claim that meets one of them.
-local SLICE = 100
+local SLICE = 50
 local function cancel_children(batch_id)
   local ids = call('SPOP', key.children(batch_id), SLICE)
   for _, id in ipairs(ids) do
