@@ -28,8 +28,7 @@ from bankimport.status import JobState
 
 _BULK = 1000
 #: Jobs taken in by one script: more would hold the server up. While it takes these in, the next are made ready.
-_TAKEN_IN = 200
-_MOST_UNDER_WAY = 2
+_TAKEN_IN, _MOST_UNDER_WAY = 200, 2
 _TURN = 50
 #: What is done to each of many jobs travels by so many.
 _TOGETHER = 100
