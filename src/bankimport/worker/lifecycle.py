@@ -31,8 +31,7 @@ from bankimport.stream import groups_behind
 
 log = structlog.get_logger(__name__)
 
-_FIRST_SWEEP = timedelta(seconds=10)
-_SWEEP = timedelta(seconds=60)
+_FIRST_SWEEP, _SWEEP = timedelta(seconds=10), timedelta(seconds=60)
 #: A heartbeat is believed for two leases, and never shorter than this.
 _SHORTEST_LIFE = timedelta(seconds=5)
 #: How long a stopping worker tries to say so; without Redis its leases lapse all the same (arq.md 25).
@@ -215,8 +214,7 @@ class Lifecycle:
                 break
 
     async def _beat(self) -> bool:
-        """Tell that this worker lives and renew its leases; stop the runs that are no longer its own. Return whether
-        Redis has work left over for another beat at once."""
+        """Renew leases, stop runs that are no longer ours; return whether work is left for another beat at once."""
         runs = {job_id: run.successor or run for job_id, run in self._gate.claims.runs.items()}
         asked_at = time.monotonic()
         about = {
