@@ -79,7 +79,10 @@ class LoggingBank(FakeBank):
         self.accounts_answer = [GIRO, CARD]
         self.habits, self.random, self.clock = habits, r, clock
         self.counted: defaultdict[tuple[Scope, str], list[datetime]] = defaultdict(list)
+        #: when all that is new of an account was read, and when one was refused by the bank's own limit, until when
         self.read_at: defaultdict[tuple[str, str], list[datetime]] = defaultdict(list)
+        self.refused: defaultdict[str, list[tuple[datetime, datetime]]] = defaultdict(list)
+        self.reading: set[str] = set()
         self.killer: Callable[[], None] = lambda: None
         start = habits.start.astimezone(UTC)
         self.away: list[tuple[datetime, datetime]] = []
@@ -99,7 +102,13 @@ class LoggingBank(FakeBank):
         if any(begin <= now < end for begin, end in self.away):
             raise Transient("away", scope=scope)
         if self.random.random() < self.habits.limits:
-            raise RateLimited(scope=scope, retry_after=timedelta(minutes=self.random.choice((0.3, 3, 120, 1440, 4000))))
+            wait = timedelta(minutes=self.random.choice((0.3, 3, 120, 1440, 4000)))
+            self._closes(key, now + wait)
+            raise RateLimited(scope=scope, retry_after=wait)
+
+    def _closes(self, key: str, until: datetime) -> None:
+        """Note that the bank has refused something until then; nobody heeds that for more than a day."""
+        self.refused[key].append((self.clock(), min(until, self.clock() + DAY)))
 
     async def accounts(self, connection: BankConnection, psu: PsuContext | None) -> Any:
         self.ask(Scope.ACCOUNTS, connection.id, psu)
@@ -112,13 +121,16 @@ class LoggingBank(FakeBank):
     async def transactions(
         self, connection: BankConnection, account: BankAccount, window: Any, *, cursor: Any, psu: PsuContext | None
     ) -> Any:
+        self.reading.add(account.stable_key)
         self.ask(Scope.TRANSACTIONS, account.stable_key, psu)
         quota = None
         if self.random.random() < self.habits.quotas:
             quota = Quota(0, self.clock() + timedelta(hours=self.random.choice((1, 6, 30))))
+            self._closes(account.stable_key, quota.resets_at)
         yield Page((reported("-3.50", ref="a", day=self.clock().date()),), quota=quota)
         self.killer()
-        if window.until is None or self.habits.emptied:  # where Redis is emptied any read uses up the day
+        self.reading.discard(account.stable_key)
+        if window.until is None:
             self.read_at[connection.id, account.stable_key].append(self.clock())
 
 
@@ -155,7 +167,9 @@ class Life:
         self.pending: dict[str, Job] = {}
         self.runs = 0
         self.unended: list[str] = []
-        self.crashed: defaultdict[str, list[datetime]] = defaultdict(list)
+        #: by connection and account: when our own worker died before it had read it
+        self.crashed: defaultdict[tuple[str, str], list[datetime]] = defaultdict(list)
+        self.emptied: list[datetime] = []
 
     # What happens ----------------------------------------------------------------------------------------------
 
@@ -168,6 +182,7 @@ class Life:
             if isinstance(what, Job):
                 await self._run(what)
             elif what == "emptied":
+                self.emptied.append(self.clock())
                 self.ledger.empty()
                 self.notes = MemoryNotes()
                 self.pending.clear()
@@ -229,13 +244,15 @@ class Life:
         run = FakeRun(job.id, CONNECTION.org_id, self.runs, person)
         dies_after = self.random.randrange(1, 8) if self.random.random() < self.habits.crashes else 10**9
         self.bank.killer = self._killer(dies_after)
+        self.bank.reading.clear()
         self.store.before = lambda name: self.bank.killer()
         ports = Ports({"bank": self.bank}, self.store, self.ledger, self.notes, self.clock)
         handlers = JobHandlers(cast(Any, None), ports, cast(Any, None)).all()
         try:
             outcome = await handlers[JobType.SYNC_CONNECTION](job.command, cast(Any, run))
         except Killed:
-            self.crashed[job.command.connection_id].append(self.clock())
+            for stable_key in self.bank.reading:
+                self.crashed[job.command.connection_id, stable_key].append(self.clock())
             job.stalls += 1
             if job.stalls < 3:
                 self._at(self.clock() + timedelta(seconds=self.random.uniform(5, 20)), job)
@@ -289,21 +306,36 @@ class Life:
                 )
 
     def _too_rare(self) -> Iterator[str]:
-        end = self.habits.start.astimezone(UTC) + timedelta(days=self.days)
         for connection, account in itertools.product(self.connections, (GIRO, CARD)):
-            read = self.bank.read_at[connection.id, account.stable_key]
             if self.name == "a healthy bank":
+                read = self.bank.read_at[connection.id, account.stable_key]
                 days = [at.astimezone(BERLIN).date() for at in read]
                 yield from (f"{days.count(day)} reads on {day}" for day in set(days) if days.count(day) < 3)
-            if self.name != "all together" and not self.habits.limits:
-                yield from self._gaps(read, self.crashed[connection.id], end)
+            yield from self._gaps(connection.id, account.stable_key)
 
-    def _gaps(self, read: list[datetime], crashed: list[datetime], end: datetime) -> Iterator[str]:
+    def _gaps(self, connection_id: str, account: str) -> Iterator[str]:
         """From each instant at which all was well an account is read within 30 hours, unless that ended before: the bank
-        was away, or our own worker died, which looks the same to the account that it was reading."""
-        ends = sorted(at for at in (*read, *crashed, *(begin for begin, _ in self.bank.away), end) if at <= end)
-        for at in (self.habits.start.astimezone(UTC), *read, *crashed, *(until for _, until in self.bank.away)):
+        was away or refused, or our own worker died, which looks the same to the account that it was reading.
+
+        Whoever empties Redis takes away what is known of a day's requests: all that the store knows is when the last
+        was, so the wait begins with that.
+        """
+        begin, end = self.habits.start.astimezone(UTC), self.habits.start.astimezone(UTC) + timedelta(days=self.days)
+        read, crashed = self.bank.read_at[connection_id, account], self.crashed[connection_id, account]
+        ill = [*self.bank.away, *self.bank.refused[account]]
+        ends = sorted(at for at in (*read, *crashed, *(since for since, _ in ill), end) if at <= end)
+        for at in (begin, *read, *crashed, *(until for _, until in ill)):
             later = bisect_right(ends, at)
-            is_well = not any(begin <= at < until for begin, until in self.bank.away)
-            if is_well and later < len(ends) and ends[later] - at > LONGEST_GAP:
-                yield f"not read for {ends[later] - at} after {at}"
+            if later == len(ends) or any(since <= at < until for since, until in ill):
+                continue
+            asked = [one for one in self._asked_before_an_emptying(account, ends[later]) if one > at]
+            if ends[later] - max(at, *asked, at) > LONGEST_GAP:
+                yield f"{account[-4:]} of {connection_id} not read for {ends[later] - at} after {at}"
+
+    def _asked_before_an_emptying(self, account: str, before: datetime) -> Iterator[datetime]:
+        """Yield what the bank was last asked for each time before Redis was emptied."""
+        times = self.bank.counted[Scope.TRANSACTIONS, account]
+        for emptied in self.emptied:
+            number = bisect_right(times, emptied)
+            if number and emptied < before:
+                yield times[number - 1]

@@ -1,6 +1,6 @@
-"""Each rule switched off turns a named test red: `python -m tests.simulation.mutations [part of a rule's words …]`.
+"""Each rule switched off turns a named test red: `python -m tests.simulation.mutations [a table, or part of a rule's words …]`.
 
-The tables are `mutations_matching`, `mutations_accounts` and `mutations_budget`. Each mutation runs in a process of its own.
+The tables `matching`, `accounts` and `budget` are `mutations_matching`, `mutations_accounts` and `mutations_budget`. Each mutation runs in a process of its own.
 """
 
 import os
@@ -11,7 +11,11 @@ import pytest
 
 from tests.simulation import mutations_accounts, mutations_budget, mutations_matching
 
-MUTATIONS = [*mutations_matching.MUTATIONS, *mutations_accounts.MUTATIONS, *mutations_budget.MUTATIONS]
+TABLES = {
+    "matching": mutations_matching.MUTATIONS,
+    "accounts": mutations_accounts.MUTATIONS,
+    "budget": mutations_budget.MUTATIONS,
+}
 QUIET = ("-q", "-x", "-p", "no:cacheprovider", "--no-header", "--tb=no", "--timeout=300")
 
 
@@ -35,8 +39,13 @@ def outcome(mutation: mutations_matching.Mutation | None, tests: Sequence[str]) 
 
 
 def main(asked: Sequence[str]) -> int:
-    """Run the mutations whose rule has one of these words; return how many were not noticed."""
-    chosen = [m for m in MUTATIONS if not asked or any(word in m[0] for word in asked)]
+    """Run the mutations of these tables, or whose rule has one of these words; return how many were not noticed."""
+    chosen = [
+        mutation
+        for table, mutations in TABLES.items()
+        for mutation in mutations
+        if not asked or table in asked or any(word in mutation[0] for word in asked)
+    ]
     wrong = 0
     if outcome(None, sorted({test for _, _, test in chosen})) != pytest.ExitCode.OK:
         print("not every named test is green without a mutation")
