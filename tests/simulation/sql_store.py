@@ -1,4 +1,4 @@
-"""The real SQLite store with the handles that tests need: a connection as given, and a hook before each write."""
+"""The real SQL store with the handles that tests need: a connection as given, and a hook before each write."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -12,11 +12,11 @@ from bankimport.stores.sql.engine import transact
 from bankimport.stores.sql.schema import connections
 
 
-class SqliteStore(SqlStore):
-    """`SqlStore` on a file of its own, with the two handles of `MemoryStore`."""
+class RealStore(SqlStore):
+    """`SqlStore` with the two handles of `MemoryStore`."""
 
-    def __init__(self, path: Path) -> None:
-        super().__init__(f"sqlite+aiosqlite:///{path}", environment="development")
+    def __init__(self, url: str) -> None:
+        super().__init__(url, environment="development")
         self.before: Callable[[str], None] = lambda name: None
 
     async def add(self, connection: BankConnection) -> None:
@@ -70,3 +70,10 @@ class SqliteStore(SqlStore):
     async def put_balances(self, *args: Any, **options: Any) -> None:
         self.before("put_balances")
         await super().put_balances(*args, **options)
+
+
+class SqliteStore(RealStore):
+    """The same on a SQLite file of its own."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(f"sqlite+aiosqlite:///{path}")

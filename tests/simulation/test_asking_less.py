@@ -13,7 +13,9 @@ from bankimport.models import Capabilities, Delta, Page, PsuContext, Scope, Wind
 from bankimport.status import ConnectionStatus
 from bankimport.testing.fakes import FakeRun
 from tests.simulation.test_access_and_consents import PERSON, reads
-from tests.simulation.world import CARD, CONNECTION, GIRO, TODAY, World, days_ago, pending, reported
+from tests.simulation.world import CARD, CONNECTION, GIRO, ON_ALL_STORES, TODAY, World, days_ago, pending, reported
+
+pytestmark = ON_ALL_STORES
 
 
 async def test_a_quota_on_the_list_of_accounts_is_kept(world: World) -> None:

@@ -10,6 +10,7 @@ import pytest
 from bankimport.errors import (
     AccountUnavailable,
     BankRejected,
+    ConsentExpired,
     PeriodRejected,
     Permanent,
     RateLimited,
@@ -18,11 +19,13 @@ from bankimport.errors import (
 )
 from bankimport.imports.budget import CIRCUIT_GAP, PLANNED_GAP, RETRY_PATIENCE
 from bankimport.jobs import AccountOutcome
-from bankimport.models import BankAccount, PsuContext, Scope
+from bankimport.models import BankAccount, Capabilities, Consent, ConsentStatus, PsuContext, Scope
 from bankimport.status import ConnectionStatus
 from bankimport.testing.fakes import FakeRun
 from tests.simulation.test_access_and_consents import PERSON, reads
-from tests.simulation.world import CARD, CONNECTION, GIRO, TODAY, World, renewed, reported
+from tests.simulation.world import CARD, CONNECTION, GIRO, ON_ALL_STORES, TODAY, World, renewed, reported
+
+pytestmark = ON_ALL_STORES
 
 POT = BankAccount("pot-1", "DE75512108001245126199", "EUR", iban="DE75512108001245126199")
 DOWN = Transient("down", scope=Scope.TRANSACTIONS)
@@ -397,6 +400,38 @@ async def test_a_quota_on_balances_is_kept(world: World) -> None:
         result = await world.sync()
         assert (result.accounts_synced, result.accounts[0].balances) == (1, OUT.DEFERRED)
     assert (reads(world, Scope.BALANCES), reads(world)) == (1, 3)
+
+
+# What a bank counts is the bank's to say
+
+
+async def test_where_each_page_counts_each_is_counted(world: World) -> None:
+    """Three pages are three of the day's requests: the next read is deferred, and nothing is sent."""
+    world.bank.offers = Capabilities(pages_count=True)
+    world.pages(*[[reported("-1.00", ref=f"p{number}")] for number in range(3)])
+    assert (await world.sync()).accounts_synced == 1
+    result = await world.sync()
+    assert ([read.scope for read in result.deferred], reads(world)) == ([Scope.TRANSACTIONS], 1)
+
+
+async def test_a_scope_that_the_bank_does_not_count_has_no_limit(world: World) -> None:
+    """Only the balances are counted by this bank: transactions are read as often as somebody asks."""
+    world.bank.offers = Capabilities(quota_scopes=frozenset({Scope.BALANCES}))
+    for _ in range(6):
+        assert (await world.sync()).accounts_synced == 1
+    assert (reads(world), reads(world, Scope.BALANCES)) == (6, 3)
+
+
+async def test_a_consent_that_the_bank_counts_is_asked_about_within_its_budget(world: World) -> None:
+    """An ended consent is asked about by each request, three times a day where the bank counts that."""
+    world.bank.offers = Capabilities(quota_scopes=frozenset({Scope.CONSENT}))
+    await world.add(dataclasses.replace(CONNECTION, consent_valid_until=TODAY - timedelta(days=1)))
+    world.bank.consent_answer = Consent(ConsentStatus.EXPIRED, TODAY - timedelta(days=1))
+    for _ in range(3):
+        with pytest.raises(ConsentExpired):
+            await world.sync()
+    result = await world.sync()
+    assert ([read.scope for read in result.deferred], reads(world, Scope.CONSENT)) == ([Scope.CONSENT], 3)
 
 
 # The person's return, and an emptied ledger

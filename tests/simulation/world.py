@@ -7,6 +7,8 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+import pytest
+
 from bankimport.commands import SyncConnection
 from bankimport.errors import StoreUnavailable
 from bankimport.events import EventData
@@ -25,10 +27,24 @@ from bankimport.testing import ManualClock
 from bankimport.testing.fakes import FakeBank, FakeRun, MemoryLedger, MemoryNotes
 from bankimport.testing.memory_store import MemoryStore
 from tests.simulation.reports import TODAY, cancelled, pending, reported
-from tests.simulation.sql_store import SqliteStore
+from tests.simulation.sql_store import RealStore
 
-__all__ = ["CARD", "CONNECTION", "GIRO", "TODAY", "World", "cancelled", "days_ago", "pending", "renewed", "reported"]
+__all__ = [
+    "CARD",
+    "CONNECTION",
+    "GIRO",
+    "ON_ALL_STORES",
+    "TODAY",
+    "World",
+    "cancelled",
+    "days_ago",
+    "pending",
+    "renewed",
+    "reported",
+]
 
+#: marks a module whose tests are about what the store keeps
+ON_ALL_STORES = pytest.mark.parametrize("store_url", ["memory", "sqlite", "postgresql"], indirect=True)
 GIRO = BankAccount("giro-1", "DE02120300000000202051", "EUR", iban="DE02120300000000202051")
 CARD = BankAccount("card-1", "DE02500105170137075030", "EUR", iban="DE02500105170137075030")
 CONNECTION = BankConnection("connection-1", "org-1", "bank")
@@ -37,7 +53,7 @@ CONNECTION = BankConnection("connection-1", "org-1", "bank")
 class World:
     """Everything one connection needs. `sync` runs the job as a new run would."""
 
-    def __init__(self, store: MemoryStore | SqliteStore) -> None:
+    def __init__(self, store: MemoryStore | RealStore) -> None:
         self.store = store
         self.bank = FakeBank()
         self.bank.accounts_answer = [GIRO]
@@ -54,14 +70,14 @@ class World:
 
     async def add(self, connection: BankConnection) -> None:
         """Add or replace a connection."""
-        if isinstance(self.store, SqliteStore):
+        if isinstance(self.store, RealStore):
             await self.store.add(connection)
         else:
             self.store.add(connection)
 
     async def delete_by_user(self, account_id: str, row_id: str) -> None:
         """Mark a row as deleted by its user."""
-        if isinstance(self.store, SqliteStore):
+        if isinstance(self.store, RealStore):
             await self.store.delete_by_user(account_id, row_id)
         else:
             self.store.delete_by_user(account_id, row_id)
