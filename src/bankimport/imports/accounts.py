@@ -14,6 +14,7 @@ _FAMILY: Final = {"iban": "number", "bban": "number", "bbanOfIban": "number"}
 _CURRENT: Final = "cacc"  # the kind of a number's own account, of which there is one; pots come and go
 _LASTING: Final = 16  # a shorter resource id may be a place in the list, and another account's after a renewal
 _KEPT: Final = 32  # references of one account
+_SHOWN: Final = 4  # what two masked numbers show alike, if they may be one
 _CROWD: Final = 100  # what more stored accounts than this have in common names none of them
 Rank = tuple[bool, ...]
 #: how many accounts of each currency and kind, listed or not, have a reference
@@ -76,7 +77,24 @@ def _new(a: View, left: Sequence[View]) -> BankAccount:
         doubt = Undecided.RESOURCE
     elif near:
         doubt = Undecided.KIND if all(_differ(a.kind, b.kind) for b in near) else Undecided.NAME
+    elif any(_hidden(a, b) and not _are_two(a, b) for b in left):
+        doubt = Undecided.NUMBER
     return replace(a.account, id="", currency=a.currency or None, references=a.references[:_KEPT], undecided=doubt)
+
+
+def _hidden(a: View, b: View) -> set[str]:
+    """Return the families of numbers, of which digits are hidden, that may be the same number."""
+    pairs = ((family, one, other) for family, one in a.keys for its, other in b.keys if family == its)
+    return {family for family, one, other in pairs if "*" in one + other and _agree(one, other)}
+
+
+def _agree(one: str, other: str) -> bool:
+    """Return whether what both show of a number is the same, at its beginning and at its end: four signs at least."""
+    ends = [(text.partition("*")[0], text.rpartition("*")[2]) for text in (one, other)]
+    (head, tail), (its_head, its_tail) = ends
+    before, after = min(len(head), len(its_head)), min(len(tail), len(its_tail))
+    same = head[:before] == its_head[:before] and tail[len(tail) - after :] == its_tail[len(its_tail) - after :]
+    return same and before + after >= _SHOWN
 
 
 def _differ(one: str, other: str) -> bool:
@@ -84,8 +102,8 @@ def _differ(one: str, other: str) -> bool:
 
 
 def _are_two(a: View, b: View) -> bool:
-    """Return whether currency or references say so: both have one of a kind, and of its family nothing in common."""
-    families, kinds = {family for family, _ in a.keys & b.keys}, a.kinds & b.kinds
+    """Return whether currency or references say so: both have one of a kind, and none of its family may be the same."""
+    families, kinds = {family for family, _ in a.keys & b.keys} | _hidden(a, b), a.kinds & b.kinds
     told = kinds & {"iban", "maskedPan"} if families else kinds
     return _differ(a.currency, b.currency) or not {_FAMILY.get(kind, kind) for kind in told} <= families
 

@@ -21,6 +21,8 @@ class Undecided(StrEnum):
     KIND = "kind"
     #: its resource id named an account with another number or currency before, within the same consent
     RESOURCE = "resource"
+    #: digits of a number are hidden, and it may be that of a stored account that has left the list
+    NUMBER = "number"
 
 
 @dataclass(frozen=True, slots=True, order=True)
