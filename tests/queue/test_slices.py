@@ -2,8 +2,11 @@
 
 from typing import Any
 
+import pytest
+
 from bankimport.commands import SyncConnection
 from bankimport.queue.adoption import foreign_row
+from bankimport.queue.filters import JobFilter
 from bankimport.queue.queue import Enqueue
 from bankimport.status import JobState
 from tests.queue.driver import Driver
@@ -84,6 +87,21 @@ async def test_a_beat_cancels_a_slice_at_a_time(driver: Driver) -> None:
         assert len(await driver.ids(JobState.CANCELLED)) - before <= MOST
     assert len(await driver.ids(JobState.CANCELLED)) == 603
     assert await driver.leftovers() == []
+
+
+async def test_a_page_looks_at_so_many_entries(driver: Driver, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A filter that few jobs meet is answered with what a few scripts found, and a cursor that goes on to the rest."""
+    monkeypatch.setattr("bankimport.queue.records._SCAN", 10)
+    for number in range(100):
+        await driver.queue.cancel(await driver.ask(f"c{number}"))
+    wanted = JobFilter(type="refresh-consents")
+    cursor, pages = None, 0
+    while pages == 0 or cursor is not None:
+        before = await evaluated(driver)
+        cursor = (await driver.queue.page(wanted, cursor=cursor, limit=50)).next_cursor
+        assert await evaluated(driver) - before <= 8
+        pages += 1
+    assert pages >= 3
 
 
 async def test_many_jobs_are_taken_in_by_slices(driver: Driver) -> None:

@@ -188,7 +188,7 @@ class Records:
                 got, last, more = await self._find(wanted, index, last, limit - len(found))
                 found += got
                 scripts += 1
-                if more and (len(found) == limit or scripts == _SCRIPTS):
+                if more and (len(found) == limit or scripts >= _SCRIPTS):
                     return found, prefix + last
             last = ""
             if prefix and len(found) == limit and prefix != f"{STATES[-1]}/":
