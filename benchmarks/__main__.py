@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks import drain, enqueue, followers, full_job, idle, memory, peers, pick_up, stats
+from benchmarks import drain, enqueue, events, followers, full_job, idle, memory, peers, pick_up, scale, stats
 from benchmarks.bench import Bench, note, ready
 from benchmarks.table import Row, markdown
 
@@ -21,28 +21,26 @@ QUESTIONS: Mapping[str, Callable[[Bench], Awaitable[list[Row]]]] = {
         enqueue,
         stats,
         memory,
+        events,
         followers,
     )
 }
+#: Questions whose answer is a table of its own; each is asked alone.
+TABLES: Mapping[str, Callable[[Bench], Awaitable[str]]] = {"peers": peers.measure, "scale": scale.measure}
 README = Path(__file__).parent / "README.md"
-PEERS_BEGIN, PEERS_END = "<!-- peers: written by python -m benchmarks peers --write -->", "<!-- end of peers -->"
 BEGIN, END = "<!-- table: written by python -m benchmarks --write -->", "<!-- end of table -->"
 
 
-async def run(questions: list[str], repeats: int, scale: float) -> list[Row]:
-    """Measure the questions named, in order, on one server."""
-    rows = []
-    async with ready(repeats, scale) as bench:
+async def run(questions: list[str], repeats: int, scaled: float) -> str:
+    """Measure the questions named, in order, on one server; return the table."""
+    async with ready(repeats, scaled) as bench:
+        if questions[0] in TABLES:
+            return await TABLES[questions[0]](bench)
+        rows = []
         for question in questions:
             note(f"{question} … (load {os.getloadavg()[0]:.2f})")
             rows += await QUESTIONS[question](bench)
-    return rows
-
-
-async def run_peers(repeats: int, scale: float) -> str:
-    """Measure the peers beside ours, on one server."""
-    async with ready(repeats, scale) as bench:
-        return await peers.measure(bench)
+        return markdown(rows)
 
 
 def write(begin: str, end: str, table: str) -> None:
@@ -51,31 +49,39 @@ def write(begin: str, end: str, table: str) -> None:
     README.write_text(f"{head}{begin}\n\n{table}\n\n{end}{rest.partition(end)[2]}")
 
 
+def _marks(questions: list[str]) -> tuple[str, str]:
+    if questions[0] not in TABLES:
+        return BEGIN, END
+    name = questions[0]
+    return f"<!-- {name}: written by python -m benchmarks {name} --write -->", f"<!-- end of {name} -->"
+
+
 def main() -> None:
     """Read the command line, measure, print."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    known = (*QUESTIONS, "peers")
     parser.add_argument(
-        "questions", nargs="*", metavar="question", help=f"of {', '.join(known)}; all but peers if none"
+        "questions",
+        nargs="*",
+        metavar="question",
+        help=f"of {', '.join(QUESTIONS)}, all of them if none; or {' or '.join(TABLES)} alone",
     )
     parser.add_argument("--repeats", type=int, default=5, help="how often each figure is measured (the median counts)")
     parser.add_argument("--scale", type=float, default=1.0, help="multiplies the counts of jobs")
     parser.add_argument("--write", action="store_true", help="put the table into benchmarks/README.md")
     asked = parser.parse_args()
-    unknown = set(asked.questions) - set(known)
+    questions = asked.questions or list(QUESTIONS)
+    unknown = set(questions) - set(QUESTIONS) - set(TABLES)
     if unknown:
         parser.error(f"unknown: {', '.join(sorted(unknown))}")
-    began = os.getloadavg()
-    marks = (PEERS_BEGIN, PEERS_END) if asked.questions == ["peers"] else (BEGIN, END)
-    if asked.questions == ["peers"]:
-        table = asyncio.run(run_peers(asked.repeats, asked.scale))
-    else:
-        table = markdown(asyncio.run(run(asked.questions or list(QUESTIONS), asked.repeats, asked.scale)))
-    table += f"\n\n{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, median of {asked.repeats}, "
-    table += f"load average before it {began[0]:.2f}."
+    if len(questions) > 1 and set(questions) & set(TABLES):
+        parser.error(f"{' and '.join(TABLES)} are each asked alone")
+    began = os.getloadavg()[0]
+    table = asyncio.run(run(questions, asked.repeats, asked.scale))
+    table += f"\n\n{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, repeated {asked.repeats} ×, "
+    table += f"load average {began:.2f} before it and {os.getloadavg()[0]:.2f} after it."
     print(table)
     if asked.write:
-        write(*marks, table)
+        write(*_marks(questions), table)
 
 
 if __name__ == "__main__":

@@ -43,8 +43,12 @@ HEAD = ("figure", "bankimport", "stock arq", "ours ÷ stock", "lowest–highest 
 
 def markdown(rows: Iterable[Row]) -> str:
     """Return the table."""
-    lines = [HEAD, ("---",) * len(HEAD), *(row.cells() for row in rows)]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    return lines(HEAD, (row.cells() for row in rows))
+
+
+def lines(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Return a table of texts in Markdown."""
+    return "\n".join(f"| {' | '.join(line)} |" for line in (head, ("---",) * len(head), *rows))
 
 
 def percentile(values: Sequence[float], share: float) -> float:
