@@ -7,6 +7,7 @@ loaded as they are asked for. A type checker sees each of them as what it is.
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from bankimport.acting import acting_as
     from bankimport.app import BankImport, Subscription
     from bankimport.errors import (
         AccountUnavailable,
@@ -75,6 +76,9 @@ if TYPE_CHECKING:
         AccountReference,
         AccountState,
         Alert,
+        AuditEntry,
+        AuditFilter,
+        AuditPage,
         Authorisation,
         AuthorisationBegun,
         AuthorisationEnd,
@@ -132,6 +136,7 @@ if TYPE_CHECKING:
         AccessKey,
         AccessLedger,
         Asks,
+        AuditLog,
         AuthorisationStore,
         BankProvider,
         BankStore,
@@ -167,6 +172,10 @@ __all__ = [
     "Action",
     "Alert",
     "Asks",
+    "AuditEntry",
+    "AuditFilter",
+    "AuditLog",
+    "AuditPage",
     "Authorisation",
     "AuthorisationBegun",
     "AuthorisationEnd",
@@ -301,6 +310,7 @@ __all__ = [
     "Window",
     "WorkerInfo",
     "WorkerSettings",
+    "acting_as",
     "allow_all",
 ]
 
@@ -319,7 +329,7 @@ if not TYPE_CHECKING:  # a checker would take any name for one of ours
         if name == "WorkerSettings":
             return import_module("bankimport.app").worker_settings_from_env()
         # most names are errors, events and values, and need neither aiohttp nor arq
-        for home in ("errors", "events", "models", "ports", "settings", "status", "app", "web"):
+        for home in ("errors", "events", "models", "ports", "settings", "status", "acting", "app", "web"):
             value = vars(import_module(f"bankimport.{home}")).get(name)
             if value is not None:
                 return value

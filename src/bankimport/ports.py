@@ -12,6 +12,8 @@ from typing import Any, Protocol, runtime_checkable
 
 from bankimport.models import (
     AccountState,
+    AuditEntry,
+    AuditFilter,
     Authorisation,
     AuthorisationOutcome,
     Balance,
@@ -351,6 +353,18 @@ class ConnectionSearch(Protocol):
 
     async def count_connections(self, wanted: ConnectionFilter, *, now: datetime) -> Mapping[ConnectionHealth, int]:
         """Return how many of those that are meant have each health."""
+
+
+@runtime_checkable
+class AuditLog(Protocol):
+    """What a store offers beside `BankStore` if it is to remember what people did. It only ever grows: an entry is
+    changed by nothing, and goes with its organisation alone."""
+
+    async def add_audit_entry(self, entry: AuditEntry) -> None:
+        """Keep an entry; one whose id is there already is the same."""
+
+    async def audit_entries(self, wanted: AuditFilter, *, before: str | None, limit: int) -> Sequence[AuditEntry]:
+        """Return those that are meant, the newest first, from before an id on."""
 
 
 #: Keeps the credentials of a connection that a provider was handed anew: `await keep(connection_id, credentials)`.

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from bankimport.models import BankConnection
-from bankimport.testing.contracts import AuthorisationContract, ConnectionSearchContract, StoreContract
+from bankimport.testing.contracts import AuditContract, AuthorisationContract, ConnectionSearchContract, StoreContract
 from bankimport.testing.memory_store import MemoryStore
 
 
@@ -18,6 +18,10 @@ def store() -> MemoryStore:
 
 class TestMemorySearch(ConnectionSearchContract):
     """The contract of operators' lists, in memory."""
+
+
+class TestMemoryAudit(AuditContract):
+    """The contract of what people did, in memory."""
 
 
 class TestMemoryAuthorisations(AuthorisationContract):

@@ -1,7 +1,7 @@
 """The SQL store on SQLite and on PostgreSQL: the contract of all stores, and what SQL alone promises."""
 
 from collections.abc import AsyncIterator
-from datetime import date
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -9,16 +9,17 @@ from typing import Any
 import pytest
 from cryptography.fernet import Fernet
 from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from bankimport.errors import Conflict, InvalidRequest, InvalidSettings, NotFound, StoreUnavailable
-from bankimport.models import AuthorisationOutcome, BankAccount, Begun, Granted
+from bankimport.models import AuditEntry, AuthorisationOutcome, BankAccount, Begun, Granted
 from bankimport.status import ConnectionStatus
 from bankimport.stores import SqlStore, upgrade_async
-from bankimport.testing.contracts import AuthorisationContract, ConnectionSearchContract
+from bankimport.testing.contracts import AuditContract, AuthorisationContract, ConnectionSearchContract
 from bankimport.testing.contracts.authorisations import authorisation
 from bankimport.testing.contracts.store import StoreContract, inserts, rows_of
-from tests.stores.databases import postgres_server, postgres_url, scalar, store, url
+from tests.stores.databases import execute, postgres_server, postgres_url, scalar, store, url
 
 __all__ = ["postgres_server", "postgres_url", "store", "url"]
 
@@ -37,6 +38,10 @@ class TestSqlSearch(ConnectionSearchContract):
         store = SqlStore(url, credentials_key=Fernet.generate_key().decode())
         yield store
         await store.aclose()
+
+
+class TestSqlAudit(AuditContract):
+    """The contract of what people did, on both databases."""
 
 
 class TestSqlAuthorisations(AuthorisationContract):
@@ -59,6 +64,15 @@ async def test_what_an_authorisation_needs_is_encrypted(url: str) -> None:
     assert connection is not None
     assert connection.credentials == {"access_token": "secret-token"}
     await store.aclose()
+
+
+async def test_what_people_did_is_changed_by_nobody(store: SqlStore, url: str) -> None:
+    """The database itself refuses to change an entry, whoever asks."""
+    entry = AuditEntry(id="1", at=datetime.now(UTC), via="page", action="queue.pause", reason="maintenance")
+    await store.add_audit_entry(entry)
+    with pytest.raises(DBAPIError, match="append-only"):
+        await execute(url, "UPDATE bank_audit SET reason = 'another'")
+    assert await scalar(url, "SELECT reason FROM bank_audit") == "maintenance"
 
 
 async def test_hosts_read_the_public_tables(store: SqlStore, url: str) -> None:

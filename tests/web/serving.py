@@ -10,6 +10,8 @@ from aiohttp import ClientSession, web
 
 from bankimport.errors import NotFound
 from bankimport.models import (
+    AuditFilter,
+    AuditPage,
     AuthorisationBegun,
     AuthorisationEnd,
     AuthorisationOutcome,
@@ -78,6 +80,17 @@ class FakeConnecting:
         """Do nothing."""
 
 
+class FakeAudit:
+    """Nobody did anything."""
+
+    async def note(self, action: str, **facts: Any) -> None:
+        """Forget it."""
+
+    async def list(self, wanted: AuditFilter | None = None, **page: Any) -> AuditPage:
+        """Return nothing."""
+        return AuditPage(entries=())
+
+
 @dataclass
 class FakeService:
     """Answers from `jobs`, notes each call, raises `error` if it is set."""
@@ -88,6 +101,8 @@ class FakeService:
     next_cursor: str | None = None
     #: how people connect their banks: tests/connecting has the real one
     connections: "FakeConnecting" = field(default_factory=lambda: FakeConnecting())
+    #: what people did: tests/dashboard has the real one
+    audit: "FakeAudit" = field(default_factory=lambda: FakeAudit())
 
     def _called(self, *call: Any) -> None:
         self.calls.append(call)

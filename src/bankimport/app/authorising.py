@@ -198,11 +198,18 @@ class Authorising:
         )
         now = await self._.within(store.authorisation_of(found.state_hash))
         _log.info("authorisation.ended", connection_id=found.connection_id, outcome=outcome.value, reason=reason)
+        if ended:
+            await self._note(found, outcome)
         if not ended and granted is not None:
             await self._verifying.take_back(found, granted.consent_id)
         if ended and granted is not None:
             await self._begin_import(found.connection_id, psu)
         return _end_of(now or replace(found, outcome=outcome, reason=reason))
+
+    async def _note(self, found: Authorisation, outcome: AuthorisationOutcome) -> None:
+        action, subject = "renew" if found.is_renewal else "connect", f"connection:{found.connection_id}"
+        facts = {"org_id": found.org_id, "subject": subject, "who": found.user}
+        await self._.audit.note(f"connection.{action}", **facts, bank=found.bank, outcome=outcome.value)
 
     async def _begin_import(self, connection_id: str, psu: PsuContext | None) -> None:
         """Import while the person is there; where the queue is away the schedule does it."""

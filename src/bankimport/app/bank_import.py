@@ -14,6 +14,8 @@ from arq.worker import create_worker
 from pydantic import ValidationError
 from redis.asyncio import Redis
 
+from bankimport.acting import actor, because
+from bankimport.app.audit import Audit, facts_of
 from bankimport.app.bounds import Bounds, bounded
 from bankimport.app.checks import check_period, check_usable, invalid
 from bankimport.app.connection_jobs import ConnectionJobs
@@ -102,7 +104,8 @@ class BankImport:
         self._watching: asyncio.Task[None] | None = None
         self.queue = Queue(connect(self.settings, Redis), self.settings)
         jobs = ConnectionJobs(self.queue)
-        self.connections = Connections(store, banks, jobs, self.settings, clock, self.bounds)
+        self.audit = Audit(store, clock, self.bounds)
+        self.connections = Connections(store, banks, jobs, self.settings, clock, self.bounds, self.audit)
         self._stream = EventStream(self.queue.client, self.queue.keys)
         ledger = RedisLedger(self.queue)
         self._overview = Overview(self.connections, store, ledger, clock, self.settings.timezone)
@@ -336,8 +339,9 @@ class BankImport:
             NotFound: no such job, or not `org_id`'s.
             IllegalTransition: it has ended.
         """
-        await self._own(job_id, org_id)
+        owner = await self._owner(job_id, org_id)
         await self.queue.cancel(job_id)
+        await self.audit.note("jobs.cancel", org_id=owner, subject=f"job:{job_id}")
 
     @bounded
     async def retry_job(self, job_id: str, org_id: str | None = None) -> None:
@@ -348,8 +352,9 @@ class BankImport:
             IllegalTransition: it has not failed.
             Conflict: another job is doing the same.
         """
-        await self._own(job_id, org_id)
+        owner = await self._owner(job_id, org_id)
         await self.queue.retry(job_id)
+        await self.audit.note("jobs.retry", org_id=owner, subject=f"job:{job_id}")
 
     async def retry_failed(
         self,
@@ -359,7 +364,7 @@ class BankImport:
         error_code: str | None = None,
     ) -> int:
         """Try all failed jobs again that match; return how many there are. What was cancelled is not among them."""
-        return await self.queue.retry_failed(JobFilter(org_id=org_id, type=type, error_code=error_code))
+        return await self.retry_jobs(JobFilter(org_id=org_id, type=type, error_code=error_code))
 
     async def retry_jobs(self, wanted: JobFilter) -> int:
         """Try all failed jobs again that a filter means; return how many there are.
@@ -367,7 +372,9 @@ class BankImport:
         Raises:
             InvalidRequest: the filter names another state.
         """
-        return await self.queue.retry_failed(wanted)
+        jobs = await self.queue.retry_failed(wanted)
+        await self.audit.note("jobs.retry", **facts_of(wanted), jobs=jobs)
+        return jobs
 
     @bounded
     async def discard_job(self, job_id: str) -> None:
@@ -377,7 +384,9 @@ class BankImport:
             NotFound: no such job.
             IllegalTransition: it runs: cancel it.
         """
+        owner = await self._owner(job_id, None)
         await self.queue.discard_one(job_id)
+        await self.audit.note("jobs.discard", org_id=owner, subject=f"job:{job_id}")
 
     async def discard_jobs(self, wanted: JobFilter) -> int:
         """Remove the records of jobs that have ended (the failed ones unless a state is named), or cancel those that
@@ -386,15 +395,19 @@ class BankImport:
         Raises:
             InvalidRequest: jobs of that state can't be discarded.
         """
-        return await self.queue.discard(wanted)
+        jobs = await self.queue.discard(wanted)
+        await self.audit.note("jobs.discard", **facts_of(wanted), jobs=jobs)
+        return jobs
 
     async def count_jobs(self, wanted: JobFilter) -> int:
         """Return how many jobs a filter means; counting ends at 10,000."""
         return await self.queue.count(wanted)
 
-    async def _own(self, job_id: str, org_id: str | None) -> None:
-        if org_id is not None and await self.get_job_status(job_id, org_id) is None:
+    async def _owner(self, job_id: str, org_id: str | None) -> str | None:
+        job = await self.get_job_status(job_id, org_id)
+        if job is None:
             raise NotFound("job")
+        return job.org_id
 
     # The whole queue -------------------------------------------------------------------------------------------
 
@@ -404,11 +417,14 @@ class BankImport:
         if until is not None and (until.tzinfo is None or until <= self._clock()):
             raise InvalidRequest("/until", "must be an instant in the future, with its time zone")
         await self.queue.pause(until, reason)
+        with because(reason or actor().reason):
+            await self.audit.note("queue.pause", until=until.isoformat() if until else None)
 
     @bounded
     async def resume_queue(self) -> None:
         """Let jobs start again."""
         await self.queue.resume()
+        await self.audit.note("queue.resume")
 
     @bounded
     async def get_schedules(self) -> Sequence[ScheduleStatus]:

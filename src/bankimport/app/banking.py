@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 import structlog
 
+from bankimport.app.audit import Audit
 from bankimport.app.bounds import Bounds
 from bankimport.app.connection_jobs import ConnectionJobs
 from bankimport.errors import (
@@ -52,8 +53,9 @@ class Banking:
         settings: Settings,
         clock: Clock,
         bounds: Bounds,
+        audit: Audit,
     ) -> None:
-        self.store, self.jobs, self.clock = store, jobs, clock
+        self.store, self.jobs, self.clock, self.audit = store, jobs, clock, audit
         self._banks, self._settings, self._bounds = banks, settings, bounds
 
     async def within(self, work: Awaitable[T]) -> T:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any
 
+from bankimport.app.audit import Audit
 from bankimport.app.authorising import Authorising, Wish
 from bankimport.app.banking import Banking
 from bankimport.app.bounds import Bounds
@@ -42,12 +43,14 @@ class Connections:
         settings: Settings,
         clock: Clock,
         bounds: Bounds,
+        audit: Audit,
     ) -> None:
         self._store = store
         self._banks = banks
         self._clock = clock
         self._bounds = bounds
-        self._banking = Banking(store, banks, jobs, settings, clock, bounds)
+        self._audit = audit
+        self._banking = Banking(store, banks, jobs, settings, clock, bounds, audit)
         self._authorising = Authorising(self._banking)
 
     # A person authorises ----------------------------------------------------------------------------------------
@@ -213,7 +216,7 @@ class Connections:
             raise InvalidRequest("/bank", f"must be one of the banks: {known}")
         self._check_day(valid_until)
         offering = self._offering("add connections")
-        return await self._bounds.within(
+        connection_id = await self._bounds.within(
             offering.add_connection(
                 org_id=org_id,
                 bank=bank,
@@ -223,6 +226,8 @@ class Connections:
                 id=id,
             )
         )
+        await self._audit.note("connection.add", org_id=org_id, subject=f"connection:{connection_id}", bank=bank)
+        return connection_id
 
     async def get(self, connection_id: str, *, org_id: str | None = None) -> BankConnection | None:
         """Return a connection; None if there is none, or it is not `org_id`'s."""
@@ -264,6 +269,7 @@ class Connections:
         await self._bounds.within(
             offering.renew_consent(connection_id, consent_id, valid_until, credentials=credentials)
         )
+        await self._note("connection.set-consent", connection_id)
 
     async def disconnect(self, connection_id: str, *, org_id: str | None = None) -> None:
         """Cut a connection: it is never synced again, its credentials are forgotten, its rows stay.
@@ -273,6 +279,7 @@ class Connections:
         """
         await self._own(connection_id, org_id)
         await self._bounds.within(self._offering("disconnect connections").disconnect(connection_id))
+        await self._note("connection.disconnect", connection_id)
 
     async def delete(self, connection_id: str, *, org_id: str | None = None) -> None:
         """Delete a connection with its accounts and rows, for good.
@@ -281,7 +288,11 @@ class Connections:
             NotFound, NotOffered, Unavailable
         """
         await self._own(connection_id, org_id)
-        await self._offering("delete connections").delete_connection(connection_id)
+        offering = self._offering("delete connections")
+        gone = await self.get(connection_id)
+        await offering.delete_connection(connection_id)
+        owner = gone.org_id if gone is not None else org_id
+        await self._audit.note("connection.delete", org_id=owner, subject=f"connection:{connection_id}")
 
     async def update_credentials(self, connection_id: str, credentials: Mapping[str, Any] | None) -> None:
         """Replace what the provider needs of this connection: a bank has handed out a new token.
@@ -305,6 +316,11 @@ class Connections:
             own = {each.id for each in await self._bounds.within(self._store.connections(org_id))}
         if not wanted <= own:
             raise NotFound("connection")
+
+    async def _note(self, action: str, connection_id: str) -> None:
+        found = await self.get(connection_id)
+        owner = found.org_id if found is not None else None
+        await self._audit.note(action, org_id=owner, subject=f"connection:{connection_id}")
 
     async def _own(self, connection_id: str, org_id: str | None) -> None:
         if org_id is not None and await self.get(connection_id, org_id=org_id) is None:

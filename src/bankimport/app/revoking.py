@@ -39,6 +39,7 @@ async def revoke(banking: Banking, connection_id: str, org_id: str | None) -> No
     if await banking.within(store.set_connection_status(connection.id, all_, ConnectionStatus.DISCONNECTED, REVOKING)):
         event = ConnectionRevoked(connection_id=connection.id, by="person", timestamp=banking.clock())
         await banking.within(banking.jobs.tell(event, connection.org_id))
+        await banking.audit.note("connection.revoke", org_id=connection.org_id, subject=f"connection:{connection.id}")
     await banking.within(banking.jobs.stop(connection))
     await _tell_bank(banking, connection)
     await banking.within(store.disconnect(connection.id))

@@ -2,6 +2,7 @@
 and what reads teach (`memory`)."""
 
 from bankimport.models.accounts import AccountReference, BankAccount, Undecided
+from bankimport.models.audit import AuditEntry, AuditFilter, AuditPage
 from bankimport.models.authorisations import (
     Authorisation,
     AuthorisationBegun,
@@ -69,6 +70,9 @@ __all__ = [
     "AccountState",
     "Alert",
     "Asker",
+    "AuditEntry",
+    "AuditFilter",
+    "AuditPage",
     "Authorisation",
     "AuthorisationBegun",
     "AuthorisationEnd",

@@ -28,6 +28,7 @@ from bankimport.models import (
 from bankimport.ports import ChangeSet
 from bankimport.status import ConnectionStatus
 from bankimport.stores.access_keys import with_keys
+from bankimport.testing.memory_audit import MemoryAudit
 from bankimport.testing.memory_authorisations import MemoryAuthorisations
 
 AliasKey = tuple[str, str]
@@ -42,8 +43,8 @@ class _Account:
     balances: dict[str, Balance] = field(default_factory=dict)
 
 
-class MemoryStore(MemoryAuthorisations):
-    """A `BankStore`, `ConnectionStore` and `AuthorisationStore` in memory.
+class MemoryStore(MemoryAuthorisations, MemoryAudit):
+    """A `BankStore`, `ConnectionStore`, `AuthorisationStore` and `AuditLog` in memory.
 
     `before` is awaited with the name of each write, so that a test can come between.
     """
@@ -51,6 +52,7 @@ class MemoryStore(MemoryAuthorisations):
     def __init__(self, *connections: BankConnection, before: Callable[[str], None] | None = None) -> None:
         self._connections = {connection.id: connection for connection in connections}
         self._authorisations = {}
+        self._audit = {}
         self._accounts: dict[tuple[str, str], _Account] = {}
         self._by_id: dict[str, _Account] = {}
         self._fences: dict[str, int] = {}

@@ -48,6 +48,20 @@ EXAMPLES: Mapping[str, Any] = {
             {"id": "acc_1", "currency": "EUR", "ibanEnd": "3000", "attendedOnly": False, "readsToday": {"used": 3}}
         ],
     },
+    "AuditPage": {
+        "entries": [
+            {
+                "id": "01774944005000-5f1c3a9be012",
+                "at": "2026-03-31T08:00:05Z",
+                "who": "mira",
+                "via": "page",
+                "action": "jobs.retry",
+                "orgId": "acme",
+                "reason": "the gateway was away",
+                "facts": {"state": "failed", "jobs": 17},
+            }
+        ]
+    },
     "QueueStats": _STATS,
     "OrganisationHealth": {
         "isHealthy": True, "isPaused": False, "stats": _STATS, "warnings": [], "alerts": [], "liveWorkers": 2,

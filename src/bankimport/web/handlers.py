@@ -4,20 +4,26 @@ import dataclasses
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-import structlog
 from aiohttp import web
 
-from bankimport.models import JobType
+from bankimport.acting import because
+from bankimport.models import AuditFilter, JobType
 from bankimport.models.model import Model
 from bankimport.queue.filters import JobFilter
 from bankimport.status import JobState
 from bankimport.web.bodies import EmptyBody, JobsBody, OrgSyncBody, PauseBody, SyncBody
 from bankimport.web.call import Call
 from bankimport.web.job_waiting import answer_job
-from bankimport.web.parameters import path_id, query_choice, query_code, query_cursor, query_id, query_number
+from bankimport.web.parameters import (
+    path_id,
+    query_audit,
+    query_choice,
+    query_code,
+    query_cursor,
+    query_id,
+    query_number,
+)
 from bankimport.web.views import BulkView, JobView, OrganisationHealthView
-
-_log = structlog.get_logger(__name__)
 
 SCHEDULED = "Sync job scheduled successfully. Use the job ID to track progress."
 
@@ -110,25 +116,36 @@ async def cancel_job(call: Call) -> web.Response:
 
 async def retry_jobs(call: Call) -> web.Response:
     """Try all failed jobs again that match, or count them."""
-    return await _in_bulk(call, "retried", call.service.retry_jobs)
+    return await _in_bulk(call, call.service.retry_jobs)
 
 
 async def discard_jobs(call: Call) -> web.Response:
     """Remove the records of ended jobs that match, or cancel those that wait; or count them."""
-    return await _in_bulk(call, "discarded", call.service.discard_jobs)
+    return await _in_bulk(call, call.service.discard_jobs)
 
 
-async def _in_bulk(call: Call, done: str, work: Callable[[JobFilter], Awaitable[int]]) -> web.Response:
+async def _in_bulk(call: Call, work: Callable[[JobFilter], Awaitable[int]]) -> web.Response:
     body = call.parse(JobsBody)
     wanted = body.filter()
     if body.dry_run:
         if wanted.state is None:
             wanted = dataclasses.replace(wanted, state=JobState.FAILED)
         return _model(BulkView(count=await call.service.count_jobs(wanted), dry_run=True))
-    count = await work(wanted)
-    meant = {name: value for name, value in dataclasses.asdict(wanted).items() if value is not None}
-    _log.warning(f"audit.jobs_{done}", count=count, reason=body.reason, **meant)
+    with because(body.reason):
+        count = await work(wanted)
     return _model(BulkView(count=count, dry_run=False))
+
+
+async def list_audit(call: Call) -> web.Response:
+    """Show what people did, the newest first: by whom, when, on what, why."""
+    wanted = AuditFilter(
+        who=query_audit(call.request, "who"),
+        action=query_audit(call.request, "action"),
+        org_id=query_id(call.request, "orgId"),
+        subject=query_audit(call.request, "subject"),
+    )
+    limit = query_number(call.request, "limit", 50, 1, 200)
+    return _model(await call.service.audit.list(wanted, cursor=query_cursor(call.request), limit=limit))
 
 
 async def organisation_health(call: Call) -> web.Response:

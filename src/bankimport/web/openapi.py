@@ -11,6 +11,7 @@ from bankimport.models.model import Model
 from bankimport.status import JobState
 from bankimport.web.examples import EXAMPLES
 from bankimport.web.idempotency import HEADER
+from bankimport.web.parameters import AUDIT_TEXTS
 from bankimport.web.problem_types import PROBLEM_TYPES
 from bankimport.web.schemas import name_of, ref, schemas
 from bankimport.web.table import Route
@@ -31,6 +32,7 @@ _QUERY: dict[str, dict[str, Any]] = {
     "limit": {"type": "integer", "minimum": 1, "maximum": 200},
     "wait": {"type": "integer", "minimum": 0, "maximum": 30},
     "after": _POSITION,
+    **{name: {"type": "string", "pattern": pattern.pattern} for name, pattern in AUDIT_TEXTS.items()},
 }
 _TEXT = {"type": "string"}
 _HEADERS: dict[str, dict[str, Any]] = {

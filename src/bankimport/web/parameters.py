@@ -14,6 +14,13 @@ _ID = re.compile(ID_PATTERN[:-1] + r"\Z")
 #: A cursor is a list's own; whatever it is, it is short and printable.
 _CURSOR = re.compile(r"[\x21-\x7e]{1,256}")
 
+#: What entries of the audit log are looked for by.
+AUDIT_TEXTS = {
+    "who": re.compile(r"^[^\x00-\x1f\x7f]{1,256}$"),
+    "action": re.compile(r"^[a-z.-]{1,64}$"),
+    "subject": re.compile(r"^[!-~]{1,256}$"),
+}
+
 Choice = TypeVar("Choice", bound=StrEnum)
 
 
@@ -82,6 +89,18 @@ def query_code(request: web.Request, name: str) -> str | None:
     text = request.query.get(name)
     if text is not None and not re.fullmatch(r"[a-z0-9-]{1,64}", text):
         raise InvalidRequest(f"/{name}", "must be 1 to 64 small letters, digits and -")
+    return text
+
+
+def query_audit(request: web.Request, name: str) -> str | None:
+    """Return who, what or on what is looked for in the audit log; None if it is absent.
+
+    Raises:
+        InvalidRequest: it can't be one.
+    """
+    text = request.query.get(name)
+    if text is not None and (not AUDIT_TEXTS[name].match(text) or text.endswith("\n")):
+        raise InvalidRequest(f"/{name}", f"must match {AUDIT_TEXTS[name].pattern}")
     return text
 
 

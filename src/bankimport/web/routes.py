@@ -4,6 +4,7 @@ import asyncio
 import json
 import re
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack
 from datetime import timedelta
 from functools import cache
 from urllib.parse import urlsplit
@@ -29,7 +30,7 @@ from bankimport.web.problem_page import show_problem
 from bankimport.web.problems import PROBLEM_PAGE, PUBLIC_URL, problems, public
 from bankimport.web.service import Answers, Authorize, Person, Service
 from bankimport.web.table import ROUTES, Route
-from bankimport.web.users import User
+from bankimport.web.users import User, acting
 
 #: Whatever is away, an answer comes within two seconds.
 DEADLINE = timedelta(seconds=1.9)
@@ -48,10 +49,13 @@ def _handler(route: Route) -> Callable[[web.Request], Awaitable[web.StreamRespon
         if route.changes and route.of_organisation:
             carry(request, state.requests.take(org_id))
         call = Call(request, state, org_id, await read_json(request) if route.changes else b"{}")
-        if route.waits:
-            return await _answered(route, call, None)
-        async with state.turns.turn(org_id):
-            return await _answered(route, call, DEADLINE.total_seconds())
+        seconds = None if route.waits else DEADLINE.total_seconds()
+        async with AsyncExitStack() as around:
+            if not route.waits:
+                await around.enter_async_context(state.turns.turn(org_id))
+            if route.changes:
+                await around.enter_async_context(acting(request, state.user, "http"))
+            return await _answered(route, call, seconds)
 
     return handler
 

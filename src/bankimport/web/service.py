@@ -8,6 +8,8 @@ from typing import Literal, Protocol
 from aiohttp import web
 
 from bankimport.models import (
+    AuditFilter,
+    AuditPage,
     AuthorisationBegun,
     AuthorisationEnd,
     AuthorisationStatus,
@@ -32,6 +34,24 @@ Authorize = Callable[[web.Request, Action, str | None], Awaitable[bool]]
 
 #: Says which person asks for a sync just now, for their bank; None where nobody is there.
 Person = Callable[[web.Request], Awaitable[PsuContext | None]]
+
+
+class Auditing(Protocol):
+    """What people did; `BankImport.audit` is one. Its docstrings tell the errors."""
+
+    async def note(
+        self,
+        action: str,
+        *,
+        org_id: str | None = None,
+        subject: str | None = None,
+        who: str | None = None,
+        **facts: str | int | bool | None,
+    ) -> None:
+        """Write down what was done."""
+
+    async def list(self, wanted: AuditFilter | None = None, *, cursor: str | None = None, limit: int = 50) -> AuditPage:
+        """Return a page of what people did, the newest first."""
 
 
 class Connecting(Protocol):
@@ -84,6 +104,10 @@ class Service(Protocol):
     @property
     def connections(self) -> Connecting:
         """How people connect their banks."""
+
+    @property
+    def audit(self) -> Auditing:
+        """What people did."""
 
     async def schedule_immediate_sync(
         self,

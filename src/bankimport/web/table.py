@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from bankimport.models import (
+    AuditPage,
     AuthorisationBegun,
     AuthorisationStatus,
     ConnectionDetails,
@@ -72,6 +73,14 @@ _FOLLOW = {
     "after": "the id of the last event seen, `<ms>-<number>`; `0`: all that are held; `Last-Event-ID` goes before it",
 }
 
+_AUDIT = {
+    "who": "only what this person did",
+    "action": "only this action, or all whose names begin so: `jobs`",
+    "orgId": "only what was done to this organisation's",
+    "subject": "only what was done to this: `job:<id>`, `connection:<id>`",
+    **_PAGES,
+}
+
 ROUTES = (
     Route("POST", PREFIX + "/{id}/sync", "sync", handlers.sync_connection, "sync", 202, AcceptedView, SyncBody,
           refused=(404, 409)),
@@ -115,5 +124,6 @@ ROUTES = (
           refused=(304, 404), waits=True),
     Route("GET", "/events", "operate", follow_events, "events", 200, None, query=_FOLLOW, refused=(404, 429),
           waits=True),
+    Route("GET", "/audit", "operate", handlers.list_audit, "audit", 200, AuditPage, refused=(501,), query=_AUDIT),
     Route("GET", "/metrics", "operate", show_metrics, "metrics", 200, None, refused=(501,)),
 )  # fmt: skip

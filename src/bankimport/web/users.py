@@ -7,12 +7,18 @@ the address of an authorisation that another has begun has not that cookie (RFC 
 import hashlib
 import re
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from typing import Final
 
+import structlog
 from aiohttp import web
 
+from bankimport.acting import acting_as
+from bankimport.logs import frames_of
 from bankimport.web.problems import refuse
+
+_log = structlog.get_logger(__name__)
 
 #: Says who is signed in, by the host's own id of them; None where nobody is.
 User = Callable[[web.Request], Awaitable[str | None]]
@@ -52,6 +58,18 @@ def remember(request: web.Request, response: web.Response, cookie: str | None) -
         response.set_cookie(
             COOKIE, cookie, max_age=_LASTS, httponly=True, samesite="Lax", secure=request.secure, path="/"
         )
+
+
+@asynccontextmanager
+async def acting(request: web.Request, user: User | None, via: str) -> AsyncIterator[None]:
+    """Let what the request does be written down as its sender's. A host that can't say who it is stops nothing."""
+    try:
+        who = await user_of(request, user)
+    except Exception as error:
+        who = None
+        _log.error("web.user_failed", error=type(error).__name__, frames=frames_of(error.__traceback__))
+    with acting_as(who[:256] if who else None, via=via):
+        yield
 
 
 def _named(value: str) -> str:

@@ -227,3 +227,20 @@ balances = Table(
     Column("reference_date", Date),
     Column("fetched_at", Instant),
 )
+
+# Append-only: a trigger refuses updates. Not public: `bank_import.audit` and the page *Audit* read it.
+audit = Table(
+    "bank_audit",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("at", Instant, nullable=False),
+    Column("who", String(256)),
+    Column("via", String(16), nullable=False),
+    Column("action", String(64), nullable=False),
+    Column("org_id", String(128)),
+    Column("subject", String(256)),
+    Column("reason", Text),
+    Column("facts", Json, nullable=False),
+    Index(None, "org_id", "id"),
+    Index(None, "subject", "id"),
+)

@@ -29,6 +29,7 @@ from bankimport.ports import ChangeSet
 from bankimport.status import ConnectionStatus
 from bankimport.stores.sql import migrations, searching
 from bankimport.stores.sql.accounts import stored_accounts, upsert
+from bankimport.stores.sql.auditing import Audits
 from bankimport.stores.sql.authorisations import Authorisations
 from bankimport.stores.sql.credentials import Vault
 from bankimport.stores.sql.engine import adopt_engine, for_reading, open_engine, transact
@@ -42,7 +43,7 @@ _PAGE = 500
 _SYNCABLE = (ConnectionStatus.ACTIVE.value, ConnectionStatus.ERROR.value)
 
 
-class SqlStore(Authorisations):
+class SqlStore(Authorisations, Audits):
     """The `BankStore` of a SQL database.
 
     Args:

@@ -8,12 +8,14 @@ They need pytest and pytest-asyncio. Failures tell more after
 `pytest.register_assert_rewrite("bankimport.testing.contracts")` in your conftest.
 """
 
+from bankimport.testing.contracts.audit import AuditContract
 from bankimport.testing.contracts.authorisations import AuthorisationContract
 from bankimport.testing.contracts.provider import BankUnderTest, ProviderContract, Trouble
 from bankimport.testing.contracts.searching import ConnectionSearchContract
 from bankimport.testing.contracts.store import StoreContract
 
 __all__ = [
+    "AuditContract",
     "AuthorisationContract",
     "BankUnderTest",
     "ConnectionSearchContract",

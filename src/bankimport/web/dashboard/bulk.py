@@ -4,12 +4,12 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
+from bankimport.acting import because
 from bankimport.errors import Conflict, InvalidRequest, NotFound
 from bankimport.queue.filters import JobFilter
 from bankimport.status import JobState
 from bankimport.web.dashboard import forms
 from bankimport.web.dashboard.jobs import BULK
-from bankimport.web.dashboard.operating import note
 from bankimport.web.dashboard.service import Operations
 from bankimport.web.dashboard.visit import Visit
 
@@ -41,10 +41,9 @@ async def act(visit: Visit) -> web.Response:
     action = _action(visit.request.match_info["action"])
     wanted, ids = _meant(fields, action)
     reason = forms.reason(fields)
-    done = await (_to_ticked(visit, action, ids) if ids else _to_all(visit, action, wanted))
-    query = forms.as_query(wanted)
-    note(action, reason=reason, jobs=done, ticked=len(ids) or None, **{k: v for k, v in query.items() if not ids})
-    return visit.see("jobs", None, **query, done=action, number=done)
+    with because(reason):
+        done = await (_to_ticked(visit, action, ids) if ids else _to_all(visit, action, wanted))
+    return visit.see("jobs", None, **forms.as_query(wanted), done=action, number=done)
 
 
 async def _to_all(visit: Visit, action: str, wanted: JobFilter) -> int:

@@ -6,7 +6,6 @@ from bankimport.errors import InvalidRequest
 from bankimport.imports.health import health_of
 from bankimport.models import ConnectionFilter, ConnectionHealth
 from bankimport.web.dashboard import forms
-from bankimport.web.dashboard.operating import note
 from bankimport.web.dashboard.ribbon import ribbon
 from bankimport.web.dashboard.visit import Visit
 from bankimport.web.parameters import path_id, query_cursor
@@ -73,5 +72,9 @@ async def sync(visit: Visit) -> web.Response:
     await forms.posted(visit.request)
     connection_id = path_id(visit.request, "id", "connection")
     job_id = await visit.operations.schedule_immediate_sync(connection_id, triggered_by="operator")
-    note("sync", connection_id=connection_id, job_id=job_id)
+    job = await visit.operations.get_job_status(job_id)
+    owner = job.org_id if job is not None else None
+    await visit.operations.audit.note(
+        "connection.sync", org_id=owner, subject=f"connection:{connection_id}", job=job_id
+    )
     return visit.see("job", {"id": job_id}, done="asked")

@@ -6,6 +6,7 @@ from typing import Any
 from aiohttp import web
 from pydantic import ValidationError
 
+from bankimport.acting import because
 from bankimport.errors import NotFound, Unavailable
 from bankimport.events import Event
 from bankimport.jobs.results import AccountResult
@@ -15,7 +16,6 @@ from bankimport.stream import behind
 from bankimport.web.dashboard import explanations, forms
 from bankimport.web.dashboard.bulk import perform
 from bankimport.web.dashboard.course import TOLD, bars, runs_of
-from bankimport.web.dashboard.operating import note
 from bankimport.web.dashboard.visit import Visit
 from bankimport.web.parameters import path_id
 
@@ -118,8 +118,8 @@ async def act(visit: Visit) -> web.Response:
     fields = await forms.posted(visit.request)
     job_id, action = path_id(visit.request, "id", "job"), visit.request.match_info["action"]
     reason = forms.reason(fields) if action != "retry" else forms.text(fields, "reason")
-    await perform(visit.operations, action)(job_id)
-    note(action, reason=reason, job_id=job_id)
+    with because(reason):
+        await perform(visit.operations, action)(job_id)
     if action == "discard":
         return visit.see("jobs", done="discard", number=1)
     return visit.see("job", {"id": job_id}, done=action)

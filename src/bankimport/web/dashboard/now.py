@@ -10,7 +10,6 @@ from bankimport.errors import InvalidRequest, Unavailable
 from bankimport.models import JobPage, QueueHealth, ScheduleStatus
 from bankimport.status import JobState
 from bankimport.web.dashboard import explanations, forms
-from bankimport.web.dashboard.operating import note
 from bankimport.web.dashboard.visit import Visit
 
 _SHOWN = 8
@@ -75,7 +74,6 @@ async def pause(visit: Visit) -> web.Response:
     fields = await forms.posted(visit.request)
     reason = forms.reason(fields)
     await visit.operations.pause_queue(until=_until(visit, forms.text(fields, "until")), reason=reason)
-    note("pause", reason=reason)
     return visit.see("now", done="paused")
 
 
@@ -83,7 +81,6 @@ async def resume(visit: Visit) -> web.Response:
     """Let jobs start again."""
     await forms.posted(visit.request)
     await visit.operations.resume_queue()
-    note("resume")
     return visit.see("now", done="resumed")
 
 

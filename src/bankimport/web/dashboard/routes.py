@@ -15,12 +15,13 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from bankimport.errors import BankImportError, NotFound, Unavailable
 from bankimport.logs import frames_of
 from bankimport.web.authorising import ensure_allowed
-from bankimport.web.dashboard import bulk, connections, failures, job, jobs, now, workers
+from bankimport.web.dashboard import audit, bulk, connections, failures, job, jobs, now, workers
 from bankimport.web.dashboard.visit import LANGUAGE, THEME, THEMES, Visit, mark, static
 from bankimport.web.dashboard.words import LANGUAGES
 from bankimport.web.origins import ensure_own_page
 from bankimport.web.problem_types import title_of
 from bankimport.web.problems import Problem, ProblemRaised, problem_of
+from bankimport.web.users import acting
 
 _log = structlog.get_logger(__name__)
 
@@ -56,6 +57,7 @@ PAGES: Final = (
     Page("GET", "/dashboard/connections", "connections", connections.show_connections),
     Page("GET", "/dashboard/connections/{id}", "connection", connections.show_connection),
     Page("POST", "/dashboard/connections/{id}/sync", "sync", connections.sync),
+    Page("GET", "/dashboard/audit", "audit", audit.show_audit),
     Page("GET", "/dashboard/workers", "workers", workers.show_workers),
 )
 
@@ -90,7 +92,10 @@ def _handler(page: Page) -> Callable[[web.Request], Awaitable[web.Response]]:
             if page.method == "POST":
                 ensure_own_page(request, visit.state.allowed_origins)
             await ensure_allowed(request, visit.state.authorize, "operate", None)
-            return await _chosen(visit) or await _within(page, visit)
+            if page.method != "POST":
+                return await _chosen(visit) or await _within(page, visit)
+            async with acting(request, visit.state.user, "page"):
+                return await _within(page, visit)
         except web.HTTPException:  # the host's own answer, such as a 401
             raise
         except Exception as error:

@@ -18,6 +18,7 @@ from bankimport.models import (
 from bankimport.queue.filters import JobFilter
 from bankimport.settings import Settings
 from bankimport.status import JobState
+from bankimport.web.service import Auditing
 
 
 @runtime_checkable
@@ -25,6 +26,10 @@ class Operations(Protocol):
     """What an operator looks at and does."""
 
     settings: Settings
+
+    @property
+    def audit(self) -> Auditing:
+        """What people did."""
 
     async def get_queue_health(self) -> QueueHealth:
         """Return the queue's health."""

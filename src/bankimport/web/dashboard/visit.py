@@ -36,6 +36,7 @@ RAIL: Final = (
     ("failures", "Failures", "f"),
     ("connections", "Connections", "c"),
     ("workers", "Workers", "w"),
+    ("audit", "Audit", "a"),
 )
 STATES: Final = {
     JobState.WAITING: "waiting",
