@@ -1,7 +1,9 @@
 """Does any script hold the server up for more than 20 ms, however much there is?"""
 
+import logging
 from datetime import timedelta
 
+import structlog
 from redis.asyncio import Redis
 from tests.queue.driver import Driver
 
@@ -19,6 +21,7 @@ SITUATIONS = (connections, finished, waiting)
 
 async def measure(bench: Bench) -> str:
     """Return the table of what each script took on the server."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     meter = Meter(bench.admin, bench.valkey.running.pid)
     limits = {"lease": timedelta(minutes=1), "rate_limit_max": 10**6}
     settings = Settings.load(redis_url=bench.url).model_copy(update=limits)

@@ -9,9 +9,8 @@ from bankimport.models import JobType
 from bankimport.queue.adoption import Adoption
 from bankimport.queue.filters import JobFilter
 from bankimport.queue.payloads import serialize
-from bankimport.queue.sweeper import kept
+from bankimport.queue.sweeper import SLICE, kept
 from bankimport.status import JobState
-from bankimport.worker.handlers import CLEANED_AT_ONCE
 from benchmarks.bench import Bench, note
 from benchmarks.filling import DAY, Copies, copy
 from benchmarks.scale.meter import Meter
@@ -42,7 +41,7 @@ async def measure(bench: Bench, driver: Driver, meter: Meter) -> None:
     with meter.during("the clean-up of what is too old, by the slice"):
         for state, keep in kept(driver.queue).items():
             for _ in range(100):
-                if await driver.do.cleanup_jobs(state, keep, CLEANED_AT_ONCE) < CLEANED_AT_ONCE:
+                if await driver.do.cleanup_jobs(state, keep, SLICE) < SLICE:
                     break
     with meter.during("discard of an organisation's failed jobs"):
         await driver.queue.discard(JobFilter(org_id="org-2"))

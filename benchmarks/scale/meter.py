@@ -1,7 +1,7 @@
-"""How long each call of a script holds the server: the CPU that the server's one thread spends on it, and the clock.
+"""How long each call of a script holds the server: one call at a time, the less of two measures of it.
 
-The CPU is Linux's own account of that thread, read before and after each call, one call at a time; a neighbour on the
-machine doesn't change it. The clock is the server's slow log; on a busy machine it tells of the neighbours, too.
+The server's slow log has the time by the clock, in which a busy machine counts its neighbours; Linux's account of the
+server's thread has the CPU, in which the server's work between two commands is counted. A script took at most either.
 """
 
 import asyncio
@@ -19,26 +19,8 @@ from benchmarks.table import percentile
 
 #: What nobody may hold the server for, in ms.
 LIMIT = 20.0
-HEAD = (
-    "with",
-    "what is done",
-    "script",
-    "calls",
-    "p50 ms",
-    "p99 ms",
-    "longest ms",
-    "by the clock",
-    f"≤ {LIMIT:.0f} ms",
-)
-_LOGGED = 100_000
-
-
-@dataclass
-class _Seen:
-    """What was seen of one script during one kind of work: CPU ms by call, and the longest ms by the clock."""
-
-    times: list[float] = field(default_factory=list)
-    clock: list[float] = field(default_factory=list)
+HEAD = ("with", "what is done", "script", "calls", "p50 ms", "p99 ms", "longest ms", f"≤ {LIMIT:.0f} ms")
+_LOGGED, _SHORT = 1000, 500  # commands, µs
 
 
 @dataclass
@@ -48,12 +30,13 @@ class Meter:
     admin: redis.Redis
     pid: int
     situation: str = ""
-    seen: dict[tuple[str, str, str], _Seen] = field(default_factory=lambda: defaultdict(_Seen))
+    #: ms of each call, by situation, what is done and the script
+    times: dict[tuple[str, str, str], list[float]] = field(default_factory=lambda: defaultdict(list))
     _what: str = ""
 
     def __post_init__(self) -> None:
         self._account = Path(f"/proc/{self.pid}/task/{self.pid}/schedstat")
-        self.admin.config_set("slowlog-log-slower-than", 500)
+        self.admin.config_set("slowlog-log-slower-than", _SHORT)
         self.admin.config_set("slowlog-max-len", _LOGGED)
 
     @contextmanager
@@ -68,23 +51,19 @@ class Meter:
         return int(self._account.read_text().split()[0]) / 1e6
 
     def note(self, name: str, used: float) -> None:
-        """Take down a call, and what the slow log says of it."""
-        calls = self.admin.slowlog_get(_LOGGED)
-        if not self._what:
-            return
-        seen = self.seen[self.situation, self._what, name]
-        seen.times.append(used)
-        seen.clock += [call["duration"] / 1000 for call in calls if call["command"].startswith(b"EVALSHA")]
+        """Take down a call that used so much CPU (ms); the slow log has it unless it was short."""
+        if self._what:
+            logged = [call["duration"] for call in self.admin.slowlog_get(_LOGGED) if call["command"][:4] == b"EVAL"]
+            clock = max(logged, default=_SHORT) / 1000
+            self.times[self.situation, self._what, name].append(min(used, clock))
 
     def rows(self) -> list[tuple[str, ...]]:
         """Return the table's rows."""
         rows = []
-        for (situation, what, name), seen in self.seen.items():
-            times, longest = seen.times, max(seen.times)
+        for (situation, what, name), times in self.times.items():
             shares = (f"{percentile(times, share):.2f}" for share in (0.5, 0.99))
-            clock = f"{max(seen.clock):.1f}" if seen.clock else "< 0.5"
-            verdict = "yes" if longest <= LIMIT else "**no**"
-            rows.append((situation, what, f"`{name}`", f"{len(times):,}", *shares, f"{longest:.1f}", clock, verdict))
+            verdict = "yes" if max(times) <= LIMIT else "**no**"
+            rows.append((situation, what, f"`{name}`", f"{len(times):,}", *shares, f"{max(times):.1f}", verdict))
         return rows
 
 

@@ -91,7 +91,7 @@ async def test_a_beat_cancels_a_slice_at_a_time(driver: Driver) -> None:
 
 async def test_a_page_looks_at_so_many_entries(driver: Driver, monkeypatch: pytest.MonkeyPatch) -> None:
     """A filter that few jobs meet is answered with what a few scripts found, and a cursor that goes on to the rest."""
-    monkeypatch.setattr("bankimport.queue.records._SCAN", 10)
+    monkeypatch.setattr("bankimport.queue.records._SCAN", 5)
     for number in range(100):
         await driver.queue.cancel(await driver.ask(f"c{number}"))
     wanted = JobFilter(type="refresh-consents")
@@ -99,7 +99,7 @@ async def test_a_page_looks_at_so_many_entries(driver: Driver, monkeypatch: pyte
     while pages == 0 or cursor is not None:
         before = await evaluated(driver)
         cursor = (await driver.queue.page(wanted, cursor=cursor, limit=50)).next_cursor
-        assert await evaluated(driver) - before <= 8
+        assert await evaluated(driver) - before <= 15
         pages += 1
     assert pages >= 3
 

@@ -20,7 +20,7 @@ from bankimport.queue.transitions import Transitions
 from bankimport.status import JobState
 
 #: Entries of an index looked at in one script, and scripts for one page; the rest is left to the next cursor.
-_SCAN, _SCRIPTS = 1000, 4
+_SCAN, _SCRIPTS = 500, 8
 _CURSOR = re.compile(r"(?:([a-z-]{1,20})/)?((?:\d{1,16}:[A-Za-z0-9_.:-]{1,128})?)", re.ASCII)
 
 

@@ -17,7 +17,8 @@ from bankimport.status import JobState
 
 _TURN = timedelta(seconds=9)
 _FULL_LOOK = timedelta(seconds=55)
-_SLICE, _SLICES = 200, 20
+#: Records removed by one script, and scripts a minute.
+SLICE, _SLICES = 200, 20
 
 #: Returns an alert for each consumer group that has lost events; the stream's readers know (they are above us).
 GroupsBehind = Callable[[Redis, Keys, datetime], Awaitable[Sequence[Alert]]]
@@ -51,7 +52,7 @@ class Sweeper:
         """Remove some of the records whose time is over; the schedule's cleanup, which may be off, removes the rest."""
         for state, keep in kept(self._queue).items():
             for _ in range(_SLICES):
-                if await self._queue.transitions.cleanup_jobs(state, keep, _SLICE) < _SLICE:
+                if await self._queue.transitions.cleanup_jobs(state, keep, SLICE) < SLICE:
                     break
 
 

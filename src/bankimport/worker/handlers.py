@@ -16,10 +16,8 @@ from bankimport.progress import JobRun
 from bankimport.queue.connection_stop import stop_jobs
 from bankimport.queue.queue import Enqueue, Queue
 from bankimport.queue.run import Run
-from bankimport.queue.sweeper import kept
+from bankimport.queue.sweeper import SLICE, kept
 from bankimport.worker.outcome import CountsAs, Handlers, Outcome, PlanOrganisations
-
-CLEANED_AT_ONCE = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,10 +110,10 @@ class JobHandlers:
         """Remove the records whose time is over, a slice at a time."""
         removed = 0
         for state, keep in kept(self._queue).items():
-            slice_ = CLEANED_AT_ONCE
-            while slice_ == CLEANED_AT_ONCE:
+            slice_ = SLICE
+            while slice_ == SLICE:
                 run.ensure_owned()
-                slice_ = await self._queue.transitions.cleanup_jobs(state, keep, CLEANED_AT_ONCE)
+                slice_ = await self._queue.transitions.cleanup_jobs(state, keep, SLICE)
                 removed += slice_
         return Outcome(result={"removed": removed})
 
