@@ -138,7 +138,6 @@ class Capabilities:
     unattended_limit: int | None = 4
     quota_zone: tzinfo | None = None
     pages_count: bool = False  # whether each page counts as an access of its own
-    pages_newest_first: bool = True
     unattended_allowed: bool = True
     delta: bool = False
 

@@ -55,6 +55,10 @@ class BerlinGroupOptions(ProviderOptions):
         default=None,
         description="ask for booked entries after the last one only, where the bank takes `entryReferenceFrom`",
     )
+    pages_newest_first: bool = Field(
+        default=True,
+        description="whether the bank's pages begin with the newest entry, as nearly all do: `delta` goes on after it",
+    )
     day_field: Literal["bookingDate", "valueDate", "transactionDate", "bookingDateTime", "valueDateTime"] | None = (
         Field(default=None, description="which date is the day of an entry, where it isn't the booking date")
     )

@@ -112,9 +112,6 @@ class ReadingOptions(BaseModel):
         min_length=1,
         description="words of the text after which the amount billed stands, in the account's currency",
     )
-    pages_newest_first: bool = Field(
-        default=True, description="whether the bank's pages begin with the newest entry, as nearly all do"
-    )
 
     def inverts(self, account: BankAccount | None, status: TransactionStatus) -> bool:
         """Return whether the amounts of such entries are turned."""
@@ -144,7 +141,6 @@ class ProviderOptions(Options, ReadingOptions):
             unattended_limit=self.unattended_limit,
             quota_zone=ZoneInfo(self.timezone) if self.quota_day == "calendar" else None,
             pages_count=self.pages_count,
-            pages_newest_first=self.pages_newest_first,
             unattended_allowed=self.unattended_allowed,
             delta=delta,
         )
