@@ -349,7 +349,7 @@ class ConnectionSearch(Protocol):
         self, wanted: ConnectionFilter, *, after: tuple[str, str] | None, limit: int, now: datetime
     ) -> Sequence[BankConnection]:
         """Return those that are meant, without their credentials, in the order of organisation and id; `after` is the
-        pair of the last one seen. Each has the health of `bankimport.imports.health.health_of`."""
+        pair of the last one seen. Each has the health of `bankimport.access.health.health_of`."""
 
     async def count_connections(self, wanted: ConnectionFilter, *, now: datetime) -> Mapping[ConnectionHealth, int]:
         """Return how many of those that are meant have each health."""

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from bankimport.access.authorisations import LIFETIME
 from bankimport.commands import SyncConnection
-from bankimport.imports.authorisations import LIFETIME
 from bankimport.models import Scope
 from bankimport.queue.queue import Enqueue
 from bankimport.sandbox import Kind, Switch

@@ -27,7 +27,6 @@ from bankimport.errors import (
     Transient,
     Unsupported,
 )
-from bankimport.imports import Quarantined, read_transaction
 from bankimport.models import (
     Balance,
     BankAccount,
@@ -43,6 +42,7 @@ from bankimport.models import (
 )
 from bankimport.providers import BerlinGroup, Limits, providers_from_settings
 from bankimport.providers.http import BoundedClient
+from bankimport.reading import Quarantined, read_transaction
 from bankimport.sandbox import BankClock, Kind, create_app
 from bankimport.sandbox.writing import ROWS
 from bankimport.testing.contracts import BankUnderTest

@@ -19,10 +19,10 @@ from bankimport.errors import (
     StartOver,
     Transient,
 )
-from bankimport.imports import read_transaction
 from bankimport.models import BankConnection, Delta, Page, Transaction, TransactionStatus, Window
 from bankimport.ports import RotatesCredentials
 from bankimport.providers import BerlinGroup
+from bankimport.reading import read_transaction
 from bankimport.sandbox import BankClock, Kind, create_app
 from tests.contracts.conftest import Serve
 from tests.contracts.sandboxed import NOW, connection, misbehave, requests_of

@@ -33,7 +33,6 @@ from bankimport.errors import (
     UnattendedRefused,
     Unsupported,
 )
-from bankimport.imports import read_transaction
 from bankimport.models import (
     AccountReference,
     Balance,
@@ -48,6 +47,7 @@ from bankimport.models import (
 from bankimport.providers import EnableBanking, providers_from_settings
 from bankimport.providers.enable_banking_errors import CODES
 from bankimport.providers.enable_banking_token import ApplicationToken
+from bankimport.reading import read_transaction
 from bankimport.sandbox import BankClock, Kind, create_app
 from tests.contracts.conftest import Serve
 from tests.contracts.sandboxed import KEY, NOW, connection, enable_banking, misbehave, requests_of

@@ -23,10 +23,10 @@ from bankimport.errors import (
     ReauthRequired,
     Transient,
 )
-from bankimport.imports import Quarantined, read_transaction
 from bankimport.models import BankAccount, ConsentStatus, Transaction, Window
 from bankimport.providers import GoCardless, providers_from_settings
 from bankimport.providers.tokens import LocalShelf, SharedTokens, Tokens
+from bankimport.reading import Quarantined, read_transaction
 from bankimport.sandbox import BankClock, Kind, create_app
 from tests.contracts.conftest import Serve
 from tests.contracts.sandboxed import NOW, connection, gocardless, misbehave, requests_of

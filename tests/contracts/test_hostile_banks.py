@@ -23,11 +23,11 @@ from bankimport.errors import (
     Transient,
     Unsupported,
 )
-from bankimport.imports import Quarantined, read_transaction
 from bankimport.jobs import sync_connection
 from bankimport.models import BankAccount, BankConnection, Transaction, Window
 from bankimport.providers import BerlinGroup, Limits
 from bankimport.providers.addresses import is_public
+from bankimport.reading import Quarantined, read_transaction
 from bankimport.testing import FakeRun, ManualClock, MemoryLedger, MemoryStore
 from tests.contracts.hostile import Answer, SocketBank, http, sends, socket_bank
 

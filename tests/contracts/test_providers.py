@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from bankimport.imports import read_transaction
 from bankimport.models import Balance, Page, Window
 from bankimport.ports import BankProvider
+from bankimport.reading import read_transaction
 from bankimport.sandbox import BankClock, Kind, create_app
 from bankimport.sandbox.writing import ROWS
 from bankimport.testing.contracts import BankUnderTest, ProviderContract

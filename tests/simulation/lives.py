@@ -9,11 +9,9 @@ from datetime import date, timedelta
 from bankimport.imports import (
     Decision,
     Extent,
-    Quarantined,
     Reading,
     automatic_window,
     covered,
-    read_transaction,
     reconcile,
     window_to_load,
 )
@@ -29,6 +27,7 @@ from bankimport.models import (
     Window,
 )
 from bankimport.ports import ChangeSet
+from bankimport.reading import Quarantined, read_transaction
 
 Booked = Counter[tuple[date, object, str]]
 Answer = Callable[[Window], Sequence[Sequence[ReportedTransaction]]]

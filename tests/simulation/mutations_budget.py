@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+from bankimport.access import attendance, budget
 from bankimport.errors import UnattendedRefused
-from bankimport.imports import attendance, budget
 from bankimport.jobs import concluding, listing, results, retrying
 from bankimport.jobs.access import Access, May
 from bankimport.jobs.results import AccountOutcome
@@ -30,7 +30,7 @@ from bankimport.worker import handlers
 
 Mutation = tuple[str, Callable[[], AbstractContextManager[Any]], str]
 
-_BUDGET = "tests/unit/imports/test_budget.py"
+_BUDGET = "tests/unit/access/test_budget.py"
 _TRUTH = "tests/simulation/test_truth.py"
 _ACCESS = "tests/simulation/test_access_and_consents.py"
 _LESS = "tests/simulation/test_asking_less.py"

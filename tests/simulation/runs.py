@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 
+from bankimport.access.budget import ROLLING
 from bankimport.commands import SyncConnection
 from bankimport.errors import Retryable, Transient
 from bankimport.imports import (
@@ -15,7 +16,6 @@ from bankimport.imports import (
     reconcile,
     window_to_load,
 )
-from bankimport.imports.budget import ROLLING
 from bankimport.jobs import AccountOutcome, sync_connection
 from bankimport.models import (
     BankAccount,

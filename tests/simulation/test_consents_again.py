@@ -8,9 +8,9 @@ from datetime import timedelta
 
 import pytest
 
+from bankimport.access.consents import is_syncable
 from bankimport.errors import CredentialError, ReauthRequired, Transient
 from bankimport.events import ConsentsExpiring, ReauthRequiredEvent
-from bankimport.imports.consents import is_syncable
 from bankimport.models import BankConnection, Consent, ConsentStatus, Scope
 from bankimport.status import ConnectionStatus
 from bankimport.testing.fakes import FakeRun

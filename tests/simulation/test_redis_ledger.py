@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from redis.asyncio import Redis
 
-from bankimport.imports.budget import ROLLING, horizon
+from bankimport.access.budget import ROLLING, horizon
 from bankimport.models import Scope
 from bankimport.ports import AccessHistory, AccessKey, Asks, CountedRead, Met
 from bankimport.queue.ledger import RedisLedger

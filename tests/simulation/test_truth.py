@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from bankimport.access.budget import CIRCUIT_GAP, PLANNED_GAP, RETRY_PATIENCE
 from bankimport.errors import (
     AccountUnavailable,
     BankRejected,
@@ -17,7 +18,6 @@ from bankimport.errors import (
     Transient,
     UnattendedRefused,
 )
-from bankimport.imports.budget import CIRCUIT_GAP, PLANNED_GAP, RETRY_PATIENCE
 from bankimport.jobs import AccountOutcome
 from bankimport.models import BankAccount, Capabilities, Consent, ConsentStatus, PsuContext, Scope
 from bankimport.status import ConnectionStatus

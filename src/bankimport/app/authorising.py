@@ -9,6 +9,7 @@ from typing import Final
 
 import structlog
 
+from bankimport.access.authorisations import CLAIM, LIFETIME, Action, decide, hashed
 from bankimport.app.banking import Banking
 from bankimport.app.verifying import Verifying
 from bankimport.errors import (
@@ -20,7 +21,6 @@ from bankimport.errors import (
     Retryable,
     Unavailable,
 )
-from bankimport.imports.authorisations import CLAIM, LIFETIME, Action, decide, hashed
 from bankimport.models import (
     Authorisation,
     AuthorisationBegun,
@@ -61,7 +61,7 @@ class Wish:
 
 
 class Authorising:
-    """Begins and ends authorisations. What it may believe is decided in `imports.authorisations`."""
+    """Begins and ends authorisations. What it may believe is decided in `access.authorisations`."""
 
     def __init__(self, banking: Banking) -> None:
         self._ = banking

@@ -6,10 +6,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from bankimport.access.budget import free_at, horizon
+from bankimport.access.consents import ENDING, EXPIRED, REVOKED, has_ended, is_syncable
 from bankimport.app.connections import Connections
 from bankimport.errors import InvalidRequest, NotFound, NotOffered
-from bankimport.imports.budget import free_at, horizon
-from bankimport.imports.consents import ENDING, EXPIRED, REVOKED, has_ended, is_syncable
 from bankimport.models import (
     AccountDetails,
     BankAccount,

@@ -7,9 +7,9 @@ from typing import Final
 
 import structlog
 
+from bankimport.access.authorisations import same_login as first_of_same_login
 from bankimport.app.banking import Banking
 from bankimport.errors import BankImportError, JobError, NotGranted, Retryable
-from bankimport.imports.authorisations import same_login as first_of_same_login
 from bankimport.models import (
     Authorisation,
     AuthorisationOutcome,

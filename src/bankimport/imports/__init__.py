@@ -1,17 +1,13 @@
-"""The import as pure decisions: values in, values out; no clock, no random, no I/O (banking.md §4 and §5).
+"""The import as pure decisions: values in, values out; no clock, no random, no I/O (banking.md §4).
 
 `accounts` which account is which ·
-`window` which days · `reading` what a bank said, checked · `identity` what its ids are worth · `matching` and
-`reconciliation` which entry is which row, and what changes · `consents` who must authorise again ·
-`authorisations` what a bank's callback means · `budget` and `attendance` when a bank may be read ·
-`balance` whether it all adds up.
+`window` which days · `identity` what its ids are worth · `matching` and
+`reconciliation` which entry is which row, and what changes · `balance` whether it all adds up.
 """
 
-from bankimport.imports.attendance import attended
 from bankimport.imports.balance import BalanceCheck, BalanceVerdict, check_balances
 from bankimport.imports.extent import Extent, Reading
 from bankimport.imports.portions import reconcile
-from bankimport.imports.reading import Quarantined, read_transaction
 from bankimport.imports.reconciliation import Decision, window_to_load
 from bankimport.imports.window import automatic_window, covered, merged, plan_window, shrunk
 
@@ -20,15 +16,12 @@ __all__ = [
     "BalanceVerdict",
     "Decision",
     "Extent",
-    "Quarantined",
     "Reading",
-    "attended",
     "automatic_window",
     "check_balances",
     "covered",
     "merged",
     "plan_window",
-    "read_transaction",
     "reconcile",
     "shrunk",
     "window_to_load",

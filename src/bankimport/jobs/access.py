@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TypeVar
 
+from bankimport.access import budget
 from bankimport.errors import RateLimited, UnattendedRefused
-from bankimport.imports import budget
 from bankimport.models import (
     Balance,
     BankAccount,

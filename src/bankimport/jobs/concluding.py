@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import Final
 
+from bankimport.access.consents import after_success
 from bankimport.errors import JobError, Unsupported
-from bankimport.imports.consents import after_success
 from bankimport.jobs.results import AccountOutcome, DeferredRead, SyncResult, last_word, summed
 from bankimport.jobs.retrying import bounded, if_failed
 from bankimport.jobs.sync_account import AccountSync, Ground

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
+from bankimport.access import budget
 from bankimport.errors import MalformedData, Retryable, Transient
-from bankimport.imports import budget
 from bankimport.jobs.access import Deferred
 from bankimport.jobs.sync_account import Ground
 from bankimport.models import BankAccount, Scope

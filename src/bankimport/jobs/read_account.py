@@ -9,7 +9,7 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 
 from bankimport.errors import MalformedData, PeriodRejected, RunInterrupted, StartOver
-from bankimport.imports import Extent, Quarantined, Reading, covered, read_transaction, shrunk
+from bankimport.imports import Extent, Reading, covered, shrunk
 from bankimport.imports.balance import BalanceCheck, BalanceVerdict, check_balances
 from bankimport.imports.identity import AliasKey, key_of, usable_ids
 from bankimport.imports.repeats import marked, once
@@ -29,6 +29,7 @@ from bankimport.models import (
     Window,
 )
 from bankimport.progress import JobRun
+from bankimport.reading import Quarantined, read_transaction
 
 #: A bank that sends more than this in one read is not believed.
 MAX_PAGES = 50_000

@@ -11,10 +11,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from datetime import date, timedelta
 from typing import Final
 
+from bankimport.access.consents import EXPIRED, REVOKED, Standing, standing, was_refused
 from bankimport.commands import RefreshConsents
 from bankimport.errors import JobError, ReauthRequired, Retryable, RunInterrupted
 from bankimport.events import ConnectionRevoked, ConsentsExpiring, ReauthRequiredEvent
-from bankimport.imports.consents import EXPIRED, REVOKED, Standing, standing, was_refused
 from bankimport.jobs.access import Access, Deferred
 from bankimport.jobs.refusals import is_renewed
 from bankimport.jobs.results import ConsentsResult

@@ -3,9 +3,9 @@
 from dataclasses import replace
 from typing import Final
 
+from bankimport.access.consents import REVOKED, has_ended
 from bankimport.errors import ConsentExpired, CredentialError, JobError, ReauthRequired, Retryable, Transient
 from bankimport.events import ConnectionRevoked, ReauthRequiredEvent
-from bankimport.imports.consents import REVOKED, has_ended
 from bankimport.jobs.access import Deferred
 from bankimport.jobs.sync_account import Ground
 from bankimport.models import BankConnection, Consent, ConsentStatus

@@ -5,8 +5,8 @@ from dataclasses import replace
 
 from pydantic import ValidationError
 
+from bankimport.access.budget import RETRY_PATIENCE
 from bankimport.errors import AccountUnavailable, Permanent, Retryable, Transient
-from bankimport.imports.budget import RETRY_PATIENCE
 from bankimport.jobs.access import Access, longest_wait
 from bankimport.jobs.results import AccountNote, AccountOutcome, AccountResult, SyncResult, added
 from bankimport.jobs.sync_account import AccountSync

@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
+from bankimport.access.consents import is_syncable
 from bankimport.commands import SyncAllOrg, SyncConnection
 from bankimport.errors import ConnectionDisconnected, UnknownConnection
-from bankimport.imports.consents import is_syncable
 from bankimport.models import BankConnection
 from bankimport.ports import BankStore, Clock
 from bankimport.progress import JobRun

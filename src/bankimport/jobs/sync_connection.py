@@ -4,6 +4,7 @@ from collections.abc import Container, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
+from bankimport.access.attendance import attended
 from bankimport.commands import SyncConnection
 from bankimport.errors import (
     AccountUnavailable,
@@ -20,7 +21,6 @@ from bankimport.errors import (
     UnknownConnection,
     Unsupported,
 )
-from bankimport.imports import attended
 from bankimport.jobs.access import Access, Deferred
 from bankimport.jobs.concluding import conclude
 from bankimport.jobs.listing import Listing

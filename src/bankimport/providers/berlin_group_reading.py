@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from bankimport.errors import MalformedData
-from bankimport.imports.amounts import Unreadable, read_day
 from bankimport.models import AccountReference, BankAccount, Consent, ConsentStatus, Scope
 from bankimport.providers.answers import a_list, an_object, text_of
+from bankimport.reading.amounts import Unreadable, read_day
 
 _STATUSES: Final = {
     "valid": ConsentStatus.VALID,

@@ -11,8 +11,6 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final
 
-from bankimport.imports.amounts import Unreadable, read_day, read_signed
-from bankimport.imports.reading import read_currency
 from bankimport.models import (
     Balance,
     BankAccount,
@@ -25,6 +23,8 @@ from bankimport.models import (
 )
 from bankimport.providers.answers import a_list, an_object, text_of
 from bankimport.providers.options import ReadingOptions
+from bankimport.reading.amounts import Unreadable, read_day, read_signed
+from bankimport.reading.entries import read_currency
 
 _RAW_LIMIT: Final = 32_768
 #: where a text may stand; the first group that has one is taken

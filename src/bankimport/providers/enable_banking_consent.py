@@ -5,7 +5,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from bankimport.errors import InvalidRequest, MalformedData, NotGranted, ReauthRequired, Unsupported
-from bankimport.imports.amounts import Unreadable, read_day
 from bankimport.models import (
     AuthorisationOutcome,
     BankConnection,
@@ -19,6 +18,7 @@ from bankimport.models import (
 )
 from bankimport.providers.answers import an_object, text_of
 from bankimport.providers.person_urls import for_a_person
+from bankimport.reading.amounts import Unreadable, read_day
 
 #: sends a request to a path, with a body; returns the JSON of a success
 Send = Callable[[str, Sequence[str], Mapping[str, Any] | None, PsuContext | None], Awaitable[Any]]

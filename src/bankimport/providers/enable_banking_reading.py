@@ -6,7 +6,6 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from bankimport.errors import MalformedData
-from bankimport.imports.amounts import Unreadable, read_day
 from bankimport.models import (
     AccountReference,
     Balance,
@@ -23,6 +22,7 @@ from bankimport.providers import berlin_group_rows
 from bankimport.providers.answers import a_list, an_object, text_of
 from bankimport.providers.berlin_group_reading import accounts_of
 from bankimport.providers.berlin_group_rows import RowReader
+from bankimport.reading.amounts import Unreadable, read_day
 
 _SESSIONS: Final = {
     "AUTHORIZED": ConsentStatus.VALID,

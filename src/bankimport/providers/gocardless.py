@@ -15,7 +15,6 @@ from bankimport.errors import (
     RateLimited,
     ReauthRequired,
 )
-from bankimport.imports.amounts import Unreadable, read_day
 from bankimport.models import (
     Balance,
     BankAccount,
@@ -40,6 +39,7 @@ from bankimport.providers.http import BoundedClient, Reply
 from bankimport.providers.options import ProviderOptions, read_options
 from bankimport.providers.quota import quota_of
 from bankimport.providers.tokens import SharedTokens, Tokens
+from bankimport.reading.amounts import Unreadable, read_day
 
 _STATUSES: Final = {
     "LN": ConsentStatus.VALID,

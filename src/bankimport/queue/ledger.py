@@ -4,8 +4,8 @@ import hashlib
 import secrets
 from datetime import UTC, datetime, timedelta, tzinfo
 
+from bankimport.access.budget import free_at, horizon
 from bankimport.errors import Unavailable
-from bankimport.imports.budget import free_at, horizon
 from bankimport.ports import AccessHistory, AccessKey, Asks, CountedRead, Met
 from bankimport.queue.connection import LOST
 from bankimport.queue.queue import Queue

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, tzinfo
 from typing import Any
 
+from bankimport.access import budget
 from bankimport.events import EventData
-from bankimport.imports import budget
 from bankimport.models import (
     Balance,
     BankAccount,

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from typing import Any
 
+from bankimport.access.consents import is_syncable
+from bankimport.access.health import health_of
 from bankimport.errors import Conflict, LeaseLost, NotFound
 from bankimport.imports.accounts import assign
-from bankimport.imports.consents import is_syncable
-from bankimport.imports.health import health_of
 from bankimport.models import (
     AccountState,
     Balance,

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from aiohttp import web
 
-from bankimport.imports.attendance import is_public
+from bankimport.access.attendance import is_public
 from bankimport.models import PsuContext
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address

@@ -4,11 +4,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import cast
 
+from bankimport.access.budget import TICK
+from bankimport.access.consents import REVOKED
 from bankimport.commands import Command, PlanSyncs, RefreshConsents, SyncAllOrg, SyncConnection
 from bankimport.errors import ReauthRequired
 from bankimport.events import SyncCompleted
-from bankimport.imports.budget import TICK
-from bankimport.imports.consents import REVOKED
 from bankimport.jobs import DEFERRED, SyncResult, refresh_consents, sync_all_org, sync_connection
 from bankimport.models import BankConnection, JobType, Stage
 from bankimport.ports import AccessLedger, Banks, BankStore, Clock, JobNotes

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from bankimport.errors import MalformedData
-from bankimport.imports import Quarantined, read_transaction
 from bankimport.models import (
     Balance,
     BankAccount,
@@ -19,6 +18,7 @@ from bankimport.models import (
 )
 from bankimport.providers.berlin_group_rows import RowReader, balances_of, next_link
 from bankimport.providers.options import ReadingOptions
+from bankimport.reading import Quarantined, read_transaction
 
 TODAY = date(2026, 6, 17)
 ACCOUNT = BankAccount("r", "k", "EUR", kind="CARD", name="Karte")

@@ -6,8 +6,8 @@ from typing import Any
 
 from sqlalchemy import Case, ColumnElement, Row, Select, and_, case, func, literal, null, or_, select, tuple_
 
-from bankimport.imports.consents import ENDING
-from bankimport.imports.health import BEHIND, SOON
+from bankimport.access.consents import ENDING
+from bankimport.access.health import BEHIND, SOON
 from bankimport.models import ConnectionFilter, ConnectionHealth
 from bankimport.status import ConnectionStatus
 from bankimport.stores.sql.schema import connections

@@ -9,8 +9,8 @@ from typing import Any, Literal
 from sqlalchemy import Row, Select, and_, delete, func, insert, or_, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from bankimport.access.consents import ENDING
 from bankimport.errors import Conflict, InvalidRequest, LeaseLost, NotFound
-from bankimport.imports.consents import ENDING
 from bankimport.models import (
     ID_PATTERN,
     AccountState,

@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from bankimport.imports.authorisations import CLAIM, LIFETIME, hashed
+from bankimport.access.authorisations import CLAIM, LIFETIME, hashed
 from bankimport.models import (
     Authorisation,
     AuthorisationOutcome,

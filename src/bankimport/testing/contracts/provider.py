@@ -19,7 +19,6 @@ from bankimport.errors import (
     ReauthRequired,
     Transient,
 )
-from bankimport.imports import read_transaction
 from bankimport.imports.accounts import assign
 from bankimport.models import (
     Balance,
@@ -36,6 +35,7 @@ from bankimport.models import (
     Window,
 )
 from bankimport.ports import BankProvider
+from bankimport.reading import read_transaction
 
 PERSON: Final = PsuContext("203.0.113.7", "Mozilla/5.0")
 

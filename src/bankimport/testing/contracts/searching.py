@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from bankimport.imports.health import health_of
+from bankimport.access.health import health_of
 from bankimport.models import ConnectionFilter, ConnectionHealth
 from bankimport.status import ConnectionStatus
 

@@ -2,8 +2,8 @@
 
 from aiohttp import web
 
+from bankimport.access.health import health_of
 from bankimport.errors import InvalidRequest
-from bankimport.imports.health import health_of
 from bankimport.models import ConnectionFilter, ConnectionHealth
 from bankimport.web.dashboard import forms
 from bankimport.web.dashboard.ribbon import ribbon

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bankimport.imports.budget import ROLLING, due, forgotten, is_quota, slot
+from bankimport.access.budget import ROLLING, due, forgotten, is_quota, slot
 from bankimport.ports import AccessHistory, Asks, CountedRead
 
 NOW = datetime(2026, 3, 10, 8, tzinfo=UTC)

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bankimport.imports import Quarantined, read_transaction
-from bankimport.imports.amounts import Unreadable, read_amount, read_day
-from bankimport.imports.reading import NAME_LIMIT, clean_text
 from bankimport.models import BankId, ReportedTransaction, Transaction, TransactionStatus
+from bankimport.reading import Quarantined, read_transaction
+from bankimport.reading.amounts import Unreadable, read_amount, read_day
+from bankimport.reading.entries import NAME_LIMIT, clean_text
 
 BOOKED = TransactionStatus.BOOKED
 

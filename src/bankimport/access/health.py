@@ -3,7 +3,7 @@
 from datetime import date, datetime, timedelta
 from typing import Final, Protocol
 
-from bankimport.imports.consents import ENDING, has_ended
+from bankimport.access.consents import ENDING, has_ended
 from bankimport.models import ConnectionHealth
 from bankimport.status import ConnectionStatus
 

@@ -4,7 +4,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from bankimport.imports.health import health_of
+from bankimport.access.health import health_of
 from bankimport.models import BankConnection, ConnectionHealth
 from bankimport.status import ConnectionStatus
 

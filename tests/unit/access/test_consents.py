@@ -1,13 +1,12 @@
-"""Consents, attendance and balances: the smaller decisions."""
+"""Consents and attendance: who must authorise again, and who is there."""
 
 from datetime import UTC, date, datetime, timedelta
-from decimal import Decimal
 
 import pytest
 
-from bankimport.imports import BalanceVerdict, attended, check_balances
-from bankimport.imports.consents import after_success, is_syncable, standing
-from bankimport.models import Balance, BankConnection, Consent, ConsentStatus, PsuContext, Window
+from bankimport.access.attendance import attended
+from bankimport.access.consents import after_success, is_syncable, standing
+from bankimport.models import BankConnection, Consent, ConsentStatus, PsuContext
 from bankimport.status import ConnectionStatus as S
 
 NOW = datetime(2026, 3, 10, 8, tzinfo=UTC)
@@ -119,35 +118,3 @@ def test_a_person_does_not_wait_for_hours() -> None:
     """A request that is too old is no longer attended."""
     assert attended(PsuContext("8.8.8.8", at=NOW - timedelta(minutes=5)), NOW) is not None
     assert attended(PsuContext("8.8.8.8", at=NOW - timedelta(minutes=16)), NOW) is None
-
-
-@pytest.mark.parametrize(
-    ("earlier", "later", "verdict", "difference"),
-    [
-        pytest.param(("openingBooked", 2, "100"), ("closingBooked", 0, "85"), BalanceVerdict.OK, "0", id="both ends"),
-        pytest.param(
-            ("previouslyClosedBooked", 2, "100"),
-            ("interimBooked", 0, "90"),
-            BalanceVerdict.OK,
-            "0",
-            id="after its own day",
-        ),
-        pytest.param(
-            ("openingBooked", 2, "100"), ("closingBooked", 0, "80"), BalanceVerdict.DIFFERS, "-5", id="a row too few"
-        ),
-        pytest.param(
-            ("openingBooked", 20, "100"), ("closingBooked", 0, "85"), BalanceVerdict.UNKNOWN, None, id="not read"
-        ),
-        pytest.param(
-            ("expected", 2, "100"), ("closingBooked", 0, "85"), BalanceVerdict.UNKNOWN, None, id="another type"
-        ),
-    ],
-)
-def test_the_balance_check(
-    earlier: tuple[str, int, str], later: tuple[str, int, str], verdict: BalanceVerdict, difference: str | None
-) -> None:
-    """An earlier balance and the rows between give the later one, or the difference is told."""
-    balances = [Balance(kind, Decimal(amount), "EUR", in_days(-ago)) for kind, ago, amount in (later, earlier)]
-    booked = {(in_days(-2), "EUR"): Decimal(-5), (in_days(-1), "EUR"): Decimal(-10), (in_days(-1), "USD"): Decimal(7)}
-    check = check_balances(balances, booked, Window(in_days(-10)))
-    assert (check.verdict, check.difference) == (verdict, None if difference is None else Decimal(difference))

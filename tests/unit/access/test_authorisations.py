@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bankimport.imports.authorisations import CLAIM, LIFETIME, Action, decide, hashed, outcome_of, same_login
+from bankimport.access.authorisations import CLAIM, LIFETIME, Action, decide, hashed, outcome_of, same_login
 from bankimport.models import (
     AccountReference,
     Authorisation,
