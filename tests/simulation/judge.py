@@ -1,16 +1,19 @@
 """Whether what is stored is what the bank says, after a read that the bank answered honestly and to the end."""
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from itertools import pairwise
 
-from bankimport.models import ReportedTransaction, Window
+from bankimport.models import ReportedTransaction, TransactionStatus, Window
 from tests.simulation.lives import Booked, read
 from tests.simulation.lying_bank import LyingBank, Purchase
 
 #: within so many days of the window's first day nothing is proven
 EDGE = timedelta(days=3)
+#: so many of the oldest rows that are left out show that the answer was cut off
+CUT_OFF = 3
 
 Money = Counter[tuple[object, str]]
 Pages = list[list[ReportedTransaction]]
@@ -26,6 +29,8 @@ class Judge:
     lost: list[str] = field(default_factory=list)
     put_off: set[tuple[object, ...]] = field(default_factory=set)
     asked_from: date = date.max
+    untold: Booked = field(default_factory=Counter)
+    forgotten: Booked = field(default_factory=Counter)
     again: int = 0
 
     @property
@@ -39,12 +44,15 @@ class Judge:
 
     def sees(self, pages: Pages) -> None:
         """Note a complete read that wasn't honest: what it repeats it has shown."""
+        self.bank.is_heard = True
         self._waiting(pages)
 
     def looks(self, live: Booked, window: Window, today: date, pages: Pages) -> None:
         """Compare after a complete, honest read: day by day behind the window's edge, and by money as a whole."""
         self.reads += 1
-        truth, edge, waiting = self.bank.booked(today), window.since + EDGE, self._waiting(pages)
+        self.bank.is_heard = True
+        truth, edge = self.bank.booked(today), window.since + EDGE
+        waiting = self._waiting(pages) + self._untold(truth, window, pages)
         found = Counter({row: n for row, n in live.items() if row[0] >= self.bank.known_from})
         near = Counter({row: n for row, n in truth.items() if row[0] >= edge})
         self._note(today, Counter({row: n for row, n in found.items() if row[0] >= edge}), near, near - waiting)
@@ -59,7 +67,7 @@ class Judge:
         bank = self.bank
         truth = Counter({row: n for row, n in bank.booked(today).items() if row[0] >= self.asked_from})
         found = Counter({row: n for row, n in live.items() if row[0] >= bank.known_from})
-        self._note(today, found, truth, truth - self._waiting(pages))
+        self._note(today, found, truth, truth - self._waiting(pages) - self.untold - self.forgotten)
         self.again = max(0, booked - sum(is_booked for _, is_booked in bank.ever_shown))
         if self.again and not any(bank.ids in habit.replaces for habit in bank.habits):
             self.doubled.append(f"{self.again} booked rows are another's, missing now")
@@ -79,21 +87,31 @@ class Judge:
         least = Counter((p.money(today), "EUR") for p in begun if is_sure(p))
         return most, least - waiting
 
+    def _untold(self, truth: Booked, window: Window, pages: Pages) -> Booked:
+        """What a bank that cuts its answers off has left out: one or two more than before look as if they had gone."""
+        if all(habit.answers_all for habit in self.bank.habits):
+            return Counter()
+        told = Counter(
+            (e.day, e.amount, e.currency)
+            for e in (read(each) for page in pages for each in page)
+            if e.status is TransactionStatus.BOOKED
+        )
+        untold = Counter({row: n for row, n in (truth - told).items() if row[0] >= window.since})
+        self.forgotten += Counter({row: n for row, n in self.untold.items() if row[0] < window.since})
+        self.untold = untold if (untold - self.untold).total() < CUT_OFF else Counter()
+        return self.untold + self.forgotten
+
     def _waiting(self, pages: Pages) -> Booked:
-        """What begins a page as the page before ended, without an id, and didn't in the read before: it is put off."""
+        """What is booked and begins a page as the page before ended, without an id, and didn't in the read before."""
         waiting: Booked = Counter()
         before_that, self.put_off = self.put_off, set()
         for before, page in pairwise(pages):
-            if not before or not page:
-                continue
-            one, other = read(before[-1]), read(page[0])
-            content = (one.status, one.day, one.amount, one.counterparty_name, one.remittance)
-            if content != (other.status, other.day, other.amount, other.counterparty_name, other.remittance):
-                continue
-            names = bool(other.ids) and all(habit.overlaps for habit in self.bank.habits)
-            self.put_off.add(content)
-            if not names and content not in before_that:
-                waiting[one.day, one.amount, one.currency] += 1
+            for entry in _repeated(before, page):
+                one, content = read(entry), _content(entry)
+                names = bool(one.ids) and all(habit.overlaps for habit in self.bank.habits)
+                self.put_off.add(content)
+                if not names and content not in before_that and one.status is TransactionStatus.BOOKED:
+                    waiting[one.day, one.amount, one.currency] += 1
         return waiting
 
     def _note(self, today: date, found: Counter, most: Counter, least: Counter) -> None:  # type: ignore[type-arg]
@@ -101,6 +119,23 @@ class Judge:
             self.doubled.append(f"{today}: {dict(found - most)}")
         if least - found:
             self.lost.append(f"{today}: {dict(least - found)}")
+
+
+def _repeated(
+    before: Sequence[ReportedTransaction], page: Sequence[ReportedTransaction]
+) -> Sequence[ReportedTransaction]:
+    """The entries of a page that may repeat the end of the page before: in order, and not all alike but for a single one."""
+    ends, starts = [*map(_content, before)], [*map(_content, page)]
+    found = 0
+    for back in range(1, min(len(ends), len(starts)) + 1):
+        if ends[-back:] == starts[:back] and (back == 1 or len(set(starts[:back])) > 1):
+            found = back
+    return page[:found]
+
+
+def _content(entry: ReportedTransaction) -> tuple[object, ...]:
+    one = read(entry)
+    return one.status, one.day, one.amount, one.counterparty_name, one.remittance
 
 
 def by_money(rows: Booked) -> Money:

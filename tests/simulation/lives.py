@@ -16,7 +16,8 @@ from bankimport.imports import (
     window_to_load,
 )
 from bankimport.imports.identity import key_of, strong_keys
-from bankimport.imports.repeats import marked
+from bankimport.imports.repeats import marked, once
+from bankimport.jobs.read_account import SHORTEST_HISTORY
 from bankimport.models import (
     Memory,
     ReportedTransaction,
@@ -32,8 +33,6 @@ from bankimport.reading import Quarantined, read_transaction
 Booked = Counter[tuple[date, object, str]]
 Answer = Callable[[Window], Sequence[Sequence[ReportedTransaction]]]
 NOTHING = Memory()
-#: how often the rest of an answer is asked for
-RESTS = 3
 HISTORY = timedelta(days=90)
 
 
@@ -87,9 +86,10 @@ def decide(
     new_id: Callable[[], str],
     cut: bool = False,
     memory: Memory = NOTHING,
+    is_whole: bool = False,
 ) -> Decision:
     """The decision about one read."""
-    reading = Reading(window, Extent.INCOMPLETE if cut else Extent.COMPLETE)
+    reading = Reading(window, Extent.INCOMPLETE if cut else Extent.COMPLETE, is_whole=is_whole)
     return reconcile(reading, paged(pages), stored, new_id=new_id, memory=memory)
 
 
@@ -116,19 +116,43 @@ class Life:
         window = window or self.window()
         pages = answer(window)[:cut_after]
         decision = self._decide(window, pages, cut=cut_after is not None)
-        for _ in range(RESTS):
-            if decision.cut_before is None or cut_after is not None:
-                break
-            pages = [*pages, *answer(Window(window.since, decision.cut_before))]
-            decision = self._decide(window, pages, cut=False)
+        if decision.cut_before is not None and decision.cut_before < date.max and cut_after is None:
+            pages, is_whole = self._with_rest(answer, window, pages, decision.cut_before)
+            decision = self._decide(window, pages, is_whole=is_whole)
         self._keep(window, decision, cut=cut_after is not None)
 
-    def _decide(self, window: Window, pages: Sequence[Sequence[ReportedTransaction]], *, cut: bool) -> Decision:
+    def _with_rest(
+        self, answer: Answer, window: Window, pages: Sequence[Sequence[ReportedTransaction]], before: date
+    ) -> tuple[Sequence[Sequence[ReportedTransaction]], bool]:
+        """What the job's reader does: ask for what is older until an answer is short; return all, and whether it is."""
+        full = _how_many_booked(pages)
+        while True:
+            rest = answer(Window(window.since, before))
+            older = [[e for e in page if _is_booked(e) and read(e).day <= before] for page in rest]
+            if any(older):  # they have all of the day at which the answer was cut
+                kept = [[e for e in page if not _is_booked(e) or read(e).day != before] for page in pages]
+                pages = [*kept, *older]
+            oldest = min((read(entry).day for page in older for entry in page), default=before)
+            if oldest == before and self.today - before >= SHORTEST_HISTORY:
+                self.memory = dataclasses.replace(self.memory, history=self.today - before)
+                return pages, False
+            if _how_many_booked(rest) < full or oldest == before:
+                return pages, True
+            before = oldest
+
+    def _decide(
+        self,
+        window: Window,
+        pages: Sequence[Sequence[ReportedTransaction]],
+        *,
+        cut: bool = False,
+        is_whole: bool = False,
+    ) -> Decision:
         entries = [[read(entry) for entry in page] for page in pages]
         seen = [entry.day for page in entries for entry in page]
         days = window_to_load(window, min(seen, default=None), max(seen, default=None))
         stored = self.rows.load(days, [entry for page in entries for entry in page])
-        return decide(window, entries, stored, new_id=self.rows.new_id, cut=cut, memory=self.memory)
+        return decide(window, entries, stored, new_id=self.rows.new_id, cut=cut, memory=self.memory, is_whole=is_whole)
 
     def _keep(self, window: Window, decision: Decision, *, cut: bool) -> ChangeSet:
         self.rows.apply(decision.change_set)
@@ -177,6 +201,15 @@ def paged(pages: Iterable[Sequence[Transaction]]) -> list[Transaction]:
         entries += marked(here, before)
         before = here
     return entries
+
+
+def _how_many_booked(pages: Sequence[Sequence[ReportedTransaction]]) -> int:
+    entries, _ = once(paged([[read(entry) for entry in page] for page in pages]), ())
+    return sum(entry.status is TransactionStatus.BOOKED for entry in entries)
+
+
+def _is_booked(entry: ReportedTransaction) -> bool:
+    return entry.status is TransactionStatus.BOOKED
 
 
 def read(entry: ReportedTransaction) -> Transaction:

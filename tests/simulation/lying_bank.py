@@ -134,7 +134,7 @@ class LyingBank:
         self.purchases: list[Purchase] = []
         self.session, self.today = 0, FIRST_DAY
         self.honest = True
-        self.known_from = date.min
+        self.known_from, self.is_heard = date.min, False  # since when all is told, once an answer was heard to its end
         self.ever_shown: set[tuple[int, bool]] = set()
         for offset in range(-30, days + 1):
             day = FIRST_DAY + timedelta(days=offset)

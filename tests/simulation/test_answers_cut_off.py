@@ -55,6 +55,21 @@ async def test_the_rest_of_an_answer_is_asked_for(world: World, ids: bool) -> No
     assert result.window.refused_before is None
 
 
+async def test_pending_ones_and_repeats_do_not_make_an_answer_long(world: World) -> None:
+    """The rest is asked for until an answer has fewer booked entries: what is pending stands in the first answer alone."""
+    bank = NewestOnly([*purchases(60, ids=True), *(pending(f"-{n}.99", text="Hotel") for n in range(4))], most=100)
+    world.bank.offers = replace(world.bank.offers, unattended_limit=None)
+    world.bank.pages[GIRO.provider_id] = lambda window, cursor: [
+        Page([row for row in page.transactions if window.until is None or row.status is TransactionStatus.BOOKED])
+        for page in bank(window, cursor)
+    ]
+    await world.sync()
+    bank.most = NEWEST
+    await world.tomorrow()
+    assert [row.missing_at_bank for row in await world.rows()] == [0] * 64
+    assert [window.until for window in bank.asked[1:]] == [None, days_ago(8), days_ago(16)]
+
+
 async def test_a_history_that_is_shorter_than_was_asked_for(world: World) -> None:
     """A bank that answers ninety days of the years asked for, and no more when asked, has lost nothing of what is older;
     and it is not asked for more again."""

@@ -21,7 +21,7 @@ from bankimport.imports.evidence import Phase, is_stale
 from bankimport.imports.extent import Extent, Reading
 from bankimport.imports.identity import strong_keys
 from bankimport.imports.own import claim_own, corrected
-from bankimport.imports.pairing import order, pair
+from bankimport.imports.pairing import Pair, order, pair
 from bankimport.imports.worth import Worth, rows_by_name
 from bankimport.models import (
     Doubt,
@@ -38,6 +38,8 @@ _BOOKED: Final = TransactionStatus.BOOKED
 _STRONG: Final = IdQuality.STRONG
 _STATUS_OF: Final = {_BOOKED: RowStatus.BOOKED, TransactionStatus.PENDING: RowStatus.PENDING}
 #: so many of the oldest rows absent, and nothing older reported: the bank has cut its answer off
+#: `missing_at_bank` counts up to here: one more complete read that lacks a row changes nothing
+MISSING_LIMIT: Final = 2
 _CUT_OFF: Final = 3
 
 
@@ -118,8 +120,9 @@ def match(
     doubted: Counter[tuple[object, ...]] = Counter((d.status, d.day, d.amount, d.currency) for d in doubts)
     repeats = [e for e in claims.entries if e.may_repeat and not strong_keys(e) and not _take(doubted, e)]
     claims.put_off(repeats, DoubtReason.REPEAT)
+    claims.add(_repeated(repeats, claims))
     _claim(claims, Phase.LIKELY, frozenset(key[0] for key in named if not worth.is_believed(key[0])))
-    claims.add(pair(Phase.LIKELY, [*repeats, *claims.outside()], claims.rows, only_equal=True))
+    claims.add(pair(Phase.LIKELY, claims.outside(), claims.rows, only_equal=True))
     _claim(claims, Phase.WEAKER)
     if not reading.is_whole and (oldest is None or reading.window.since < oldest):
         cut = _cut_off(claims, oldest)
@@ -133,6 +136,15 @@ def match(
     _claim(claims, Phase.FAR)
     _claim(claims, Phase.BECAME)
     return claims
+
+
+def _repeated(repeats: Sequence[Transaction], claims: Claims) -> list[Pair]:
+    """Return the pairs of what was put off: each with an equal row that no other equal entry has, before any move."""
+    if not repeats:
+        return []
+    put_off = {id(entry) for entry in repeats}
+    equal = pair(Phase.LIKELY, [*claims.inside(), *repeats], claims.rows, only_equal=True)
+    return [each for each in equal if id(each[0]) in put_off]
 
 
 def _claim(claims: Claims, phase: Phase, doubted: frozenset[str] = frozenset()) -> None:
@@ -168,18 +180,17 @@ def _take(doubted: Counter[tuple[object, ...]], entry: Transaction) -> bool:
 
 
 def _cut_off(claims: Claims, oldest: date | None) -> date | None:
-    """Return the first day of an answer that the bank has cut off: its oldest rows are all absent, three or more, and
-    nothing older is reported."""
-    rows = [(row, True) for row in claims.rows] + [(row, False) for _, row in claims.pairs]
-    known = sorted(
-        (row.transaction.day, absent)
-        for row, absent in rows
-        if row.status is RowStatus.BOOKED
-        and not row.missing_at_bank
-        and claims.reading.asks_for(row.transaction.day)
-        and (oldest is None or row.transaction.day < oldest)
-    )
-    if len(known) < _CUT_OFF or not all(absent for _, absent in known[:_CUT_OFF]):
+    """Return the first day of an answer that the bank has cut off: its oldest rows are all absent, three or more, not
+    all of them for long, and nothing older is reported."""
+
+    def is_old(row: StoredTransaction) -> bool:
+        day = row.transaction.day
+        return row.status is RowStatus.BOOKED and claims.reading.asks_for(day) and (oldest is None or day <= oldest)
+
+    absent = sorted((row.transaction.day, row.missing_at_bank) for row in claims.rows if is_old(row))
+    present = min((row.transaction.day for _, row in claims.pairs if is_old(row)), default=date.max)
+    is_new = any(missing < MISSING_LIMIT for _, missing in absent)
+    if len(absent) < _CUT_OFF or present < absent[_CUT_OFF - 1][0] or not is_new:
         return None
     return date.max if oldest is None else oldest
 

@@ -44,7 +44,7 @@ _KINDS: Final = {TransactionStatus.BOOKED: 0, TransactionStatus.PENDING: 1, Tran
 def order(t: Transaction) -> tuple[object, ...]:
     """Return its place in an order of entries that is the same whatever the order of the pages."""
     texts = t.counterparty_name or "", t.counterparty_iban or "", t.remittance or ""
-    return _KINDS[t.status], t.day, t.currency, t.amount, texts, sorted(map(key_of, t.ids))
+    return _KINDS[t.status], t.day, t.currency, t.amount, texts, sorted(map(key_of, t.ids)), t.may_repeat
 
 
 def pair(
@@ -109,7 +109,7 @@ class _Group:
         left = sum(supply) - sum(paired.values()), sum(demand) - sum(paired.values())
         if all(left):
             paired = Assignment(supply, demand, self._edges, paired).solve()
-        entries, rows = [list(node) for node in self._entries], [list(node) for node in self._rows]
+        entries, rows = [node[::-1] for node in self._entries], [list(node) for node in self._rows]
         for (entry, row), units in sorted(paired.items()):
             for _ in range(units):
                 yield entries[entry].pop(), rows[row].pop()

@@ -40,6 +40,7 @@ def once(entries: Sequence[Transaction], shared: Collection[str]) -> tuple[list[
     """
     groups, runs = _repeated(entries), Counter(entry.page for entry in entries if entry.may_repeat)
     dropped: set[int] = set()
+    sure: set[int] = set()
     named_twice: set[AliasKey] = set()
     for key, indices in groups:
         distinct = _distinct(entries, indices)
@@ -51,7 +52,9 @@ def once(entries: Sequence[Transaction], shared: Collection[str]) -> tuple[list[
         here = [at for at in indices if at not in dropped]
         is_shared = key[0] in found or key[0] in shared
         if is_shared:  # two and more that repeat in order are a page that overlaps; a single one may be a twin
-            kept = [at for at in here if not (entries[at].may_repeat and runs[entries[at].page] > 1)] or here[:1]
+            echoes = {at for at in here if entries[at].may_repeat and _repeats_one(entries[at], entries, here)}
+            sure.update(at for at in here if at not in echoes)
+            kept = [at for at in here if not (at in echoes and runs[entries[at].page] > 1)] or here[:1]
         else:
             kept = _kept(entries, here)
         dropped.update(set(here) - set(kept))
@@ -59,7 +62,7 @@ def once(entries: Sequence[Transaction], shared: Collection[str]) -> tuple[list[
             named_twice.add(key)
     links = {key_of(e.link) for e in entries if e.link is not None and e.status is _BOOKED}
     left = [
-        _without(entry, named_twice)
+        _without(replace(entry, may_repeat=False) if at in sure and entry.may_repeat else entry, named_twice)
         for at, entry in enumerate(entries)
         if at not in dropped and not _is_linked(entry, links)
     ]
@@ -101,6 +104,11 @@ def _kept(entries: Sequence[Transaction], indices: Sequence[int]) -> list[int]:
         if not any(o.page != entry.page or _texts(o) == _texts(entry) for o in one_of):
             kept.append(at)
     return kept
+
+
+def _repeats_one(entry: Transaction, entries: Sequence[Transaction], indices: Sequence[int]) -> bool:
+    """Return whether the page before has an entry of this id that is the same in all else, the texts too."""
+    return any(entries[at].page == entry.page - 1 and _is_one(entry, entries[at]) for at in indices)
 
 
 def _is_one(one: Transaction, other: Transaction) -> bool:

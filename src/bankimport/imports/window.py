@@ -37,7 +37,7 @@ def covered(memory: Memory, read: Window, today: date, unsure: Collection[date] 
     """Return what is known after these days were read completely on `today`: a day is covered when it has been read so
     on two days, since one read can be wrong. What lies after today is never covered: it has not happened yet.
 
-    `unsure` are days of rows that were missing for the first time: they are asked for once more.
+    `unsure` are days of rows that were missing for the first time: they are asked for once more, whatever was known.
     """
     since, until = read.since, today if read.until is None else min(read.until, today)
     sure = [
@@ -45,7 +45,7 @@ def covered(memory: Memory, read: Window, today: date, unsure: Collection[date] 
         for before in memory.once
         if before.on != today and max(before.since, since) <= min(before.until, until)
     ]
-    coverage = merged([*memory.coverage, *(part for interval in sure for part in _without(interval, unsure))])
+    coverage = tuple(part for interval in merged([*memory.coverage, *sure]) for part in _without(interval, unsure))
     once = [*memory.once, DayRead(since, until, today)] if since <= until else memory.once
     return replace(memory, coverage=coverage, once=tuple(_uncovered(once, coverage)))
 

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
@@ -128,6 +128,11 @@ class AccountRead:
         return check_balances(balances, booked, self.window)
 
 
+def _how_many_booked(entries: Iterable[Transaction]) -> int:
+    """Return how many entries of an answer are booked; where pages overlap they are counted once."""
+    return sum(entry.status is TransactionStatus.BOOKED for entry in once(list(entries), ())[0])
+
+
 def _count(entry: Transaction, booked: defaultdict[tuple[date, str], Decimal]) -> None:
     if entry.status is TransactionStatus.BOOKED:
         booked[entry.day, entry.currency] += entry.amount
@@ -179,7 +184,7 @@ class AccountReader:
 
         `read` is whole then; where the bank may not be asked, or fails, it stays as it was.
         """
-        full = len(read.entries)
+        full = 0 if read.entries.is_long else _how_many_booked(read.entries)
         while not read.entries.is_long:
             window = Window(read.window.since, before)
             rest = AccountRead(asked=read.asked, window=window, today=read.today, pages=read.pages)
@@ -199,7 +204,7 @@ class AccountReader:
             if oldest == before and read.today - before >= SHORTEST_HISTORY:
                 read.serves_from = before  # it has no more to tell: what is older isn't gone
                 return
-            if len(rest.entries) < full or oldest == before:
+            if _how_many_booked(rest.entries) < full or oldest == before:
                 read.is_whole = True
                 return
             before = oldest

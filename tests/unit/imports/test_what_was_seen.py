@@ -265,6 +265,32 @@ def test_twins_on_both_sides_of_a_page_break() -> None:
     assert life.live() == booked_of(twins)
 
 
+def test_what_may_be_a_repeat_keeps_its_row_from_a_move() -> None:
+    """Without ids, a stored row that stands at a page break is not taken for an equal one of some days later."""
+    first, later = reported("-3.50", april(16)), reported("-3.50", april(18))
+    life = life_with(reported("-8.00", april(15), text="Buch"), first)
+    echo = replace(first)
+    life.sync([reported("-8.00", april(15), text="Buch"), first], [echo, later])
+    assert life.live() == booked_of([reported("-8.00", april(15), text="Buch"), first, later])
+    life.sync([reported("-8.00", april(15), text="Buch"), first], [later])
+    twins = [first, echo, later]
+    for _ in range(2):
+        life.sync([reported("-8.00", april(15), text="Buch"), first], [echo, later])
+        life.today += timedelta(days=1)
+    life.sync([reported("-8.00", april(15), text="Buch")], [first], [echo, reported("-3.50", april(19)), later])
+    assert life.live() == booked_of([reported("-8.00", april(15), text="Buch"), *twins, reported("-3.50", april(19))])
+
+
+def test_a_shared_id_at_a_page_break_with_another_text_is_another() -> None:
+    """Where an id names all of one merchant, what begins a page in other words than the last of the page before is new."""
+    batch_of_two = batch(april(17), "-3.50", "-12.00")
+    one = reported("-9.99", april(18), ref="REWE-18", text="Karte REWE")
+    other = reported("-9.99", april(18), ref="REWE-18", text="SEPA 8 Dank")
+    life = Life(TODAY)
+    life.sync([*batch_of_two, one], [other, reported("-1.00", april(19))])
+    assert life.live() == booked_of([*batch_of_two, one, other, reported("-1.00", april(19))])
+
+
 def test_a_booked_entry_and_its_own_pending_form_are_one() -> None:
     """Under one id, on one page or two: the booked form alone is the row."""
     forms = [pending("-3.50", april(18), ref="a"), reported("-3.50", april(19), ref="a")]
@@ -504,6 +530,35 @@ def test_a_bank_that_answers_its_newest_25_and_says_nothing() -> None:
     new = [reported(f"-{100 + n}.50", april(19), ref=f"n{n}", text=f"Laden {n}") for n in range(8)]
     life.sync([*new, *bank][:25])
     assert life.live() == booked_of([*new, *bank])
+
+
+def test_an_answer_that_is_cut_off_within_a_day() -> None:
+    """Of the oldest day that is told three rows are absent, and nothing older is told: none is missing."""
+    oldest = [reported(f"-{n}.50", april(9), ref=f"t{n}", text=f"Laden {n}") for n in range(6)]
+    rest = [reported(f"-{n}.50", april(15), ref=f"r{n}", text=f"Laden {n}") for n in range(6)]
+    life = life_with(*oldest, *rest)
+    life.sync([*oldest[4:], *rest])
+    assert life.live() == booked_of([*oldest, *rest])
+
+
+def test_an_answer_that_loses_its_oldest_rows_one_by_one() -> None:
+    """One oldest row absent in one read and two more in the next: three are absent, so the answer is cut off."""
+    bank = [reported(f"-{n}.50", april(9 + n), ref=f"t{n}", text=f"Laden {n}") for n in range(9)]
+    life = life_with(*bank)
+    life.sync(bank[1:])
+    life.sync(bank[3:])
+    assert [row.missing_at_bank for row in life.all()] == [1, *[0] * 8]
+
+
+def test_a_row_absent_from_days_that_were_known_is_asked_for_again() -> None:
+    """A row that is missing for the first time is asked for once more, even on a day that was covered long ago."""
+    bank = daily(60, refs=True, shops=("Café Sol", "REWE Markt"))
+    life = life_with(*bank)
+    absent = next(entry for entry in bank if entry.booking_date == str(april(-5)))
+    life.sync([entry for entry in bank if entry is not absent], window=Window(april(-30)))
+    assert life.window().since <= april(-5)
+    life.tomorrow(*bank)
+    assert life.live() == booked_of(bank)
 
 
 def test_days_that_a_cut_off_answer_does_not_reach_stay_open() -> None:
