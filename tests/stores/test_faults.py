@@ -4,6 +4,7 @@ import asyncio
 import itertools
 import sqlite3
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -114,6 +115,40 @@ async def test_a_deadlock_is_tried_again(postgres_url: str) -> None:
     assert await writing
     assert len(await rows_of(store, account)) == 1
     await engine.dispose()
+    await store.aclose()
+
+
+#: A sequence is not rolled back with the transactions that it refuses.
+_REFUSING = (
+    "CREATE SEQUENCE tries",
+    """CREATE FUNCTION refuse() RETURNS trigger AS $$ BEGIN
+         IF nextval('tries') <= %d THEN RAISE EXCEPTION 'no order' USING ERRCODE = '40001'; END IF;
+         RETURN NEW;
+       END $$ LANGUAGE plpgsql""",
+    "CREATE TRIGGER refusing BEFORE INSERT ON bank_transactions FOR EACH ROW EXECUTE FUNCTION refuse()",
+)
+
+
+@pytest.mark.parametrize(("refusals", "wrote"), [(20, True), (21, False)])
+async def test_serialization_failures_are_tried_again_within_the_run(
+    postgres_url: str,
+    refusals: int,
+    wrote: bool,
+) -> None:
+    """Twenty in a row cost no attempt of the job: the write is done again, some 10 ms apart; one more is given up."""
+    await upgrade_async(postgres_url)
+    store = SqlStore(postgres_url)
+    account = await new_account(store)
+    await execute(postgres_url, *(statement.replace("%d", str(refusals)) for statement in _REFUSING))
+    began = time.monotonic()
+    if wrote:
+        assert await store.apply(account, 0, inserts(1), None, None, 1)
+    else:
+        with pytest.raises(StoreUnavailable):
+            await store.apply(account, 0, inserts(1), None, None, 1)
+    assert time.monotonic() - began > 20 * 0.005
+    assert await scalar(postgres_url, "SELECT last_value FROM tries") == 21
+    assert len(await rows_of(store, account)) == wrote
     await store.aclose()
 
 

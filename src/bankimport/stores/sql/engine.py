@@ -1,6 +1,7 @@
 """Engines and transactions: limits, SQLite's pragmas, and what a failing database means for the job."""
 
 import asyncio
+import random
 import sqlite3
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeVar
@@ -17,8 +18,11 @@ from bankimport.errors import InvalidSettings, MalformedData, MissingExtra, Stor
 T = TypeVar("T")
 
 READING = "bankimport_reading"
-_TRIES = 5
-_FIRST_WAIT = 0.05
+#: Seconds before each further try where the database was lost or stayed locked.
+_WAITS = (0.05, 0.1, 0.2, 0.4)
+#: A transaction that others got in the way of is tried again often and soon: they have committed by then. The waits
+#: differ, so that two which met don't meet again.
+_CONTENDED_TRIES, _CONTENDED_WAIT = 20, (0.005, 0.015)
 _PRAGMAS = ("busy_timeout=10000", "synchronous=NORMAL", "foreign_keys=ON", "cache_size=-16384")
 #: seconds between two tries to switch a file to WAL, which SQLite's own time limit doesn't cover; 10 s in all
 _WAL_WAITS = (0.05, *[0.2] * 50)
@@ -111,21 +115,21 @@ async def transact(engine: AsyncEngine, work: Callable[[AsyncConnection], Awaita
         StoreUnavailable: the database is away, full, stays locked, or refuses the write as inconsistent.
         MalformedData: the database can't hold a value.
     """
-    wait = _FIRST_WAIT
-    for attempt in range(1, _TRIES + 1):
+    later = iter(_WAITS)
+    soon = (random.uniform(*_CONTENDED_WAIT) for _ in range(_CONTENDED_TRIES))
+    while True:
         try:
             async with engine.begin() as connection:
                 return await work(connection)
         except DBAPIError as error:
-            if attempt == _TRIES or not _is_passing(error):
+            wait = next(soon if _state(error) in _CONTENTION else later, None) if _is_passing(error) else None
+            if wait is None:
                 raise _meaning(error) from None  # the driver's own words quote rows: people's data
         except UnicodeError:  # SQLite's driver encodes text itself
             raise MalformedData("the database can't hold a text of the bank's") from None
         except (PoolTimeout, OSError, TimeoutError) as error:
             raise StoreUnavailable from error
         await asyncio.sleep(wait)
-        wait *= 2
-    raise StoreUnavailable
 
 
 async def copy_in(
