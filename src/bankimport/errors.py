@@ -185,6 +185,8 @@ class JobError(BankImportError):
     """What a run of a job can end with. `scope` is what was being read, where that is known."""
 
     code = "job-error"
+    #: whether who operates the queue can mend it; else it is the person's turn, or was asked for wrongly
+    operator_mends: ClassVar[bool] = True
 
     def __init__(self, message: str, *, scope: Scope | None = None) -> None:
         super().__init__(message)
@@ -263,6 +265,7 @@ class ReauthRequired(Permanent):
     """The person has to authorise again: the consent is `expired`, `revoked`, or the bank wants an `action`."""
 
     code = "reauth-required"
+    operator_mends = False
 
     def __init__(self, reason: str, *, scope: Scope | None = None, suspicious: bool = False) -> None:
         super().__init__(f"the person has to authorise the access again ({reason})", scope=scope)
@@ -294,6 +297,7 @@ class AccountUnavailable(Permanent):
     """One account can't be read any more; the others can."""
 
     code = "account-unavailable"
+    operator_mends = False
 
     def __init__(self, *, scope: Scope | None = None) -> None:
         super().__init__("the bank no longer gives access to this account", scope=scope)
@@ -303,6 +307,7 @@ class UnattendedRefused(Permanent):
     """The bank answers only while the person is present."""
 
     code = "unattended-refused"
+    operator_mends = False
 
     def __init__(self, *, scope: Scope | None = None) -> None:
         super().__init__("the bank answers only while the person is present", scope=scope)
@@ -312,6 +317,7 @@ class PeriodRejected(Permanent):
     """The bank doesn't serve days so far back; `suggested_from` is the first it does, if it said so."""
 
     code = "period-rejected"
+    operator_mends = False
 
     def __init__(self, *, suggested_from: date | None = None) -> None:
         super().__init__("the bank doesn't serve the period asked for", scope=Scope.TRANSACTIONS)
@@ -328,6 +334,7 @@ class Unsupported(Permanent):
     """The bank or its provider can't do what was asked."""
 
     code = "unsupported"
+    operator_mends = False
 
 
 class BankRejected(Permanent):
@@ -344,6 +351,7 @@ class UnknownConnection(Permanent):
     """The connection of the job doesn't exist (any more)."""
 
     code = "unknown-connection"
+    operator_mends = False
 
     def __init__(self, connection_id: str) -> None:
         super().__init__(f"there is no connection {connection_id!r}")
@@ -353,6 +361,7 @@ class ConnectionDisconnected(Permanent):
     """The user has cut the connection."""
 
     code = "connection-disconnected"
+    operator_mends = False
 
     def __init__(self, connection_id: str) -> None:
         super().__init__(f"connection {connection_id!r} is disconnected")
@@ -362,6 +371,7 @@ class NotGranted(Permanent):
     """An authorisation ended without a consent: the person's doing, the bank's, or ours (`outcome`)."""
 
     code = "not-granted"
+    operator_mends = False
 
     def __init__(self, outcome: AuthorisationOutcome, *, scope: Scope | None = Scope.CONSENT) -> None:
         super().__init__(f"the authorisation ended without a consent ({outcome})", scope=scope)
@@ -390,3 +400,14 @@ class JobCancelled(RunInterrupted):
 
     def __init__(self, job_id: str) -> None:
         super().__init__(f"job {job_id} was cancelled")
+
+
+def codes_beyond_operators() -> list[str]:
+    """Return the codes of what a job can fail with and no operator can mend."""
+    kinds, codes = [JobError], set()
+    while kinds:
+        kind = kinds.pop()
+        kinds += kind.__subclasses__()
+        if not kind.operator_mends:
+            codes.add(kind.code)
+    return sorted(codes)

@@ -155,7 +155,10 @@ class Settings(BaseSettings):
         description="before a consent ends its people are told",
     )
     alert_failed: int = Field(
-        default=100, ge=0, validation_alias="BANK_SYNC_ALERT_FAILED", description="more failed: an alert"
+        default=100,
+        ge=0,
+        validation_alias="BANK_SYNC_ALERT_FAILED",
+        description="more failed within a day for what an operator can mend: an alert",
     )
     alert_waiting: int = Field(
         default=1000, ge=0, validation_alias="BANK_SYNC_ALERT_WAITING", description="more waiting: an alert"

@@ -5,6 +5,7 @@ import signal
 
 import pytest
 
+from bankimport.queue.connection import BLOCK
 from bankimport.status import JobState
 from tests.conftest import SOAK
 from tests.faults.field import Field
@@ -74,6 +75,23 @@ async def test_a_frozen_worker_writes_nothing_after_its_lease(field: Field) -> N
         assert _written_after(await field.marks(job_id=job_id), second) == []
         assert not frozen.ended
     await field.check_ended_once(job_ids)
+
+
+async def test_a_wake_up_that_a_frozen_worker_swallows_is_made_good(field: Field) -> None:
+    """The only wake-up goes to a worker that froze while it waited for one: another's beat finds the job all the same."""
+    await field.worker()
+    frozen = asyncio.create_task(field.redis.client().blpop([field.queue.keys.wake], timeout=60))
+    await wait_until(lambda: _has_waited_longest(field), what="the turn of the frozen worker")
+    job_id = await field.sync("a")
+    assert await frozen is not None
+    await field.mark("start", job_id, timeout=field.lease / 3 + 1)
+    await field.ended(job_id)
+
+
+async def _has_waited_longest(field: Field) -> bool:
+    """Whether one waits for longer than a worker's read does, so that the next wake-up is its."""
+    clients = await field.redis.client_list()
+    return any(client["cmd"] == "blpop" and int(client["idle"]) > BLOCK for client in clients)
 
 
 @pytest.mark.soak

@@ -74,11 +74,11 @@ class Driver:
             claim.job_id, str(claim.fence), result, "", "", counts_as, list(steps), [], []
         )
 
-    async def fail(self, claim: Claim, *, delay: int = -1, was_cancelled: bool = False) -> Ended:
+    async def fail(
+        self, claim: Claim, *, delay: int = -1, was_cancelled: bool = False, code: str = "transient"
+    ) -> Ended:
         """End a run badly; `delay` in ms, -1 for good."""
-        return await self.do.fail_job(
-            claim.job_id, str(claim.fence), "it broke", "transient", delay, was_cancelled, b""
-        )
+        return await self.do.fail_job(claim.job_id, str(claim.fence), "it broke", code, delay, was_cancelled, b"")
 
     async def give_back(self, claim: Claim) -> list[str]:
         """Give a run back."""
@@ -90,8 +90,8 @@ class Driver:
         """Let a worker's heart beat: its runs keep their leases; return whether it left work over."""
         about = {"host": "h", "pid": 1, "version": "1", "lag": 0, "trouble": ""}
         kept = [(claim.job_id, str(claim.fence)) for claim in runs]
-        _, _, more = await self.do.beat_worker(worker, timedelta(minutes=2), about, list(functions), kept)
-        return bool(more)
+        beat = await self.do.beat_worker(worker, timedelta(minutes=2), about, list(functions), kept)
+        return beat.more
 
     async def fan_out(self, claim: Claim, *connections: str, scheduled: bool = False, size: int = 200) -> Ended:
         """Make a batch's children, by slices of `size`."""

@@ -52,6 +52,13 @@ MUTATIONS = (
         "tests/queue/test_health.py::test_a_beat_keeps_leases_and_hears_of_lost_and_cancelled_runs",
     ),
     Mutation(
+        "a beat that finds somebody in line",
+        "src/bankimport/worker/lifecycle.py",
+        "        if beat.ready:\n",
+        "        if False:\n",
+        "tests/faults/test_crashes.py::test_a_wake_up_that_a_frozen_worker_swallows_is_made_good",
+    ),
+    Mutation(
         "the notice of stalled runs",
         f"{LUA}/claim_jobs.lua",
         "sweep_stalled()\n",

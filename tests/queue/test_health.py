@@ -11,6 +11,7 @@ from bankimport.queue.keys import Keys
 from bankimport.queue.queue import Queue
 from bankimport.queue.run import Claim
 from bankimport.queue.sweeper import Sweeper
+from bankimport.queue.transitions import Beat
 from bankimport.settings import Settings
 from bankimport.status import JobState
 from bankimport.stream import groups_behind
@@ -33,9 +34,7 @@ async def forget_starts(driver: Driver) -> None:
     await driver.queue.client.hset(driver.queue.keys.meta, "last-start", 1)
 
 
-async def beat(
-    driver: Driver, worker: str = "w", *claims: Claim, lifetime: int = 60_000, trouble: str = ""
-) -> tuple[list[str], list[str]]:
+async def beat(driver: Driver, worker: str = "w", *claims: Claim, lifetime: int = 60_000, trouble: str = "") -> Beat:
     """Let a worker tell that it lives."""
     about = {"host": "host", "pid": 7, "version": "1.2", "lag": 0, "trouble": trouble}
     runs = [(claim.job_id, str(claim.fence)) for claim in claims]
@@ -134,7 +133,7 @@ async def test_workers_beat(driver: Driver) -> None:
     """A heartbeat tells id, host, pid, version and running jobs; a worker that stops beating, or says so, is gone."""
     await driver.ask("c")
     [claim] = await driver.claim(worker="a")
-    assert await beat(driver, "a", claim) == ([], [], False)
+    assert await beat(driver, "a", claim) == Beat([], [], ready=False, more=False)
     await beat(driver, "b", lifetime=1)
     [worker] = [each for each in (await driver.queue.health()).workers if each.id == "a"]
     assert (worker.host, worker.pid, worker.running, worker.version) == ("host", 7, 1, "1.2")
@@ -158,7 +157,9 @@ async def test_a_beat_keeps_leases_and_hears_of_lost_and_cancelled_runs(driver: 
     assert [claim.job_id for claim in await driver.claim(worker="b")] == [lost.job_id]
     await driver.lapse(kept.job_id)
     await driver.queue.cancel(cancelled.job_id)
-    assert await beat(driver, "a", kept, lost, cancelled) == ([lost.job_id], [cancelled.job_id], False)
+    assert await beat(driver, "a", kept, lost, cancelled) == Beat(
+        [lost.job_id], [cancelled.job_id], ready=False, more=False
+    )
     assert await driver.claim(worker="b") == [], "the beat came before anybody saw that the lease was over"
 
 
@@ -209,6 +210,28 @@ async def test_a_server_that_persists_nothing(driver: Driver, fresh: Driver) -> 
     await driver.queue.client.config_set("save", "3600 1")
     assert text not in (await fresh.queue.health()).warnings
     await driver.queue.client.config_set("save", before)
+
+
+async def test_only_fresh_failures_that_an_operator_can_mend_are_ill_health(driver: Driver) -> None:
+    """An ended consent is a customer's to renew and a period asked for wrongly the asker's: both are counted apart and
+    shown; what failed a day ago alarms nobody any more."""
+    driver.queue.settings = driver.queue.settings.model_copy(update={"alert_failed": 0})
+    await beat(driver)
+    for code in ("consent-expired", "period-rejected", "transient"):
+        await driver.ask(code)
+    for claim, code in zip(await driver.claim(), ("consent-expired", "period-rejected", "transient"), strict=True):
+        await driver.fail(claim, code=code)
+    health = await driver.queue.health()
+    assert [(alert.code, alert.value) for alert in health.alerts] == [("failed", 1)]
+    assert "2 jobs failed in the last 24 hours for what no operator can mend" in health.warnings
+    assert health.stats.failed == 3
+    keys = driver.queue.keys
+    for code in ("consent-expired", "period-rejected", "transient"):
+        [(job_id, _)] = await driver.queue.client.zrange(keys.of("failed_code", code), 0, -1, withscores=True)
+        for index in (keys.state("failed"), keys.of("failed_code", code)):
+            await driver.queue.client.zincrby(index, -25 * HOUR, job_id)
+    health = await driver.queue.health()
+    assert (health.is_healthy, health.stats.failed) == (True, 3)
 
 
 async def test_an_alert_begins_and_ends_once(driver: Driver) -> None:

@@ -21,6 +21,9 @@ class Snapshot:
     workers: tuple[WorkerInfo, ...]
     alerts_since: Mapping[str, datetime]
     quarantined: int = 0
+    #: failed in the last 24 hours, for what an operator can mend and for what they can't
+    failed_today: int = 0
+    excused_today: int = 0
     eviction_policy: str | None = None
     persistent: bool | None = None
     #: functions that no worker knows whose jobs wait, and since when
@@ -65,6 +68,10 @@ def _warnings(snapshot: Snapshot) -> tuple[str, ...]:
         warnings.append("Redis persists nothing: queued jobs are lost when it restarts")
     if snapshot.quarantined:
         warnings.append(f"{counted(snapshot.quarantined, 'member')} of the queue could not be decoded and put aside")
+    if snapshot.excused_today:
+        warnings.append(
+            f"{counted(snapshot.excused_today, 'job')} failed in the last 24 hours for what no operator can mend"
+        )
     if not snapshot.workers:
         warnings.append("no worker is alive")
     return tuple(warnings)
@@ -76,8 +83,9 @@ def _alert(snapshot: Snapshot, code: str, message: str, value: float, threshold:
 
 
 def _failed(snapshot: Snapshot, settings: Settings) -> Alert | None:
-    value, limit = snapshot.stats.failed, settings.alert_failed
-    return _alert(snapshot, "failed", counted(value, "failed job"), value, limit) if value > limit else None
+    value, limit = snapshot.failed_today, settings.alert_failed
+    message = f"{counted(value, 'job')} failed in the last 24 hours"
+    return _alert(snapshot, "failed", message, value, limit) if value > limit else None
 
 
 def _waiting(snapshot: Snapshot, settings: Settings) -> Alert | None:

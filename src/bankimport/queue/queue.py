@@ -21,7 +21,7 @@ from bankimport.queue.keys import Keys
 from bankimport.queue.records import Records, instant
 from bankimport.queue.scripts import Scripts
 from bankimport.queue.server import Server
-from bankimport.queue.snapshots import snapshot_of
+from bankimport.queue.snapshots import EXCUSED, snapshot_of
 from bankimport.queue.transitions import Transitions
 from bankimport.settings import Settings
 from bankimport.status import JobState
@@ -244,7 +244,7 @@ class Queue:
             return unreachable(datetime.now(UTC), str(error) or "Redis is not available: it does not answer")
 
     async def _snapshot(self, *, facts: bool) -> Snapshot:
-        look = await self.transitions.read_queue()
+        look = await self.transitions.read_queue(EXCUSED)
         at = instant(look[6]) or datetime.now(UTC)
         policy, persistent = await self._server.facts(at) if facts else (None, None)
         return snapshot_of(look, at, policy, persistent)

@@ -5,15 +5,19 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from bankimport.errors import codes_beyond_operators
 from bankimport.models import QueueStats, WorkerInfo
 from bankimport.queue.connection import refusal
 from bankimport.queue.health import Snapshot
 from bankimport.queue.records import instant
 
+#: Failures that are no ill health of the queue.
+EXCUSED = codes_beyond_operators()
+
 
 def snapshot_of(look: Sequence[Any], at: datetime, policy: str | None, persistent: bool | None) -> Snapshot:  # noqa: FBT001  # a fact among others
     """Return one look at the queue."""
-    counts, pause, since, started, workers, alerts, now, quarantined, unknown, refused = look
+    counts, pause, since, started, workers, alerts, now, quarantined, unknown, refused, failed_today, excused = look
     waiting, active, completed, failed, delayed, children, cancelled = counts
     paused = bool(pause[0]) and (not pause[1] or int(pause[1]) > int(now))
     return Snapshot(
@@ -35,6 +39,8 @@ def snapshot_of(look: Sequence[Any], at: datetime, policy: str | None, persisten
         workers=tuple(_worker(*row) for row in _pairs(workers)),
         alerts_since=_instants(alerts, at),
         quarantined=quarantined,
+        failed_today=failed_today - excused,
+        excused_today=excused,
         eviction_policy=policy,
         persistent=persistent,
         unknown_functions=_instants(unknown, at),

@@ -35,6 +35,17 @@ class Claimed:
     strangers: int
 
 
+@dataclass(frozen=True, slots=True)
+class Beat:
+    """The answer to a beat: the runs that are another worker's, those that somebody cancelled, whether anybody is
+    in line, and whether work is left for another beat."""
+
+    lost: list[str]
+    cancelled: list[str]
+    ready: bool
+    more: bool
+
+
 def _word(answer: bytes) -> str:
     return answer.decode()
 
@@ -59,8 +70,9 @@ def _ids(answer: Sequence[bytes]) -> list[str]:
     return [job_id.decode() for job_id in answer]
 
 
-def _beat(answer: Sequence[Sequence[bytes]]) -> tuple[list[str], list[str], bool]:
-    return _ids(answer[0]), _ids(answer[1]), bool(answer[2:])
+def _beat(answer: tuple[Sequence[bytes], Sequence[bytes], bytes, bytes]) -> Beat:
+    lost, cancelled, ready, more = answer
+    return Beat(_ids(lost), _ids(cancelled), bool(ready), bool(more))
 
 
 def _claimed(answer: tuple[list[list[bytes]], bytes, int]) -> Claimed:
@@ -163,7 +175,7 @@ class Transitions(Declared):
     def sweep_queue(self, state: str, offset: int, slice: int) -> Any: ...
 
     @script(_raw)
-    def read_queue(self) -> Any: ...
+    def read_queue(self, excused: list[str]) -> Any: ...
 
     @script(_found)
     def find_jobs(

@@ -179,8 +179,7 @@ class Lifecycle:
         log.info("worker.stopped", worker=self._gate.hooks.worker_id)
 
     async def _refuse_cluster(self) -> None:
-        info = await patiently(lambda: self._queue.client.info("cluster"))
-        if info.get("cluster_enabled"):
+        if (await patiently(lambda: self._queue.client.info("cluster"))).get("cluster_enabled"):
             raise BankImportError("Redis Cluster is not supported by arq: a single primary is needed (or Sentinel)")
 
     async def _for_ever(self, turn: Callable[[], Awaitable[None]]) -> None:
@@ -224,21 +223,22 @@ class Lifecycle:
             "lag": round(self._lag * 1000),
             "trouble": self._trouble(),
         }
-        lost, cancelled, more = await self._queue.transitions.beat_worker(
+        beat = await self._queue.transitions.beat_worker(
             self._gate.hooks.worker_id,
             max(2 * self._queue.settings.lease, _SHORTEST_LIFE),
             about,
             sorted(self._gate.hooks.functions),
             [(job_id, str(run.fence)) for job_id, run in runs.items()],
         )
-        for job_id, run in runs.items():
-            if job_id in lost:
-                run.interrupt(LeaseLost(job_id))
-            else:
-                run.renewed(asked_at)
-        for job_id in cancelled:
+        for run in runs.values():
+            run.renewed(asked_at)
+        for job_id in beat.lost:
+            runs[job_id].interrupt(LeaseLost(job_id))
+        for job_id in beat.cancelled:
             runs[job_id].interrupt(JobCancelled(job_id))
-        return more
+        if beat.ready:
+            self._gate.claims.wake()
+        return beat.more
 
     async def _next_sweep(self) -> None:
         await asyncio.sleep(self._until_sweep.total_seconds())

@@ -46,21 +46,21 @@ def test_a_quiet_queue_is_well() -> None:
 
 
 @pytest.mark.parametrize(
-    ("stats", "alerts"),
+    ("stats", "failed_today", "alerts"),
     [
-        (QueueStats(failed=100), []),
-        (QueueStats(failed=101), ["failed"]),
-        (QueueStats(waiting=1000), []),
-        (QueueStats(waiting=1001), ["waiting"]),
-        (QueueStats(paused=1001), ["waiting"]),
-        (QueueStats(delayed=5000, active=5000, completed=10**6, waiting_children=5000), []),
-        (QueueStats(failed=101, waiting=1001), ["failed", "waiting"]),
+        (QueueStats(), 100, []),
+        (QueueStats(), 101, ["failed"]),
+        (QueueStats(waiting=1000), 0, []),
+        (QueueStats(waiting=1001), 0, ["waiting"]),
+        (QueueStats(paused=1001), 0, ["waiting"]),
+        (QueueStats(delayed=5000, active=5000, completed=10**6, failed=5000, waiting_children=5000), 0, []),
+        (QueueStats(waiting=1001), 101, ["failed", "waiting"]),
     ],
     ids=str,
 )
-def test_more_failed_or_waiting_jobs_than_allowed(stats: QueueStats, alerts: list[str]) -> None:
-    """More than 100 failed or more than 1,000 waiting jobs are an alert; as many are none, and no other number is."""
-    assert codes(replace(WELL, stats=stats)) == alerts
+def test_more_failed_or_waiting_jobs_than_allowed(stats: QueueStats, failed_today: int, alerts: list[str]) -> None:
+    """More than 100 failed in a day or more than 1,000 waiting jobs are an alert; as many are none, and no other number is."""
+    assert codes(replace(WELL, stats=stats, failed_today=failed_today)) == alerts
 
 
 @pytest.mark.parametrize(
@@ -110,7 +110,7 @@ def test_warnings_are_no_ill_health() -> None:
 
 def test_an_alert_says_what_was_measured_and_since_when() -> None:
     """An alert carries its value, its limit, and the instant at which it began."""
-    failed = replace(WELL, stats=QueueStats(failed=150))
+    failed = replace(WELL, failed_today=150)
     [new] = assess(failed, SETTINGS).alerts
     assert (new.value, new.threshold, new.since) == (150, 100, NOW)
     [old] = assess(replace(failed, alerts_since={"failed": ago(hours=2)}), SETTINGS).alerts

@@ -2,8 +2,8 @@
 -- @include leases
 -- worker: its id. lifetime: of the heartbeat (ms). about: JSON of what it says of itself. functions: the names it knows.
 -- runs: a list of {id, fence}.
--- Returns {lost ids, cancelled ids, '1' if work is left over that the next beat should do at once}. Emits what sweeping
---   emits.
+-- Returns {lost ids, cancelled ids, '1' if anybody is in line (a wake-up may have gone to a worker that is frozen), '1'
+--   if work is left over that the next beat should do at once}. Emits what sweeping emits.
 local lost, stopped = {}, {}
 for _, run in ipairs(runs) do
   local job = owned(run[1], run[2])
@@ -50,4 +50,4 @@ if batch then
   begin()
   more = cancel_children(batch) or more or call('EXISTS', key.cancelling) == 1
 end
-return reply({lost, stopped, more and '1' or nil})
+return reply({lost, stopped, any_ready() and '1' or '', more and '1' or ''})

@@ -24,7 +24,6 @@ end
 sweep_stalled()
 promote_due()
 local stopped, over = paused()
-local function any_ready() return call('EXISTS', key.ring('manual'), key.ring('scheduled'), key.suspects) > 0 end
 local ready = any_ready() -- with nothing in line, the rest costs an idle worker nothing
 local room = 0
 

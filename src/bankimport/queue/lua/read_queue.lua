@@ -1,9 +1,11 @@
 -- The queue's numbers, in constant time, and whether the server takes writes.
 -- @include clock
+-- excused: the codes of failures that no operator can mend.
 -- Returns {counts by state (waiting, active, completed, failed, delayed, waiting-children, cancelled), pause (since,
 --   until, reason), waiting since (ms) of the oldest runnable job or '', last start (ms) or '', heartbeats of the live
 --   workers (flat: id, JSON), alerts (flat hash), now (ms), quarantined, functions that no worker knows (flat: name,
---   since), why a write is refused or ''}. Emits nothing.
+--   since), why a write is refused or '', how many failed in the last 24 h, and how many of them
+--   with an excused code}. Emits nothing.
 local counts = {}
 for _, state in ipairs({'waiting', 'active', 'completed', 'failed', 'delayed', 'waiting-children', 'cancelled'}) do
   counts[#counts + 1] = call('ZCARD', key.state(state))
@@ -46,7 +48,11 @@ for _, id in ipairs(call('ZRANGE', key.workers, 0, 999)) do
 end
 local pause = call('HMGET', key.pause, 'since', 'until', 'reason')
 for index = 1, 3 do pause[index] = pause[index] or '' end
+local failed_today, excused_today = call('ZCOUNT', key.state('failed'), int(NOW - DAY), '+inf'), 0
+for _, code in ipairs(excused) do
+  excused_today = excused_today + call('ZCOUNT', key.failed_code(code), int(NOW - DAY), '+inf')
+end
 local wrote = redis.pcall('HSET', key.meta, 'looked', int(NOW))
 return {{counts, pause, since and int(since) or '', call('HGET', key.meta, 'last-start') or '', workers,
   call('HGETALL', key.alerts), int(NOW), call('LLEN', key.quarantine), call('HGETALL', key.unknown_since),
-  type(wrote) == 'table' and wrote.err or ''}, {}}
+  type(wrote) == 'table' and wrote.err or '', failed_today, excused_today}, {}}

@@ -7,5 +7,5 @@ for _, id in ipairs(call('ZRANGE', key.state('active'), 0, -1)) do
 end
 call('ZREM', key.workers, worker)
 call('DEL', key.worker(worker))
-if call('EXISTS', key.ring('manual'), key.ring('scheduled'), key.suspects) > 0 then wake() end
+if any_ready() then wake() end
 return reply('ok')

@@ -27,6 +27,9 @@ local function write_wakes()
   if length > 16 then call('LTRIM', key.wake, 0, 15) end
 end
 
+-- Whether anybody is in line.
+local function any_ready() return call('EXISTS', key.ring('manual'), key.ring('scheduled'), key.suspects) > 0 end
+
 local function reopen(org)
   for _, lane in ipairs({'manual', 'scheduled'}) do
     if call('EXISTS', key.line(lane, org)) == 1 then
