@@ -26,8 +26,10 @@ LONGER = {
     "src/bankimport/errors.py": (420, "the tree of errors is drawn and listed in one place"),
     "src/bankimport/events.py": (300, "every event and its fields, from which a page is made"),
     "src/bankimport/__init__.py": (400, "every public name, once for a checker and once for `__all__`"),
-    "src/bankimport/app/bank_import.py": (680, "the one object of a host: short methods under long docstrings"),
-    "src/bankimport/app/connections.py": (380, "what a host may wish of connections: short methods, long docstrings"),
+    "src/bankimport/service/connections.py": (
+        380,
+        "what a host may wish of connections: short methods, long docstrings",
+    ),
     "src/bankimport/providers/gocardless.py": (270, "one port and what its consents need, short methods"),
     "src/bankimport/ports.py": (540, "every port, with its contract as docstrings"),
     "src/bankimport/testing/memory_store.py": (350, "a store's ports, a few lines each"),

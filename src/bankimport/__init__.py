@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from bankimport.acting import acting_as
-    from bankimport.app import BankImport, Subscription
+    from bankimport.app import BankImport
     from bankimport.errors import (
         AccountUnavailable,
         AuthorisationRefused,
@@ -156,6 +156,7 @@ if TYPE_CHECKING:
         SharesTokens,
         TokenShelf,
     )
+    from bankimport.service import Subscription
     from bankimport.settings import Settings
     from bankimport.status import ConnectionStatus, JobState
     from bankimport.web import Action, Authorize, Person, allow_all
@@ -329,7 +330,7 @@ if not TYPE_CHECKING:  # a checker would take any name for one of ours
         if name == "WorkerSettings":
             return import_module("bankimport.app").worker_settings_from_env()
         # most names are errors, events and values, and need neither aiohttp nor arq
-        for home in ("errors", "events", "models", "ports", "settings", "status", "acting", "app", "web"):
+        for home in ("errors", "events", "models", "ports", "settings", "status", "acting", "service", "app", "web"):
             value = vars(import_module(f"bankimport.{home}")).get(name)
             if value is not None:
                 return value

@@ -172,12 +172,14 @@ class TooManyPending(BankImportError):
 
 
 class Unavailable(BankImportError):
-    """Redis or the store can't be reached now."""
+    """Redis or the store can't be reached now; `what` is away, `reason` is why, where that is known."""
 
     code = "unavailable"
 
-    def __init__(self, what: str, retry_after: timedelta = timedelta(seconds=5)) -> None:
-        super().__init__(f"{what} is not available")
+    def __init__(self, what: str, retry_after: timedelta = timedelta(seconds=5), *, reason: str | None = None) -> None:
+        super().__init__(f"{what} is not available" + (f": {reason}" if reason else ""))
+        self.what = what
+        self.reason = reason
         self.retry_after = retry_after
 
 

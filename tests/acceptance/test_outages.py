@@ -1,6 +1,8 @@
 """Whatever is away, each route and each method answers within two seconds, and the log says once what is wrong."""
 
 import asyncio
+import inspect
+import re
 import signal
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -14,7 +16,10 @@ import redis
 from aiohttp import ClientSession, web
 from structlog.testing import capture_logs
 
-from bankimport import BankImport, BankImportError, Settings, Unavailable, allow_all
+from bankimport import BankImport, BankImportError, Event, Settings, Subscription, Unavailable, allow_all
+from bankimport.models import ConnectionFilter
+from bankimport.queue.filters import JobFilter
+from bankimport.service.connections import Connections
 from bankimport.stores import SqlStore, upgrade_async
 from bankimport.testing import FakeBank
 from bankimport.web.bodies import JobsBody
@@ -39,7 +44,10 @@ class Host:
     async def ask(self, route: Route) -> tuple[str, int, float]:
         """Return the route, what it answers, and how long that takes."""
         path = route.path.replace("{orgId}", "acme").replace("{jobId}", self.job_id).replace("{id}", "giro")
-        body = {"json": {"reason": "test"} if route.body is JobsBody else {}} if route.changes else {}
+        body: dict[str, Any] = {}
+        if route.changes:
+            body["json"] = {"reason": "test"} if route.body is JobsBody else {}
+            body["headers"] = {"Idempotency-Key": route.name}
         began = time.monotonic()
         async with self.session.request(route.method, f"{self.origin}/api{path}", **body) as answer:
             if not route.streams:
@@ -168,27 +176,104 @@ async def _within(call: Awaitable[Any]) -> tuple[str, float]:
     return "answered", time.monotonic() - began
 
 
-@pytest.mark.parametrize("outage", [killed, frozen, full], ids=lambda outage: outage.__name__)
-async def test_every_method_answers(host: Host, outage: Callable[[Host], None]) -> None:
-    """Each method of the Python API answers within two seconds, and says what is away."""
-    outage(host)
-    serving = host.bank_import
-    calls = {
-        "schedule": serving.schedule_immediate_sync("giro"),
-        "schedule org": serving.schedule_org_sync("acme"),
-        "job": serving.get_job_status(host.job_id),
-        "jobs": serving.list_jobs("acme"),
-        "cancel": serving.cancel_job(host.job_id),
-        "retry": serving.retry_job(host.job_id),
-        "pause": serving.pause_queue(),
-        "resume": serving.resume_queue(),
-        "stats": serving.get_queue_stats(),
-        "health": serving.get_queue_health(),
-        "subscribe": serving.subscribe(org_id="acme"),
-        "connections": serving.list_connections("acme"),
-        "connection": serving.get_connection("giro"),
+async def _first(events: AsyncIterator[Event]) -> None:
+    """Ask for the first event."""
+    await anext(events)
+
+
+async def _subscribed(subscription: Awaitable[Subscription]) -> None:
+    (await subscription).close()
+
+
+def _calls(host: Host) -> dict[str, Awaitable[Any]]:
+    """Return every call of the Python API."""
+    serving, connections = host.bank_import, host.bank_import.connections
+    person = {"org_id": "acme", "user": "maria"}
+    return {
+        "schedule_immediate_sync": serving.schedule_immediate_sync("giro"),
+        "schedule_org_sync": serving.schedule_org_sync("acme"),
+        "get_job_status": serving.get_job_status(host.job_id),
+        "list_jobs": serving.list_jobs("acme"),
+        "cancel_job": serving.cancel_job(host.job_id, "acme"),
+        "retry_job": serving.retry_job(host.job_id, "acme"),
+        "retry_failed": serving.retry_failed("acme"),
+        "retry_jobs": serving.retry_jobs(JobFilter(org_id="acme")),
+        "discard_job": serving.discard_job(host.job_id),
+        "discard_jobs": serving.discard_jobs(JobFilter(org_id="acme")),
+        "count_jobs": serving.count_jobs(JobFilter(org_id="acme")),
+        "pause_queue": serving.pause_queue(),
+        "resume_queue": serving.resume_queue(),
+        "get_queue_stats": serving.get_queue_stats(),
+        "get_queue_health": serving.get_queue_health(),
+        "get_schedules": serving.get_schedules(),
+        "count_consents_ending": serving.count_consents_ending(),
+        "subscribe": _subscribed(serving.subscribe(org_id="acme", job_id=host.job_id)),
+        "follow": _first(serving.follow(host.job_id)),
+        "events": _first(serving.events(org_id="acme", after="0")),
+        "list_connections": serving.list_connections("acme"),
+        "get_connection": serving.get_connection("giro"),
+        "find_connections": serving.find_connections(ConnectionFilter()),
+        "count_connections": serving.count_connections(ConnectionFilter()),
+        "connections.add": connections.add(org_id="acme", bank="bank"),
+        "connections.get": connections.get("giro"),
+        "connections.list": connections.list("acme"),
+        "connections.accounts": connections.accounts("giro", org_id="acme"),
+        "connections.owned": connections.owned("acme", ["giro"]),
+        "connections.set_consent": connections.set_consent("giro", consent_id="c", org_id="acme"),
+        "connections.update_credentials": connections.update_credentials("giro", None),
+        "connections.disconnect": connections.disconnect("giro", org_id="acme"),
+        "connections.delete": connections.delete("sparen", org_id="acme"),
+        "connections.connect": connections.connect(bank="bank", **person),
+        "connections.renew": connections.renew("giro", **person),
+        "connections.finish": connections.finish("bank", {"state": "s"}, user="maria"),
+        "connections.authorisation": connections.authorisation("giro"),
+        "connections.give_up": connections.give_up("giro"),
+        "connections.revoke": connections.revoke("giro"),
+        "connections.institutions": connections.institutions("bank"),
     }
+
+
+#: not asked for in an outage: they end only when told to, begin and end the object, or wait for Redis by contract
+_OTHERS = {"start", "aclose", "working", "consume", "from_env", "on", "web_app", "worker_settings"}
+
+
+def test_every_method_is_among_them() -> None:
+    """A public method that is forgotten here fails this test."""
+    names = {name for name in dir(BankImport) if callable(getattr(BankImport, name)) and not name.startswith("_")}
+    of_connections = {f"connections.{name}" for name in dir(Connections) if not name.startswith("_")}
+    source = inspect.getsource(_calls)
+    asked = set(re.findall(r'^        "([\w.]+)": ', source, re.MULTILINE))
+    assert asked == (names - _OTHERS) | of_connections
+
+
+#: what each outage leaves to be done, and what is said where not
+_ANSWERED_WITHOUT_REDIS = {
+    "get_queue_health", "list_connections", "find_connections", "count_connections", "count_consents_ending",
+    "connections.add", "connections.get", "connections.list", "connections.accounts", "connections.owned",
+    "connections.set_consent", "connections.update_credentials", "connections.disconnect", "connections.delete",
+    "connections.connect", "connections.renew", "connections.finish", "connections.authorisation",
+    "connections.give_up", "connections.institutions",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("outage", OUTAGES, ids=lambda outage: outage.__name__)
+async def test_every_method_answers(host: Host, outage: Callable[[Host], Awaitable[None] | None]) -> None:
+    """Each method of the Python API answers within two seconds and says what is away, once in its sentence; what
+    doesn't need it is done. Red before: of a full Redis it said that it is not available twice."""
+    await host.bank_import.connections.add(org_id="acme", bank="bank", id="sparen")
+    done = outage(host)
+    if done is not None:
+        await done
+    calls = _calls(host)
     found = dict(zip(calls, await asyncio.gather(*map(_within, calls.values())), strict=True))
     assert {name: seconds for name, (_, seconds) in found.items() if seconds > PROMISED + NOISE} == {}
-    assert found["health"][0] == found["connections"][0] == "answered"
-    assert "not available" in found["schedule"][0]
+    told = {name: text for name, (text, _) in found.items() if "not available" in text}
+    assert all(text.count("not available") == 1 for text in told.values())
+    if outage is no_database:
+        assert {"connections.list", "schedule_immediate_sync", "get_connection"} <= set(told)
+        assert {found[name][0] for name in ("list_jobs", "get_queue_stats", "pause_queue")} == {"answered"}
+        return
+    assert {name: found[name][0] for name in _ANSWERED_WITHOUT_REDIS if name in told} == {}
+    assert {"schedule_immediate_sync", "schedule_org_sync", "pause_queue"} <= set(told)
+    if outage in (killed, frozen, other_password):
+        assert {"get_job_status", "list_jobs", "follow", "events", "subscribe"} <= set(told)

@@ -29,6 +29,7 @@ from bankimport.models import (
     Stage,
 )
 from bankimport.queue.filters import JobFilter
+from bankimport.service import Bounds
 from bankimport.status import ConnectionStatus, JobState
 from bankimport.web import Action, web_app
 
@@ -99,6 +100,7 @@ class FakeService:
     calls: list[tuple[Any, ...]] = field(default_factory=list)
     error: Exception | None = None
     next_cursor: str | None = None
+    bounds: Bounds = field(default_factory=lambda: Bounds(opened=True))
     #: how people connect their banks: tests/connecting has the real one
     connections: "FakeConnecting" = field(default_factory=lambda: FakeConnecting())
     #: what people did: tests/dashboard has the real one

@@ -7,8 +7,9 @@ import pytest
 from redis.asyncio import Redis
 
 from bankimport.errors import Unavailable
+from bankimport.queue import deadline
 from bankimport.queue.keys import Keys
-from bankimport.web import RedisAnswers
+from bankimport.web import Answer, RedisAnswers
 from tests.web.serving import FakeService, Host, job, serving
 
 KEY = {"Idempotency-Key": "k1"}
@@ -82,3 +83,29 @@ async def test_who_may_not_hears_no_answer(host: Host, service: FakeService) -> 
 async def test_a_key_that_is_none(host: Host) -> None:
     """A key has 1 to 255 characters."""
     assert await host.problem("POST", "/giro/sync", headers={"Idempotency-Key": "x" * 256}) == (422, "invalid-request")
+
+
+class _Stuck:
+    """A memory that takes a claim, and then answers no more: its server was frozen meanwhile."""
+
+    async def claim(self, key: str, digest: str) -> None:
+        """Give the claim."""
+
+    async def remember(self, key: str, digest: str, answer: Answer) -> None:
+        """Never answer."""
+        await asyncio.Event().wait()
+
+    async def forget(self, key: str, digest: str) -> None:
+        """Never answer."""
+        await asyncio.Event().wait()
+
+
+async def test_redis_goes_away_after_the_work(service: FakeService, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was done is answered as done, and what failed as failed, in time. Red before: 503 for a job that was
+    accepted, and a failure was told four seconds later."""
+    monkeypatch.setattr(deadline, "LONGEST", 0.2)
+    async with serving(service, answers=_Stuck()) as host:
+        async with asyncio.timeout(2):
+            assert (await host.call("POST", "/giro/sync", headers=KEY))[0] == 202
+            service.error = Unavailable("Redis")
+            assert await host.problem("POST", "/giro/sync", headers=KEY) == (503, "unavailable")

@@ -12,6 +12,7 @@ import pytest
 from arq.connections import RedisSettings, create_pool
 
 from bankimport import BankImport, Settings
+from bankimport.testing import MemoryStore
 from tests.acceptance.deployment import Deployment
 from tests.processes import Processes
 from tests.waiting import wait_until
@@ -103,11 +104,11 @@ async def test_the_six_events(
     """Each of the six is heard by WebSocket, by Server-Sent Events, by `on` and by `consume`: the same events with
     exactly their fields, in one order, at the right moments, whatever a failing handler does."""
     by_socket, by_sse, by_group = Heard(), Heard(), Heard()
-    listener = BankImport(settings, banks={}, store=None)  # type: ignore[arg-type]  # it only listens
 
     async def consume() -> None:
-        async for event in listener.consume("svc", "one", tuple(SIX), start="0"):
-            by_group.events.append(event.model_dump(mode="json"))
+        async with BankImport(settings, banks={}, store=MemoryStore()) as listener:
+            async for event in listener.consume("svc", "one", tuple(SIX), start="0"):
+                by_group.events.append(event.model_dump(mode="json"))
 
     socket = await session.ws_connect(f"{url}/events?after=0")
     stream = await session.get(f"{url}/events?after=0")
@@ -127,7 +128,6 @@ async def test_the_six_events(
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        await listener.queue.client.aclose()
     check_fields(heard)
     check_moments(heard)
 

@@ -2,6 +2,5 @@
 
 from bankimport.app.bank_import import BankImport
 from bankimport.app.environment import worker_settings_from_env
-from bankimport.app.subscription import Subscription
 
-__all__ = ["BankImport", "Subscription", "worker_settings_from_env"]
+__all__ = ["BankImport", "worker_settings_from_env"]

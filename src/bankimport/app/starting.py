@@ -11,9 +11,9 @@ import structlog
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from bankimport.app.bounds import mending
 from bankimport.errors import BankImportError, StartFailed
 from bankimport.ports import BankStore
+from bankimport.service.bounds import mending
 from bankimport.settings import Settings
 
 _log = structlog.get_logger(__name__)

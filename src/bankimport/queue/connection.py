@@ -1,4 +1,4 @@
-"""Connections to Redis with time limits and keepalive, and one deadline around a whole call.
+"""Connections to Redis with time limits and keepalive, and tries that end with the deadline of the whole call.
 
 arq's own `RedisSettings` has no socket timeout or keepalive, so a half-open link hangs for ever, and a one-second
 restart of the server ends the worker (arq.md 1); it checks no host name either (arq.md 24). redis-py nests its retries
@@ -20,6 +20,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from bankimport.errors import Unavailable
+from bankimport.queue.deadline import LONGEST, left
 from bankimport.settings import Settings
 
 Client = TypeVar("Client", bound=Redis)
@@ -29,8 +30,6 @@ T = TypeVar("T")
 BLOCK = 2
 #: A read that takes longer is a dead link; longer than every blocking read of ours.
 SOCKET_TIMEOUT = 4.0
-#: The longest that a call may take, whatever Redis does.
-DEADLINE = 1.8
 _FIRST_WAIT, _LONGEST_WAIT = 0.05, 0.3
 
 #: What a lost or refusing server looks like; `ReadOnlyError` is a primary demoted under us (arq.md 19).
@@ -72,9 +71,7 @@ def unavailable(error: BaseException | None) -> Unavailable:
     if isinstance(error, Unavailable):
         return error
     reason = refusal(error) if error is not None else None
-    made = Unavailable("Redis")
-    made.args = (f"Redis is not available: {reason or 'it does not answer'}",)
-    return made
+    return Unavailable("Redis", reason=reason or "it does not answer")
 
 
 def is_lost(error: BaseException) -> bool:
@@ -89,13 +86,14 @@ def _is_final(error: BaseException) -> bool:
     )
 
 
-async def patiently(call: Callable[[], Awaitable[T]], *, within: float = DEADLINE) -> T:
-    """Return what a call returns; it is tried again while Redis is lost, until the time is over.
+async def patiently(call: Callable[[], Awaitable[T]], *, within: float | None = None) -> T:
+    """Return what a call returns; it is tried again while Redis is lost, until the time is over: that of the whole call
+    (`deadline`), or `within` seconds.
 
     Raises:
         Unavailable: the time is over, or the server refuses; it says why.
     """
-    until = time.monotonic() + within
+    until = time.monotonic() + (left() if within is None else within)
     wait = _FIRST_WAIT
     last: BaseException | None = None
     while True:
@@ -124,7 +122,7 @@ def connect(settings: Settings, client: type[Client], **kwargs: Any) -> Client:
         "password": settings.redis_password.get_secret_value() if settings.redis_password else None,
         "ssl": settings.redis_ssl,
         "socket_timeout": SOCKET_TIMEOUT,
-        "socket_connect_timeout": DEADLINE,
+        "socket_connect_timeout": LONGEST,
         "socket_keepalive": True,
         "health_check_interval": 0,
         "retry": Retry(NoBackoff(), 0),
@@ -135,6 +133,6 @@ def connect(settings: Settings, client: type[Client], **kwargs: Any) -> Client:
         options |= {"ssl_check_hostname": True, "ssl_ca_certs": settings.redis_ssl_ca_certs}
     if settings.redis_sentinels:
         hosts = list(settings.redis_sentinels)
-        sentinel = Sentinel(hosts, socket_timeout=DEADLINE / 2)
+        sentinel = Sentinel(hosts, socket_timeout=LONGEST / 2)
         return cast(Client, sentinel.master_for(settings.redis_sentinel_master, redis_class=client, **options))
     return client(host=settings.redis_host, port=settings.redis_port, **options)

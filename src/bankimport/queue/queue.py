@@ -14,7 +14,7 @@ from redis.asyncio import Redis
 from bankimport.commands import Command
 from bankimport.errors import Conflict, IllegalTransition, InvalidRequest, NotFound, TooManyPending, Unavailable
 from bankimport.models import JobPage, JobStatus, PsuContext, QueueHealth, QueueStats
-from bankimport.queue.connection import DEADLINE
+from bankimport.queue.deadline import left
 from bankimport.queue.filters import JobFilter
 from bankimport.queue.health import Snapshot, assess, unreachable
 from bankimport.queue.keys import Keys
@@ -238,7 +238,7 @@ class Queue:
     async def health(self) -> QueueHealth:
         """Return the health of the queue; Redis being away is a finding, not an error."""
         try:
-            async with asyncio.timeout(DEADLINE):
+            async with asyncio.timeout(left()):
                 return assess(await self._snapshot(facts=True), self.settings)
         except (Unavailable, TimeoutError) as error:
             return unreachable(datetime.now(UTC), str(error) or "Redis is not available: it does not answer")

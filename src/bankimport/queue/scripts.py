@@ -18,7 +18,8 @@ from redis.exceptions import NoScriptError, RedisError
 
 from bankimport.errors import Unavailable
 from bankimport.events import Event
-from bankimport.queue.connection import DEADLINE, is_lost, unavailable
+from bankimport.queue.connection import is_lost, unavailable
+from bankimport.queue.deadline import GRACE, apart, left
 from bankimport.queue.declaring import utf8
 from bankimport.queue.keys import Keys
 from bankimport.queue.line import Line
@@ -29,8 +30,6 @@ from bankimport.settings import Settings
 Listener = Callable[[Event], None]
 
 _MOST_IN_ONE_TRIP = 256
-#: A trip that fails says why; who waits for one has this much more time to hear it, in seconds.
-_GRACE = 0.15
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +96,7 @@ class Scripts:
             Unavailable: there is none within the deadline.
         """
         try:
-            async with asyncio.timeout(DEADLINE + _GRACE):
+            async with asyncio.timeout(left() + GRACE):
                 return await answer
         except TimeoutError:
             raise unavailable(self._line.trouble) from None
@@ -117,7 +116,7 @@ class Scripts:
         """Let a task carry what waits; it is kept here, or nobody would hold it."""
         self._under_way = bool(self._waiting)
         if self._waiting:
-            self._sender = asyncio.create_task(self._carry_all())
+            self._sender = asyncio.create_task(self._carry_all(), context=apart())
 
     async def _carry_all(self) -> None:
         try:

@@ -1,6 +1,6 @@
 """The reading side of events: live, resumed, of one job, or as a consumer group."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from datetime import timedelta
 
 from redis.asyncio import Redis
@@ -61,7 +61,7 @@ class EventStream:
 
     async def events(
         self, *, org_id: str | None = None, job_id: str | None = None, after: str | None = None
-    ) -> AsyncIterator[Event]:
+    ) -> AsyncGenerator[Event, None]:
         """Yield events as they happen: of an organisation, or of all and of the queue, of one job if one is named;
         first those after an id.
 
@@ -83,7 +83,7 @@ class EventStream:
 
     async def follow(
         self, job_id: str, after: str | None = None, *, org_id: str | None = None, record: Record
-    ) -> AsyncIterator[Event]:
+    ) -> AsyncGenerator[Event, None]:
         """Yield the events of a job, from its beginning (or after an id), and end after the terminal one.
 
         A job whose events are gone ends with an event told from its record, which `record` returns.
@@ -113,7 +113,7 @@ class EventStream:
         *,
         start: str = "$",
         idle: timedelta = IDLE,
-    ) -> AsyncIterator[Event]:
+    ) -> AsyncGenerator[Event, None]:
         """Yield events to one consumer of a group, at least once each: asking for the next acknowledges the last.
 
         What a consumer held that has been silent for `idle` is given to another. See docs/how-to/consume-events.md.

@@ -1,9 +1,9 @@
 """The aiohttp sub-application: routes, problem details, live events. It knows no worker and no arq."""
 
 from bankimport.web.call import allow_all
+from bankimport.web.given import Action, Answer, Answers, Authorize, Person
 from bankimport.web.idempotency import RedisAnswers
 from bankimport.web.routes import web_app
-from bankimport.web.service import Action, Answer, Answers, Authorize, Person, Service
 from bankimport.web.users import User
 
 __all__ = [
@@ -13,7 +13,6 @@ __all__ = [
     "Authorize",
     "Person",
     "RedisAnswers",
-    "Service",
     "User",
     "allow_all",
     "web_app",

@@ -10,8 +10,8 @@ import structlog
 from aiohttp import web
 
 from bankimport.logs import frames_of
+from bankimport.web.given import Action, Authorize
 from bankimport.web.problems import ProblemRaised, refuse
-from bankimport.web.service import Action, Authorize
 
 _log = structlog.get_logger(__name__)
 

@@ -9,12 +9,13 @@ import structlog
 from aiohttp import web
 
 from bankimport.models import PsuContext, StrictModel
+from bankimport.service import Service
 from bankimport.stream import EventStream, Follower
 from bankimport.web.bodies import parse
+from bankimport.web.given import Action, Answers, Authorize, Person
 from bankimport.web.limits import RequestLimit, Turns
 from bankimport.web.person import Network, person
 from bankimport.web.problems import public
-from bankimport.web.service import Action, Answers, Authorize, Person, Service
 from bankimport.web.users import User
 
 _log = structlog.get_logger(__name__)

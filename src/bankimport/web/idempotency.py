@@ -1,19 +1,23 @@
 """`Idempotency-Key`: the same key and body within 24 hours give the same answer; another body is refused."""
 
+import asyncio
 import hashlib
 import json
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 from datetime import timedelta
 
 import structlog
 from aiohttp import web
 from redis.asyncio import Redis
+from redis.exceptions import RedisError
 
-from bankimport.errors import Conflict, InvalidRequest, Unavailable
-from bankimport.queue.connection import LOST
+from bankimport.errors import Conflict, InvalidRequest
+from bankimport.queue.connection import LOST, unavailable
+from bankimport.queue.deadline import GRACE, left
 from bankimport.queue.keys import Keys
-from bankimport.web.service import Answer, Answers
+from bankimport.web.call import Call, Handle
+from bankimport.web.given import Answer, Answers
 
 _log = structlog.get_logger(__name__)
 
@@ -58,7 +62,7 @@ class RedisAnswers:
                 return None
             kept = await self._client.get(name)
         except LOST as error:
-            raise Unavailable("Redis") from error
+            raise unavailable(error) from error
         if kept is None:  # it ended between the two commands
             raise KeyInUse
         text = kept if isinstance(kept, str) else kept.decode()
@@ -84,29 +88,23 @@ def _digest(*parts: str | bytes) -> str:
     return hashlib.blake2b(text, digest_size=16).hexdigest()
 
 
-async def once(
-    answers: Answers,
-    request: web.Request,
-    org_id: str,
-    body: bytes,
-    handle: Callable[[], Awaitable[web.StreamResponse]],
-) -> web.StreamResponse:
+async def once(call: Call, answers: Answers, handle: Handle) -> web.StreamResponse:
     """Answer a POST, or repeat what was answered to the same one.
 
     A key belongs to its organisation; route and body are what it stands for. Only a success is kept: an error has
     changed nothing, so the request may be sent again.
     """
-    told = request.headers.get(HEADER)
+    told = call.request.headers.get(HEADER)
     if told is None:
-        return await handle()
+        return await handle(call)
     if not _KEY.fullmatch(told):
         raise InvalidRequest(f"/{HEADER}", "must be 1 to 255 printable ASCII characters without blanks")
-    key, digest = _digest(org_id, told), _digest(request.method, request.path, body)
-    known = await answers.claim(key, digest)
+    key, digest = _digest(call.org_id, told), _digest(call.request.method, call.request.path, call.body)
+    known = await call.service.bounds.within(answers.claim(key, digest))
     if known is not None:
         return _repeated(known)
     try:
-        response = await handle()
+        response = await handle(call)
     except BaseException:
         await _quietly(answers.forget(key, digest))
         raise
@@ -117,10 +115,11 @@ async def once(
 
 
 async def _quietly(step: Awaitable[None]) -> None:
-    """Let Redis going away after the work was done not change the answer; the claim ends by itself."""
+    """Let Redis going away after the work was done neither change nor delay the answer; the claim ends by itself."""
     try:
-        await step
-    except LOST:
+        async with asyncio.timeout(left() + GRACE):
+            await step
+    except (RedisError, OSError):  # a TimeoutError is an OSError
         _log.warning("web.answer_not_kept")
 
 

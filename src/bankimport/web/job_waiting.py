@@ -14,8 +14,6 @@ from bankimport.stream import Follower, FollowerEnded
 from bankimport.web.call import Call
 from bankimport.web.views import JobView
 
-#: Whatever is away, an answer comes within two seconds.
-_DEADLINE = timedelta(seconds=1.8)
 #: How often the record is looked at although nothing was heard: a job may be changed by more than its events.
 _LOOK_AGAIN = timedelta(seconds=5)
 
@@ -45,11 +43,7 @@ async def _shown(call: Call, job_id: str) -> tuple[str, str, bool]:
 
 
 async def _job(call: Call, job_id: str) -> JobStatus:
-    try:
-        async with asyncio.timeout(_DEADLINE.total_seconds()):
-            job = await call.service.get_job_status(job_id, call.scope)
-    except TimeoutError:
-        raise Unavailable("Redis") from None
+    job = await call.service.get_job_status(job_id, call.scope)
     if job is None:
         raise NotFound("job")
     return job
@@ -62,7 +56,7 @@ async def _changed(call: Call, job_id: str, tag: str, wait: int) -> tuple[str, s
         raise Unavailable("the stream of events")
     loop = asyncio.get_running_loop()
     until = loop.time() + wait
-    follower = await events.subscribe(org_id=call.scope, job_id=job_id)
+    follower = await call.service.bounds.within(events.subscribe(org_id=call.scope, job_id=job_id))
     call.state.followers.add(follower)  # so that the host's shutdown ends it
     try:
         while True:

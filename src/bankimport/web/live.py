@@ -23,8 +23,6 @@ _log = structlog.get_logger(__name__)
 
 #: Server-Sent Events: a comment and the position this often, so that proxies and clients know the line lives.
 _BEAT = timedelta(seconds=10)
-#: Seconds within which a line is open, or the answer is that it can't be.
-_OPENING = 1.8
 #: Seconds that a clean close may take.
 _CLOSING = 2.0
 _COME_AGAIN = timedelta(seconds=10)
@@ -54,11 +52,7 @@ async def follow_events(call: Call) -> web.StreamResponse:
     upgraded = "websocket" in request.headers.get("Upgrade", "").lower()
     if upgraded:  # no CORS rule protects a WebSocket
         ensure_own_page(request, call.state.allowed_origins)
-    try:
-        async with asyncio.timeout(_OPENING):
-            follower = await _subscribe(call, events)
-    except TimeoutError:
-        raise Unavailable("Redis") from None
+    follower = await call.service.bounds.within(_subscribe(call, events))
     call.state.followers.add(follower)
     try:
         return await (_web_socket(call, follower) if upgraded else _event_stream(call, follower))

@@ -1,6 +1,5 @@
 """The sub-application, made from the table of the routes."""
 
-import asyncio
 import json
 import re
 from collections.abc import Awaitable, Callable, Sequence
@@ -11,13 +10,14 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 
-from bankimport.errors import Unavailable
+from bankimport.service import Service
 from bankimport.stream import EventStream
 from bankimport.web.authorising import check_authorize, ensure_allowed
 from bankimport.web.bodies import read_json
 from bankimport.web.call import STATE, Call, LiveLimits, WebState
 from bankimport.web.consent import take_callback
 from bankimport.web.dashboard import add_dashboard
+from bankimport.web.given import Answers, Authorize, Person
 from bankimport.web.headers import add_headers, answer_preflight, carry, request_ids
 from bankimport.web.idempotency import once
 from bankimport.web.limits import RequestLimit
@@ -28,12 +28,8 @@ from bankimport.web.parameters import check_names, path_id
 from bankimport.web.person import networks
 from bankimport.web.problem_page import show_problem
 from bankimport.web.problems import PROBLEM_PAGE, PUBLIC_URL, problems, public
-from bankimport.web.service import Answers, Authorize, Person, Service
 from bankimport.web.table import ROUTES, Route
 from bankimport.web.users import User, acting
-
-#: Whatever is away, an answer comes within two seconds.
-DEADLINE = timedelta(seconds=1.9)
 
 
 def _handler(route: Route) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
@@ -49,26 +45,22 @@ def _handler(route: Route) -> Callable[[web.Request], Awaitable[web.StreamRespon
         if route.changes and route.of_organisation:
             carry(request, state.requests.take(org_id))
         call = Call(request, state, org_id, await read_json(request) if route.changes else b"{}")
-        seconds = None if route.waits else DEADLINE.total_seconds()
         async with AsyncExitStack() as around:
             if not route.waits:
                 await around.enter_async_context(state.turns.turn(org_id))
             if route.changes:
                 await around.enter_async_context(acting(request, state.user, "http"))
-            return await _answered(route, call, seconds)
+            return await (
+                _answered(route, call) if route.waits else state.service.bounds.within(_answered(route, call))
+            )
 
     return handler
 
 
-async def _answered(route: Route, call: Call, seconds: float | None) -> web.StreamResponse:
-    answers = call.state.answers
-    try:
-        async with asyncio.timeout(seconds):
-            if answers is None or not route.changes:
-                return await route.handle(call)
-            return await once(answers, call.request, call.org_id, call.body, lambda: route.handle(call))
-    except TimeoutError:
-        raise Unavailable("Redis or the store") from None
+async def _answered(route: Route, call: Call) -> web.StreamResponse:
+    if call.state.answers is None or not route.changes:
+        return await route.handle(call)
+    return await once(call, call.state.answers, route.handle)
 
 
 @cache

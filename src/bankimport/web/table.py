@@ -16,9 +16,9 @@ from bankimport.models.model import Model, StrictModel
 from bankimport.web import consent, handlers
 from bankimport.web.bodies import EmptyBody, JobsBody, OrgSyncBody, PauseBody, SyncBody
 from bankimport.web.call import Handle
+from bankimport.web.given import Action
 from bankimport.web.live import follow_events
 from bankimport.web.metrics import show_metrics
-from bankimport.web.service import Action
 from bankimport.web.views import AcceptedView, BulkView, JobListView, JobView, OrganisationHealthView
 
 PREFIX = "/organisations/{orgId}/bank-connections"

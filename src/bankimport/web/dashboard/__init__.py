@@ -1,6 +1,6 @@
 """The operator's pages below `/dashboard`: server-rendered, in the language and the colours of who looks.
 
-Every page works without its script, which only saves a reload and the mouse. What they stand on is `Operations`; who
+Every page works without its script, which only saves a reload and the mouse. What they stand on is `Service`; who
 may is asked of the host's `authorize` as for every route, with the action `operate`, on each request.
 """
 

@@ -7,10 +7,10 @@ from aiohttp import web
 from bankimport.acting import because
 from bankimport.errors import Conflict, InvalidRequest, NotFound
 from bankimport.queue.filters import JobFilter
+from bankimport.service import Service
 from bankimport.status import JobState
 from bankimport.web.dashboard import forms
 from bankimport.web.dashboard.jobs import BULK
-from bankimport.web.dashboard.service import Operations
 from bankimport.web.dashboard.visit import Visit
 
 ACTIONS = ("retry", "cancel", "discard")
@@ -51,7 +51,7 @@ async def _to_all(visit: Visit, action: str, wanted: JobFilter) -> int:
     return await (operations.retry_jobs(wanted) if action == "retry" else operations.discard_jobs(wanted))
 
 
-def perform(operations: Operations, action: str) -> Callable[[str], Awaitable[None]]:
+def perform(operations: Service, action: str) -> Callable[[str], Awaitable[None]]:
     """Return what does an action to one job."""
     if action == "retry":
         return operations.retry_job

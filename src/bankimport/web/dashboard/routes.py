@@ -1,10 +1,8 @@
 """The pages' routes: who may, then what, then the answer, or what is wrong, as a page."""
 
-import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
-from datetime import timedelta
-from typing import Final
+from typing import Any, Final
 from urllib.parse import urlencode
 
 import structlog
@@ -25,22 +23,20 @@ from bankimport.web.users import acting
 
 _log = structlog.get_logger(__name__)
 
-#: A page answers in less; what is done to many jobs takes its time.
-_DEADLINE, _BULK_DEADLINE = timedelta(seconds=5), timedelta(minutes=2)
 _FILES: Final = {"style.css": "text/css", "live.js": "text/javascript", "icon.svg": "image/svg+xml"}
 
-Show = Callable[[Visit], Awaitable[web.Response]]
+Show = Callable[[Visit], Coroutine[Any, Any, web.Response]]
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One page, or the address of a form. `name` is for `Visit.url`."""
+    """One page, or the address of a form. `name` is for `Visit.url`; what is done to many jobs takes its time."""
 
     method: str
     path: str
     name: str
     show: Show
-    deadline: timedelta = _DEADLINE
+    unhurried: bool = False
 
 
 PAGES: Final = (
@@ -50,8 +46,8 @@ PAGES: Final = (
     Page("GET", "/dashboard/jobs", "jobs", jobs.show_jobs),
     Page("GET", "/dashboard/jobs/{id}", "job", job.show_job),
     Page("POST", "/dashboard/jobs/{id}/{action:retry|cancel|discard}", "job-action", job.act),
-    Page("GET", "/dashboard/bulk", "confirm", bulk.confirm, _BULK_DEADLINE),
-    Page("POST", "/dashboard/bulk/{action:retry|cancel|discard}", "bulk", bulk.act, _BULK_DEADLINE),
+    Page("GET", "/dashboard/bulk", "confirm", bulk.confirm, unhurried=True),
+    Page("POST", "/dashboard/bulk/{action:retry|cancel|discard}", "bulk", bulk.act, unhurried=True),
     Page("GET", "/dashboard/find", "find", jobs.find),
     Page("GET", "/dashboard/failures", "failures", failures.show_failures),
     Page("GET", "/dashboard/connections", "connections", connections.show_connections),
@@ -85,7 +81,7 @@ async def _show_file(request: web.Request) -> web.Response:
     return web.Response(body=static(name), content_type=_FILES[name], charset="utf-8", headers=headers)
 
 
-def _handler(page: Page) -> Callable[[web.Request], Awaitable[web.Response]]:
+def _handler(page: Page) -> Callable[[web.Request], Coroutine[Any, Any, web.Response]]:
     async def handler(request: web.Request) -> web.Response:
         visit = Visit(request)
         try:
@@ -105,11 +101,9 @@ def _handler(page: Page) -> Callable[[web.Request], Awaitable[web.Response]]:
 
 
 async def _within(page: Page, visit: Visit) -> web.Response:
-    try:
-        async with asyncio.timeout(page.deadline.total_seconds()):
-            return await page.show(visit)
-    except TimeoutError:
-        raise Unavailable("Redis or the store") from None
+    if page.unhurried:
+        return await page.show(visit)
+    return await visit.operations.bounds.within(page.show(visit))
 
 
 async def _chosen(visit: Visit) -> web.Response | None:

@@ -13,13 +13,12 @@ from urllib.parse import urlencode
 from aiohttp import web
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from bankimport.errors import NotOffered
 from bankimport.models import JobStatus
+from bankimport.service import Service
 from bankimport.status import JobState
 from bankimport.web.call import STATE, WebState
 from bankimport.web.dashboard import explanations
 from bankimport.web.dashboard.formats import Formats
-from bankimport.web.dashboard.service import Operations
 from bankimport.web.dashboard.words import LANGUAGES, Words, preferred
 from bankimport.web.problems import public
 
@@ -93,16 +92,9 @@ class Visit:
         self.nonce = secrets.token_urlsafe(16)
 
     @cached_property
-    def operations(self) -> Operations:
-        """What the pages stand on.
-
-        Raises:
-            NotOffered: the service has no such thing.
-        """
-        service = self.state.service
-        if not isinstance(service, Operations):
-            raise NotOffered(type(service).__name__, "be operated by pages")
-        return service
+    def operations(self) -> Service:
+        """What the pages stand on."""
+        return self.state.service
 
     @cached_property
     def formats(self) -> Formats:

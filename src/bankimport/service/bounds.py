@@ -1,10 +1,9 @@
 """What every call of a host is bounded by: it was started, and an answer comes within two seconds whatever is away."""
 
-import asyncio
 import functools
 import time
-from collections.abc import Awaitable, Callable, Coroutine
-from datetime import timedelta
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 import structlog
@@ -19,11 +18,11 @@ from redis.exceptions import (
 )
 
 from bankimport.errors import NotStarted, StoreUnavailable, Unavailable
+from bankimport.queue.connection import unavailable
+from bankimport.queue.deadline import deadline
 
 _log = structlog.get_logger(__name__)
 
-#: Less than a route has, so that what is away is named by who knows it.
-DEADLINE = timedelta(seconds=1.7)
 #: What is away is said once in so many seconds, not with every request.
 _SAID_EVERY = 60.0
 
@@ -57,8 +56,8 @@ def mending(error: BaseException | None, otherwise: str = _ASK) -> str:
 class Bounds:
     """Whether the object serves, and how long a call may take."""
 
-    def __init__(self) -> None:
-        self.state = "never"
+    def __init__(self, *, opened: bool = False) -> None:
+        self.state = "open" if opened else "never"
         self._said_at: dict[str, float] = {}
 
     def ensure_open(self) -> None:
@@ -70,38 +69,48 @@ class Bounds:
         if self.state != "open":
             raise NotStarted(closed=self.state == "closed")
 
-    async def within(self, work: Awaitable[T]) -> T:
-        """Return what the work answers.
+    async def within(self, work: Coroutine[Any, Any, T]) -> T:
+        """Return what the work answers, within the deadline of the call that it belongs to.
 
         Raises:
+            NotStarted: the object doesn't serve.
             Unavailable: Redis or the store is away, or did not answer in time.
+        """
+        with self.serving(work):
+            async with deadline():
+                return await work
+
+    @contextmanager
+    def serving(self, work: Coroutine[Any, Any, object] | None = None) -> Iterator[None]:
+        """Say in one way, to the caller and once a minute in the log, what is away; here nothing is bounded in time.
+
+        Raises:
+            NotStarted, Unavailable
         """
         try:
             self.ensure_open()
         except NotStarted:
-            if isinstance(work, Coroutine):
+            if work is not None:
                 work.close()
             raise
         try:
-            async with asyncio.timeout(DEADLINE.total_seconds()):
-                return await work
+            yield
         except TimeoutError as error:
-            raise self.away("Redis or the store", error) from None
+            raise self._away(Unavailable("Redis or the store"), error) from None
         except StoreUnavailable as error:
-            raise self.away("the store", error) from error
+            raise self._away(Unavailable("the store"), error) from error
         except Unavailable as error:
-            raise self.away(str(error).removesuffix(" is not available"), error) from error
+            self._away(error, error.__cause__ or error.__context__ or error)
+            raise
         except RedisError as error:
-            raise self.away("Redis", error) from error
+            raise self._away(unavailable(error), error) from None
 
-    def away(self, what: str, error: BaseException) -> Unavailable:
-        """Return the error for the caller; what is wrong stands in the log once a minute."""
+    def _away(self, told: Unavailable, error: BaseException) -> Unavailable:
         now = time.monotonic()
-        if now - self._said_at.get(what, -_SAID_EVERY) >= _SAID_EVERY:
-            self._said_at[what] = now
-            cause = error.__cause__ or error
-            _log.error("service.unavailable", what=what, error=type(cause).__name__, mending=mending(error))
-        return Unavailable(what)
+        if now - self._said_at.get(told.what, -_SAID_EVERY) >= _SAID_EVERY:
+            self._said_at[told.what] = now
+            _log.error("service.unavailable", what=told.what, error=type(error).__name__, mending=mending(error))
+        return told
 
 
 class _Bounded(Protocol):
@@ -109,16 +118,29 @@ class _Bounded(Protocol):
 
 
 Self = TypeVar("Self", bound=_Bounded)
+Method = Callable[Concatenate[Self, P], Coroutine[Any, Any, T]]
 
 
-def bounded(
-    method: Callable[Concatenate[Self, P], Coroutine[Any, Any, T]],
-) -> Callable[Concatenate[Self, P], Coroutine[Any, Any, T]]:
+def bounded(method: Method[Self, P, T]) -> Method[Self, P, T]:
     """Let a method be called only while its object serves, and answer within two seconds."""
 
     @functools.wraps(method)
     async def call(self: Self, /, *args: P.args, **kwargs: P.kwargs) -> T:
-        self.bounds.ensure_open()
         return await self.bounds.within(method(self, *args, **kwargs))
+
+    return call
+
+
+def unhurried(method: Method[Self, P, T]) -> Method[Self, P, T]:
+    """Let a method be called only while its object serves; it may take long, since it does something to many.
+
+    Each of its steps has a deadline of its own, so that it ends soon after something goes away.
+    """
+
+    @functools.wraps(method)
+    async def call(self: Self, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        work = method(self, *args, **kwargs)
+        with self.bounds.serving(work):
+            return await work
 
     return call

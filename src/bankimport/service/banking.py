@@ -1,16 +1,13 @@
 """What those need who connect banks: the providers that can, the store that remembers, bounds of time for both."""
 
 import asyncio
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Coroutine, Mapping, Sequence
 from datetime import timedelta
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 from urllib.parse import quote
 
 import structlog
 
-from bankimport.app.audit import Audit
-from bankimport.app.bounds import Bounds
-from bankimport.app.connection_jobs import ConnectionJobs
 from bankimport.errors import (
     ConnectingFailed,
     InvalidRequest,
@@ -32,6 +29,9 @@ from bankimport.ports import (
     OffersConsent,
 )
 from bankimport.return_paths import may_return_to
+from bankimport.service.audit import Audit
+from bankimport.service.bounds import Bounds
+from bankimport.service.connection_jobs import ConnectionJobs
 from bankimport.settings import Settings
 from bankimport.status import ConnectionStatus
 
@@ -58,7 +58,7 @@ class Banking:
         self.store, self.jobs, self.clock, self.audit = store, jobs, clock, audit
         self._banks, self._settings, self._bounds = banks, settings, bounds
 
-    async def within(self, work: Awaitable[T]) -> T:
+    async def within(self, work: Coroutine[Any, Any, T]) -> T:
         """Return what the store or the queue answers; see `Bounds`."""
         return await self._bounds.within(work)
 

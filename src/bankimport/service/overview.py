@@ -8,7 +8,6 @@ from zoneinfo import ZoneInfo
 
 from bankimport.access.budget import free_at, horizon
 from bankimport.access.consents import ENDING, EXPIRED, REVOKED, has_ended, is_syncable
-from bankimport.app.connections import Connections
 from bankimport.errors import InvalidRequest, NotFound, NotOffered
 from bankimport.models import (
     AccountDetails,
@@ -27,6 +26,7 @@ from bankimport.models import (
 )
 from bankimport.ports import AccessKey, AccessLedger, BankProvider, BankStore, Clock, ConnectionSearch
 from bankimport.schedules.ticks import SYNCS
+from bankimport.service.connections import Connections
 from bankimport.status import ConnectionStatus
 
 _DAYS = (1, 3, 7, 14)

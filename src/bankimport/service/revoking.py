@@ -4,11 +4,11 @@ from typing import Final
 
 import structlog
 
-from bankimport.app.banking import Banking
 from bankimport.errors import ConnectingFailed, NotFound, NotOffered, Unavailable
 from bankimport.events import ConnectionRevoked
 from bankimport.models import AuthorisationOutcome, AuthorisationStep, BankConnection
 from bankimport.ports import AuthorisationStore, ConnectionStore
+from bankimport.service.banking import Banking
 from bankimport.status import ConnectionStatus
 
 _log = structlog.get_logger(__name__)

@@ -7,12 +7,12 @@ from typing import Final
 import structlog
 
 from bankimport.acting import actor
-from bankimport.app.bounds import Bounds
 from bankimport.errors import BankImportError, InvalidRequest, NotOffered
 from bankimport.models import AuditEntry, AuditFilter, AuditPage
 from bankimport.ports import AuditLog, BankStore, Clock
 from bankimport.queue.filters import JobFilter
 from bankimport.redaction import redact_text
+from bankimport.service.bounds import Bounds
 
 _log = structlog.get_logger(__name__)
 #: The action is done: whoever did it doesn't wait longer for it to be written down.

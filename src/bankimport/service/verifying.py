@@ -8,7 +8,6 @@ from typing import Final
 import structlog
 
 from bankimport.access.authorisations import same_login as first_of_same_login
-from bankimport.app.banking import Banking
 from bankimport.errors import BankImportError, JobError, NotGranted, Retryable
 from bankimport.models import (
     Authorisation,
@@ -18,6 +17,7 @@ from bankimport.models import (
     Granted,
     PsuContext,
 )
+from bankimport.service.banking import Banking
 
 _log = structlog.get_logger(__name__)
 _O: Final = AuthorisationOutcome

@@ -10,8 +10,6 @@ from typing import Final
 import structlog
 
 from bankimport.access.authorisations import CLAIM, LIFETIME, Action, decide, hashed
-from bankimport.app.banking import Banking
-from bankimport.app.verifying import Verifying
 from bankimport.errors import (
     AuthorisationRefused,
     BankImportError,
@@ -34,6 +32,8 @@ from bankimport.models import (
     PsuContext,
 )
 from bankimport.return_paths import with_answer
+from bankimport.service.banking import Banking
+from bankimport.service.verifying import Verifying
 from bankimport.status import ConnectionStatus
 
 _log = structlog.get_logger(__name__)

@@ -6,12 +6,6 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any
 
-from bankimport.app.audit import Audit
-from bankimport.app.authorising import Authorising, Wish
-from bankimport.app.banking import Banking
-from bankimport.app.bounds import Bounds
-from bankimport.app.connection_jobs import ConnectionJobs
-from bankimport.app.revoking import revoke
 from bankimport.errors import InvalidRequest, NotFound, NotOffered
 from bankimport.models import (
     ID_PATTERN,
@@ -24,6 +18,12 @@ from bankimport.models import (
     PsuContext,
 )
 from bankimport.ports import BankProvider, BankStore, Clock, ConnectionStore
+from bankimport.service.audit import Audit
+from bankimport.service.authorising import Authorising, Wish
+from bankimport.service.banking import Banking
+from bankimport.service.bounds import Bounds, bounded, unhurried
+from bankimport.service.connection_jobs import ConnectionJobs
+from bankimport.service.revoking import revoke
 from bankimport.settings import Settings
 from bankimport.status import ConnectionStatus
 
@@ -48,7 +48,7 @@ class Connections:
         self._store = store
         self._banks = banks
         self._clock = clock
-        self._bounds = bounds
+        self.bounds = bounds
         self._audit = audit
         self._banking = Banking(store, banks, jobs, settings, clock, bounds, audit)
         self._authorising = Authorising(self._banking)
@@ -151,6 +151,7 @@ class Connections:
         """
         return await self._authorising.finish(bank, parameters, user=user, psu=psu)
 
+    @bounded
     async def authorisation(self, connection_id: str, *, org_id: str | None = None) -> AuthorisationStatus:
         """Return how the latest authorisation of a connection stands.
 
@@ -186,6 +187,7 @@ class Connections:
 
     # By hand ----------------------------------------------------------------------------------------------------
 
+    @bounded
     async def add(
         self,
         *,
@@ -216,28 +218,29 @@ class Connections:
             raise InvalidRequest("/bank", f"must be one of the banks: {known}")
         self._check_day(valid_until)
         offering = self._offering("add connections")
-        connection_id = await self._bounds.within(
-            offering.add_connection(
-                org_id=org_id,
-                bank=bank,
-                consent_id=consent_id,
-                valid_until=valid_until,
-                credentials=credentials,
-                id=id,
-            )
+        connection_id = await offering.add_connection(
+            org_id=org_id,
+            bank=bank,
+            consent_id=consent_id,
+            valid_until=valid_until,
+            credentials=credentials,
+            id=id,
         )
         await self._audit.note("connection.add", org_id=org_id, subject=f"connection:{connection_id}", bank=bank)
         return connection_id
 
+    @bounded
     async def get(self, connection_id: str, *, org_id: str | None = None) -> BankConnection | None:
         """Return a connection; None if there is none, or it is not `org_id`'s."""
-        found = await self._bounds.within(self._store.connection(connection_id))
+        found = await self._store.connection(connection_id)
         return found if found is not None and org_id in (None, found.org_id) else None
 
+    @bounded
     async def list(self, org_id: str) -> Sequence[BankConnection]:
         """Return an organisation's connections, in a stable order."""
-        return await self._bounds.within(self._store.connections(org_id))
+        return await self._store.connections(org_id)
 
+    @bounded
     async def accounts(self, connection_id: str, *, org_id: str | None = None) -> Sequence[BankAccount]:
         """Return the accounts that were read of a connection.
 
@@ -245,8 +248,9 @@ class Connections:
             NotFound, NotOffered, Unavailable
         """
         await self._own(connection_id, org_id)
-        return await self._bounds.within(self._offering("list accounts").accounts(connection_id))
+        return await self._offering("list accounts").accounts(connection_id)
 
+    @bounded
     async def set_consent(
         self,
         connection_id: str,
@@ -266,11 +270,10 @@ class Connections:
         self._check_day(valid_until)
         await self._own(connection_id, org_id)
         offering = self._offering("renew connections")
-        await self._bounds.within(
-            offering.renew_consent(connection_id, consent_id, valid_until, credentials=credentials)
-        )
+        await offering.renew_consent(connection_id, consent_id, valid_until, credentials=credentials)
         await self._note("connection.set-consent", connection_id)
 
+    @bounded
     async def disconnect(self, connection_id: str, *, org_id: str | None = None) -> None:
         """Cut a connection: it is never synced again, its credentials are forgotten, its rows stay.
 
@@ -278,9 +281,10 @@ class Connections:
             NotFound, NotOffered, Unavailable
         """
         await self._own(connection_id, org_id)
-        await self._bounds.within(self._offering("disconnect connections").disconnect(connection_id))
+        await self._offering("disconnect connections").disconnect(connection_id)
         await self._note("connection.disconnect", connection_id)
 
+    @unhurried
     async def delete(self, connection_id: str, *, org_id: str | None = None) -> None:
         """Delete a connection with its accounts and rows, for good.
 
@@ -294,6 +298,7 @@ class Connections:
         owner = gone.org_id if gone is not None else org_id
         await self._audit.note("connection.delete", org_id=owner, subject=f"connection:{connection_id}")
 
+    @bounded
     async def update_credentials(self, connection_id: str, credentials: Mapping[str, Any] | None) -> None:
         """Replace what the provider needs of this connection: a bank has handed out a new token.
 
@@ -301,8 +306,9 @@ class Connections:
             NotFound, InvalidSettings, NotOffered, Unavailable
         """
         offering = self._offering("update credentials")
-        await self._bounds.within(offering.update_credentials(connection_id, credentials))
+        await offering.update_credentials(connection_id, credentials)
 
+    @bounded
     async def owned(self, org_id: str, connection_ids: Sequence[str]) -> None:
         """Check, with one question to the store, that connections are an organisation's.
 
@@ -311,9 +317,9 @@ class Connections:
         """
         wanted = set(connection_ids)
         if isinstance(self._store, ConnectionStore):
-            own = set(await self._bounds.within(self._store.own_connections(org_id, sorted(wanted))))
+            own = set(await self._store.own_connections(org_id, sorted(wanted)))
         else:
-            own = {each.id for each in await self._bounds.within(self._store.connections(org_id))}
+            own = {each.id for each in await self._store.connections(org_id)}
         if not wanted <= own:
             raise NotFound("connection")
 

@@ -1,0 +1,19 @@
+"""What may be asked of a queue and its connections: the calls of a host, of the routes and of the pages alike.
+
+Each call answers within two seconds, in one way whatever is away. It knows no HTTP and no worker.
+"""
+
+from bankimport.service.bounds import Bounds
+from bankimport.service.jobs import Jobs
+from bankimport.service.subscription import Subscription
+from bankimport.service.syncs import Syncs
+from bankimport.service.told import Told
+from bankimport.service.views import ConnectionViews
+from bankimport.service.whole_queue import WholeQueue
+
+
+class Service(Syncs, Jobs, ConnectionViews, WholeQueue, Told):
+    """All calls; `bankimport.BankImport` is one that can also be started, mounted and worked for."""
+
+
+__all__ = ["Bounds", "Service", "Subscription"]

@@ -1,0 +1,44 @@
+"""The whole queue: paused, resumed, counted and judged."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from bankimport.acting import actor, because
+from bankimport.errors import InvalidRequest
+from bankimport.models import QueueHealth, QueueStats, ScheduleStatus
+from bankimport.service.bounds import bounded
+from bankimport.service.core import Core
+from bankimport.service.timetable import timetable
+
+
+class WholeQueue(Core):
+    """What concerns all organisations; nobody is asked here whether they may."""
+
+    @bounded
+    async def pause_queue(self, *, until: datetime | None = None, reason: str | None = None) -> None:
+        """Let nothing start, in no process, until an instant or until resumed; running jobs finish."""
+        if until is not None and (until.tzinfo is None or until <= self._clock()):
+            raise InvalidRequest("/until", "must be an instant in the future, with its time zone")
+        await self.queue.pause(until, reason)
+        with because(reason or actor().reason):
+            await self.audit.note("queue.pause", until=until.isoformat() if until else None)
+
+    @bounded
+    async def resume_queue(self) -> None:
+        """Let jobs start again."""
+        await self.queue.resume()
+        await self.audit.note("queue.resume")
+
+    @bounded
+    async def get_schedules(self) -> Sequence[ScheduleStatus]:
+        """Return when the schedules were due and are due next, and what became of the last due time."""
+        return await timetable(self.queue, self._clock())
+
+    @bounded
+    async def get_queue_stats(self) -> QueueStats:
+        """Return how many jobs are in each state."""
+        return await self.queue.stats()
+
+    async def get_queue_health(self) -> QueueHealth:
+        """Return the queue's health: ill exactly while there is an alert. Redis being away is one."""
+        return await self.queue.health()  # bounded by itself, so that it can say why
