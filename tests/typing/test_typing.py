@@ -1,5 +1,7 @@
 """The public surface under a type checker, as a host's own project runs it: `mypy --strict`, no plugin, no ignores."""
 
+import ast
+import inspect
 import re
 import subprocess
 import sys
@@ -21,7 +23,8 @@ def blocks(page: Path) -> list[str]:
     found = []
     for block in BLOCK.finditer(page.read_text()):
         code = block["code"]
-        if re.search(r"^(async with|async for|await |\w+ = await )", code, re.MULTILINE):
+        flags = compile(code, page.name, "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT).co_flags
+        if flags & inspect.CO_COROUTINE:
             imports = "\n".join(re.findall(r"^(?:from .* )?import .*$", code, re.MULTILINE))
             rest = re.sub(r"^(?:from .* )?import .*$", "", code, flags=re.MULTILINE)
             code = f"{imports}\nasync def block() -> None:\n{textwrap.indent(rest, '    ')}"
