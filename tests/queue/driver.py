@@ -130,8 +130,17 @@ class Driver:
     async def make_due(self) -> None:
         """Let the time of all delayed jobs have come."""
         name = self.queue.keys.state(JobState.DELAYED)
-        for member in await self.queue.client.zrange(name, 0, -1):
-            await self.queue.client.zadd(name, {member: 1})
+        if members := await self.queue.client.zrange(name, 0, -1):
+            await self.queue.client.zadd(name, dict.fromkeys(members, 1))
+
+    async def look(self, after: bytes) -> tuple[dict[JobState, set[str]], list[tuple[bytes, dict[bytes, bytes]]]]:
+        """Return the ids in each state's set, and the entries of the stream of events after an id, in one trip."""
+        async with self.queue.client.pipeline(transaction=False) as pipe:
+            for state in JobState:
+                pipe.zrange(self.queue.keys.state(state), 0, -1)
+            pipe.xrange(self.queue.keys.events, b"(" + after)
+            *sets, entries = await pipe.execute()
+        return {state: {member.decode() for member in ids} for state, ids in zip(JobState, sets, strict=True)}, entries
 
     async def events(self, *names: str) -> list[tuple[str, str]]:
         """Return (name, job id) of all events, or of those named, in their order."""
