@@ -25,7 +25,6 @@ from bankimport.errors import (
     Unsupported,
 )
 from bankimport.events import ConnectionRevoked, ConsentsExpiring, ReauthRequiredEvent
-from bankimport.imports import BalanceVerdict
 from bankimport.jobs import DEFERRED, AccountOutcome, refresh_consents, sync_all_org
 from bankimport.models import (
     Balance,
@@ -38,6 +37,7 @@ from bankimport.models import (
     Scope,
     Stage,
 )
+from bankimport.reading import BalanceVerdict
 from bankimport.status import ConnectionStatus
 from bankimport.testing.fakes import FakeRun
 from tests.simulation.world import CARD, CONNECTION, GIRO, TODAY, World, days_ago, renewed, reported

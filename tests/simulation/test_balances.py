@@ -6,9 +6,9 @@ from decimal import Decimal
 import pytest
 
 from bankimport.errors import MalformedData, RateLimited, ReauthRequired
-from bankimport.imports import BalanceVerdict
 from bankimport.jobs.results import AccountOutcome
 from bankimport.models import Balance, Capabilities, Delta, Scope, UnreadableBalance
+from bankimport.reading import BalanceVerdict
 from tests.simulation.test_access_and_consents import reads
 from tests.simulation.world import GIRO, TODAY, World, reported
 

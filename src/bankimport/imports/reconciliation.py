@@ -12,7 +12,7 @@ from bankimport.imports.claims import Claims
 from bankimport.imports.evidence import BOOKED_AFTER
 from bankimport.imports.extent import Extent, Reading
 from bankimport.imports.identity import AliasKey, key_of, strong_keys
-from bankimport.imports.matching import is_unchanged
+from bankimport.imports.matching import MISSING_LIMIT, is_unchanged
 from bankimport.imports.pairing import Pair
 from bankimport.imports.worth import Worth
 from bankimport.models import (
@@ -28,8 +28,6 @@ from bankimport.ports import ChangeSet, RowMark, RowUpdate
 
 #: Rows so far outside of what was read may still be meant: a pending one is booked up to 14 days later.
 MARGIN: Final = timedelta(days=BOOKED_AFTER + 1)
-#: `missing_at_bank` counts up to here: one more complete read that lacks a row changes nothing.
-MISSING_LIMIT: Final = 2
 
 
 @dataclass(frozen=True, slots=True)

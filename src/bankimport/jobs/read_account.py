@@ -10,8 +10,7 @@ from decimal import Decimal
 
 from bankimport.errors import MalformedData, PeriodRejected, RunInterrupted, StartOver
 from bankimport.imports import Extent, Reading, covered, shrunk
-from bankimport.imports.balance import BalanceCheck, BalanceVerdict, check_balances
-from bankimport.imports.identity import AliasKey, key_of, usable_ids
+from bankimport.imports.identity import AliasKey, key_of
 from bankimport.imports.repeats import marked, once
 from bankimport.jobs.access import Access, Deferred
 from bankimport.jobs.entries import Entries
@@ -29,7 +28,8 @@ from bankimport.models import (
     Window,
 )
 from bankimport.progress import JobRun
-from bankimport.reading import Quarantined, read_transaction
+from bankimport.reading import BalanceCheck, BalanceVerdict, Quarantined, check_balances, read_transaction
+from bankimport.reading.ids import usable_ids
 
 #: A bank that sends more than this in one read is not believed.
 MAX_PAGES = 50_000

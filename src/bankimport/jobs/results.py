@@ -6,8 +6,8 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Final
 
-from bankimport.imports import BalanceVerdict
 from bankimport.models import Model, Scope, Undecided
+from bankimport.reading import BalanceVerdict
 
 
 class AccountOutcome(StrEnum):

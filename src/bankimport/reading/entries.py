@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Final
 
-from bankimport.imports.identity import usable_id, usable_ids
 from bankimport.models import ReportedTransaction, Transaction, TransactionStatus
 from bankimport.models.maker import maker
 from bankimport.reading.amounts import Unreadable, read_day, read_signed
+from bankimport.reading.ids import usable_id, usable_ids
 
 #: the longest texts that are kept, in characters
 NAME_LIMIT: Final = 256

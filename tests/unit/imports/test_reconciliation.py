@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bankimport.imports import Extent, Reading, reconcile, window_to_load
-from bankimport.imports.identity import key_of, usable_ids
+from bankimport.imports.identity import key_of
 from bankimport.imports.repeats import once
 from bankimport.models import (
     BankId,
@@ -25,6 +25,7 @@ from bankimport.models import (
     Window,
 )
 from bankimport.ports import ChangeSet
+from bankimport.reading.ids import usable_ids
 
 TODAY = date(2026, 3, 10)
 ALL = Reading(Window(TODAY - timedelta(days=90)), is_whole=True)

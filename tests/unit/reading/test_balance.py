@@ -5,8 +5,8 @@ from decimal import Decimal
 
 import pytest
 
-from bankimport.imports import BalanceVerdict, check_balances
 from bankimport.models import Balance, Window
+from bankimport.reading import BalanceVerdict, check_balances
 
 TODAY = date(2026, 3, 10)
 
