@@ -31,7 +31,7 @@ local data = '{"jobId":"' .. ARGV[3] .. '","type":"sync-connection","timestamp":
 for n = 1, tonumber(ARGV[2]) do
   local org = 'org-' .. (n % 1000)
   local id = redis.call('XADD', KEYS[1], '*', 'name', 'bank.job.queued', 'orgId', org, 'jobId', ARGV[3], 'data', data)
-  redis.call('XADD', string.gsub(ARGV[1], '%%s', org), 'MAXLEN', '~', 10000, id, 'to', id)
+  redis.call('XADD', string.gsub(ARGV[1], '%%s', org), 'MAXLEN', '~', 10000, id, 'more', 0)
 end
 """
 

@@ -4,6 +4,7 @@ An event's `data` has exactly the fields of its model, in camelCase; later versi
 name that it does not know.
 """
 
+import json
 from datetime import UTC, datetime
 from typing import Annotated, Any, ClassVar
 
@@ -247,6 +248,21 @@ class Event(Model):
     job_id: str | None = None
     timestamp: Instant
     data: dict[str, Any]
+
+    @classmethod
+    def told(cls, entry_id: str, name: str, org_id: str, job_id: str, text: bytes | str) -> "Event":
+        """Return the event of an entry of a stream, in which what its entry says is not said twice.
+
+        Raises:
+            ValueError, OverflowError, RecursionError: it is none that the queue wrote.
+        """
+        at = datetime.fromtimestamp(int(entry_id.partition("-")[0]) / 1000, UTC)
+        data = json.loads(text)
+        if job_id and "type" in data:
+            data = {"jobId": job_id, **data}
+        if name != PROGRESS:
+            data["timestamp"] = at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        return cls(id=entry_id, name=name, org_id=org_id, job_id=job_id or None, timestamp=at, data=data)
 
     @property
     def typed(self) -> EventData | None:

@@ -84,6 +84,6 @@ async def test_an_index_that_does_not_reach_back(driver: Driver) -> None:
     await client.delete(index)
     async with client.pipeline() as pipe:
         for number in range(10_001):
-            pipe.xadd(index, {"to": f"{first.position.ms + 1}-{number}"}, id=f"{first.position.ms + 1}-{number}")
+            pipe.xadd(index, {"more": 0}, id=f"{first.position.ms + 1}-{number}")
         await pipe.execute()
     assert list((await reader.read(START, org_id="acme")).entries) == [first]

@@ -20,7 +20,7 @@ for index = 1, #ARGV, 5 do
   local id = string.format('%.0f', ms) .. '-' .. seq
   redis.call('XADD', KEYS[tonumber(ARGV[index])], id, 'name', ARGV[index + 1], 'orgId', ARGV[index + 2], 'jobId',
     ARGV[index + 3], 'data', ARGV[index + 4])
-  redis.call('XADD', KEYS[4] .. 'index:' .. ARGV[index + 2], id, 'to', id)
+  redis.call('XADD', KEYS[4] .. 'index:' .. ARGV[index + 2], id, 'more', 0)
   redis.call('EXPIRE', KEYS[4] .. 'index:' .. ARGV[index + 2], 600)
   out[#out + 1] = id
 end

@@ -89,7 +89,7 @@ KEYS: tuple[Key, ...] = (
         "TTL of 30 days"),
     Key("events", "stream", "all events but progress", "events", "trimmed by length and age"),
     Key("progress", "stream", "progress, about 10,000 entries", "events", "trimmed by length"),
-    Key("index:<org>", "stream", "which entries of both streams are an organisation's: from an id `to` an id", "events",
+    Key("index:<org>", "stream", "an organisation's entries of both streams: an id and how many `more`", "events",
         "TTL beyond that of the events"),
     Key("idempotency:<digest>", "string", "the answer to a POST", "web", "TTL of 24 h"),
     Key("token:<name>", "string", "a provider's sealed access token, for all workers", "shelf", "TTL of the token"),

@@ -7,10 +7,8 @@ one write to the socket.
 
 import asyncio
 import hashlib
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 from redis.asyncio import Redis
@@ -202,12 +200,4 @@ def _translated(error: BaseException) -> BaseException:
 
 def event_of(entry: bytes, name: bytes, org_id: bytes, job_id: bytes, data: bytes) -> Event:
     """Return the envelope of an entry of a stream."""
-    entry_id = entry.decode()
-    return Event(
-        id=entry_id,
-        name=name.decode(),
-        org_id=org_id.decode(),
-        job_id=job_id.decode() or None,
-        timestamp=datetime.fromtimestamp(int(entry_id.split("-")[0]) / 1000, UTC),
-        data=json.loads(data),
-    )
+    return Event.told(entry.decode(), name.decode(), org_id.decode(), job_id.decode(), data)

@@ -1,6 +1,5 @@
 """One entry of a stream, and the event in it."""
 
-import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
@@ -26,15 +25,8 @@ class Entry(NamedTuple):
     def event(self) -> Event | None:
         """Return the event; None, and a line in the log, if it can't be decoded. Unknown names are passed on."""
         try:
-            return Event(
-                id=str(self.position),
-                name=self.name,
-                org_id=self.org_id,
-                job_id=self.job_id or None,
-                timestamp=datetime.fromtimestamp(self.position.ms / 1000, UTC),
-                data=json.loads(self.data),
-            )
-        except (ValueError, OverflowError, RecursionError, ValidationError):
+            return Event.told(str(self.position), self.name, self.org_id, self.job_id, self.data)
+        except (TypeError, ValueError, OverflowError, RecursionError, ValidationError):
             _log.warning("stream.entry_skipped", entry=str(self.position), event_name=self.name)
             return None
 

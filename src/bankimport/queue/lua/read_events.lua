@@ -15,6 +15,12 @@ local function bounds(stream)
   return {first and first[1] or '', info['last-generated-id'], info['length'], info['entries-added'] or -1}
 end
 
+-- The last id of a range of the index.
+local function last_of(range)
+  local ms, seq = string.match(range[1], '^(%d+)%-(%d+)$')
+  return ms .. '-' .. string.format('%.0f', seq + range[2][2])
+end
+
 local function sequence(row) return tonumber(string.match(row[1], '%-(%d+)$')) end
 
 -- What one script told: entries of one millisecond, of both streams in one order.
@@ -45,12 +51,12 @@ end
 
 if oldest and not short then
   local before = call('XREVRANGE', index, after, '-', 'COUNT', 1)[1] -- it may reach beyond
-  if before then take(told('(' .. after, before[2][2])) end
+  if before then take(told('(' .. after, last_of(before))) end
   local ranges = call('XRANGE', index, '(' .. after, '+', 'COUNT', RANGES)
   for at, range in ipairs(ranges) do
-    take(told(range[1], range[2][2]))
+    take(told(range[1], last_of(range)))
     if #rows >= 4 * count and at < #ranges or at == RANGES then
-      upto = range[2][2]
+      upto = last_of(range)
       break
     end
   end

@@ -12,13 +12,13 @@ local function load_job(id)
   return job
 end
 
--- The fields of a record as HSET takes them. What is empty is left out, as `load_job` reads it, but for the
--- organisation: the queue's own jobs have none.
+-- The fields of a record as HSET takes them. What is empty is left out, as `load_job` reads it, and so is a count of no
+-- attempts, but for the organisation: the queue's own jobs have none.
 local function fields_of(job, names)
   local fields = {}
   for _, name in ipairs(names) do
     local value = job[name] or ''
-    if value ~= '' or name == 'org' then
+    if value ~= '' and (name ~= 'attempts' or value ~= '0') or name == 'org' then
       fields[#fields + 1] = name
       fields[#fields + 1] = value
     end
