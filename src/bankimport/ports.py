@@ -27,6 +27,7 @@ from bankimport.models import (
     ConnectionHealth,
     Consent,
     ConsentRequest,
+    ConsentStatus,
     Delta,
     Granted,
     Institution,
@@ -386,11 +387,16 @@ class ConsentFlow(Protocol):
         """
 
     async def finish(self, begun: Begun, callback: Callback, psu: PsuContext | None) -> Granted:
-        """Return the consent that the person has given; called once the person is back without an error.
+        """Return the consent that the person has given; called once the person is back without an error, or once
+        `status` has said that it is over.
 
         Raises:
             NotGranted: there is none, by whose doing.
         """
+
+    async def status(self, begun: Begun) -> ConsentStatus:
+        """Return how a consent stands that the person gives in the bank's own app; asked again and again while it is
+        `PENDING`, and only where `begin` gave no address."""
 
     async def revoke(self, connection: BankConnection) -> None:
         """Withdraw a consent at the bank; one that has ended already is no error."""

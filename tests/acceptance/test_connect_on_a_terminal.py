@@ -17,9 +17,11 @@ BANKS = {
     "bg": {"type": "berlin-group", "own_address": "93.184.216.34", "unattended_limit": None},
     "eb": {"type": "enable-banking", "application_id": "app-1", "private_key": KEY},
     "gc": {"type": "gocardless", "secret_id": "i", "secret_key": "k"},
+    "app": {"type": "berlin-group", "approach": "decoupled", "own_address": "93.184.216.34"},
 }
 INSTITUTIONS = {
     "bg": (),
+    "app": (),
     "eb": ("--institution", "DE:Sandbox Bank"),
     "gc": ("--institution", "SANDBOXFINANCE_SFIN0000"),
 }
@@ -59,7 +61,7 @@ async def ended(terminal: Running) -> int:
     return terminal.process.wait()
 
 
-@pytest.mark.parametrize("bank", BANKS)
+@pytest.mark.parametrize("bank", ["bg", "eb", "gc"])
 async def test_a_person_connects_and_renews(deployment: Deployment, browser: aiohttp.ClientSession, bank: str) -> None:
     """The accounts are printed; a renewal is of the same ones."""
     terminal = connect(deployment, bank)
@@ -103,6 +105,18 @@ async def test_a_person_says_no_after_a_stranger_has_called(
     assert await ended(terminal) == 1
     assert "Cancelled: nothing was changed." in terminal.output()
     assert deployment.query("SELECT id FROM bank_connections WHERE status = 'PENDING'") == []
+
+
+async def test_a_person_consents_in_the_banks_app(deployment: Deployment, browser: aiohttp.ClientSession) -> None:
+    """There is no address; the command waits until the bank says that it is done."""
+    terminal = connect(deployment, "app", "--psu-id", "emma-1")
+    await terminal.line("in your bank's own app")
+    async with browser.get(f"{deployment.bank_url}/sandbox/app/emma-1") as app:
+        [path] = re.findall(r'href="([^"]+)"', await app.text())
+    async with browser.post(deployment.bank_url + path, data={"person": "emma", "decision": "consent"}) as sent:
+        assert sent.status == 200
+    assert await ended(terminal) == 0, terminal.output()
+    assert "Connected." in terminal.output()
 
 
 async def test_it_is_given_up(deployment: Deployment, browser: aiohttp.ClientSession) -> None:

@@ -32,6 +32,10 @@ def provider_of(kind: str, url: str) -> BankProvider:
     """Return a provider of the sandbox."""
     if kind == "berlin-group":
         return BerlinGroup(url, name=kind)
+    if kind == "oauth":
+        return BerlinGroup(url, name=kind, client_id="us")
+    if kind == "decoupled":
+        return BerlinGroup(url, name=kind, approach="decoupled")
     if kind == "gocardless":
         return GoCardless(secret_id="id", secret_key="key", base_url=url, name=kind)
     key = generate_private_key(public_exponent=65537, key_size=2048)
@@ -92,7 +96,9 @@ class Browser:
         """Answer at the bank's page; return where it sends the person back to."""
         async with self.session.get(url) as page:
             assert "Sandbox Bank" in await page.text()
-        async with self.session.post(url, data={"decision": answer, "person": login}, allow_redirects=False) as sent:
+        async with self.session.post(
+            page.url, data={"decision": answer, "person": login}, allow_redirects=False
+        ) as sent:
             assert sent.status == 303, await sent.text()
             return sent.headers["Location"]
 
@@ -182,7 +188,7 @@ async def site_of(settings: Settings, kind: str, *, by_browser: bool = False) ->
     settings = Settings.load(
         redis_url=settings.redis_url.get_secret_value() if settings.redis_url else None, database_url=url, **changed
     )
-    sandbox = create_app()
+    sandbox = create_app(by_oauth=kind == "oauth")
     async with AsyncExitStack() as stack:
         bank = await stack.enter_async_context(_serving(sandbox, 0))
         provider = provider_of(kind, bank)

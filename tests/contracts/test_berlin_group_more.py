@@ -237,8 +237,8 @@ async def test_a_token_is_renewed_before_its_end_and_stored(
     await asyncio.gather(*(provider.accounts(old, None) for _ in range(10)))
     await provider.accounts(old, None)
     assert tokens.renewals == 1
-    assert {**kept["c"], "expires_at": None} == {
-        "access_token": "a1", "refresh_token": "r1", "expires_at": None, "scope": "AIS:1",
+    assert {**kept["c"], "expires_at": None, "renew_at": None} == {
+        "access_token": "a1", "refresh_token": "r1", "expires_at": None, "renew_at": None, "scope": "AIS:1",
     }  # fmt: skip
     assert datetime.fromisoformat(kept["c"]["expires_at"]) > datetime.now(UTC) + timedelta(minutes=59)
 

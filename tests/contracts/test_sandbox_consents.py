@@ -256,10 +256,29 @@ async def test_one_person_has_the_same_accounts_in_each_consent(client: aiohttp.
     assert not {a["uid"] for a in found[0]["accounts"]} & {a["uid"] for a in found[1]["accounts"]}
 
 
+@pytest.mark.parametrize("by_oauth", [False, True])
 async def test_a_consent_is_asked_for_by_the_book(
-    client: aiohttp.ClientSession, url: str, spec: dict[str, Any]
+    client: aiohttp.ClientSession, serve: Serve, spec: dict[str, Any], by_oauth: bool
 ) -> None:
-    """What the sandbox answers is what the OpenAPI file allows."""
+    """What the sandbox answers is what the OpenAPI file allows, by each way of authorising."""
+    url = await serve(create_app(by_oauth=by_oauth))
+
+    def check(name: str, body: Any) -> None:
+        schema = {"$ref": f"#/components/schemas/{name}", "components": spec["components"]}
+        jsonschema.Draft202012Validator(schema).validate(body)
+
     _, _, begun = await new_consent(client, url, TPP_Redirect_URI=BACK)
-    schema = {"$ref": "#/components/schemas/consentsResponse-201", "components": spec["components"]}
-    jsonschema.Draft202012Validator(schema).validate(begun)
+    check("consentsResponse-201", begun)
+    assert ("scaOAuth" in begun["_links"], "scaRedirect" in begun["_links"]) == (by_oauth, not by_oauth)
+    _, _, begun = await new_consent(client, url, TPP_Redirect_Preferred="false")
+    check("consentsResponse-201", begun)
+    start = url + begun["_links"]["startAuthorisationWithPsuIdentification"]["href"]
+    assert (await ask(client, "POST", start, {}, **_id()))[0] == 400
+    status, _, started = await ask(client, "POST", start, {}, PSU_ID="anna-1", **_id())
+    assert status == 201
+    check("startScaprocessResponse", started)
+    _, _, listed = await ask(client, "GET", start, **_id())
+    check("authorisations", listed)
+    assert listed["authorisationIds"] == [started["authorisationId"]]
+    _, _, sca = await ask(client, "GET", url + started["_links"]["scaStatus"]["href"], **_id())
+    check("scaStatusResponse", sca)

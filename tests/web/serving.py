@@ -70,7 +70,7 @@ class FakeConnecting:
         """End."""
         return AuthorisationEnd(outcome=AuthorisationOutcome.CONNECTED)
 
-    async def authorisation(self, connection_id: str, *, org_id: str | None = None) -> AuthorisationStatus:
+    async def authorisation(self, connection_id: str, **who: Any) -> AuthorisationStatus:
         """Return one that goes on."""
         return AuthorisationStatus(id=connection_id, state=AuthorisationStep.WAITING, renewal=False, expires_at=NOW)
 

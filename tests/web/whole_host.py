@@ -12,7 +12,16 @@ from datetime import date
 from aiohttp import web
 
 from bankimport import BankImport, Settings
-from bankimport.models import BankConnection, Begun, Callback, ConsentRequest, Granted, Institution, PsuContext
+from bankimport.models import (
+    BankConnection,
+    Begun,
+    Callback,
+    ConsentRequest,
+    ConsentStatus,
+    Granted,
+    Institution,
+    PsuContext,
+)
 from bankimport.stores import SqlStore, upgrade_async
 from bankimport.testing import FakeBank
 
@@ -32,6 +41,10 @@ class Connectable(FakeBank):
     async def finish(self, begun: Begun, callback: Callback, psu: PsuContext | None) -> Granted:
         """See `ConsentFlow`."""
         return Granted("consent")
+
+    async def status(self, begun: Begun) -> ConsentStatus:
+        """See `ConsentFlow`."""
+        return ConsentStatus.VALID
 
     async def revoke(self, connection: BankConnection) -> None:
         """See `ConsentFlow`."""

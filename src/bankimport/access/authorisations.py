@@ -20,6 +20,8 @@ from bankimport.models import Authorisation, AuthorisationOutcome, Authorisation
 LIFETIME: Final = timedelta(hours=1)
 #: who began to ask the bank and hasn't ended it by then, has died
 CLAIM: Final = timedelta(minutes=2)
+#: where the person authorises in the bank's own app, the bank is asked so often
+POLL: Final = timedelta(seconds=3)
 
 _O: Final = AuthorisationOutcome
 #: errors of OAuth (RFC 6749 §4.1.2.1, RFC 6749 §5.2) and of GoCardless, by whose doing they are
@@ -90,6 +92,12 @@ def decide(found: Authorisation | None, callback: Callback, *, bank: str, user: 
     if callback.error:
         return Decision(Action.END, outcome_of(callback), _word(outcome_of(callback)))
     return Decision(Action.ASK)
+
+
+def has_died(found: Authorisation, now: datetime) -> bool:
+    """Return whether its time is over, and nobody is asking the bank: it ended without having been ended."""
+    is_asked = found.step is AuthorisationStep.FINISHING and now < (found.claimed_at or found.created_at) + CLAIM
+    return found.step is not AuthorisationStep.ENDED and now >= found.expires_at and not is_asked
 
 
 def outcome_of(callback: Callback) -> AuthorisationOutcome:

@@ -55,6 +55,7 @@ class Wish:
     connection: str | None
     institution: str | None
     language: str | None
+    psu_id: str | None
     port: int
     browser: bool
 
@@ -67,6 +68,9 @@ def connect(
         str | None, typer.Option(help="Which bank, where BANK has many: DE:Name, or GoCardless's id of it.")
     ] = None,
     language: Annotated[str | None, typer.Option(help="Two letters: what the bank's pages speak.")] = None,
+    psu_id: Annotated[
+        str | None, typer.Option(help="What you are called at the bank, where it asks in its own app.")
+    ] = None,
     port: Annotated[
         int, typer.Option(min=0, max=65535, help="Of this machine, for the way back; 0 takes a free one.")
     ] = 0,
@@ -77,7 +81,7 @@ def connect(
     The bank sends you back to http://127.0.0.1:PORT/callback/BANK. Where it wants that address registered, choose a
     --port. Redis and the database must run; a worker does the import.
     """
-    wish = Wish(bank, org, connection, institution, language, port, browser)
+    wish = Wish(bank, org, connection, institution, language, psu_id, port, browser)
     outcome = asyncio.run(_connected(wish))
     raise typer.Exit(0 if outcome in (_O.CONNECTED, _O.RENEWED) else 1)
 
@@ -139,6 +143,7 @@ async def _begun(bank_import: "BankImport", wish: Wish, user: str, url: str) -> 
             user=user,
             institution=wish.institution,
             language=wish.language,
+            psu_id=wish.psu_id,
             callback_url=url,
         )
     return await connections.renew(
@@ -147,11 +152,15 @@ async def _begun(bank_import: "BankImport", wish: Wish, user: str, url: str) -> 
         user=user,
         institution=wish.institution,
         language=wish.language,
+        psu_id=wish.psu_id,
         callback_url=url,
     )
 
 
 def _send(begun: AuthorisationBegun, *, browser: bool) -> None:
+    if begun.url is None:
+        typer.echo("Consent in your bank's own app. Waiting for that (Ctrl-C gives up) …")
+        return
     typer.echo(f"Open this address in a browser of this machine, and consent there:\n\n  {begun.url}\n")
     if browser:
         with contextlib.suppress(webbrowser.Error):

@@ -20,6 +20,9 @@ def sandbox(
     port: Annotated[int, typer.Option(min=0, max=65535, help="The port; 0 takes a free one.")] = 8090,
     page_size: Annotated[int, typer.Option(min=1, max=10_000, help="Transactions on one page.")] = 50,
     now: Instant = None,
+    oauth: Annotated[
+        bool, typer.Option("--oauth", help="People authorise by OAuth, at the Berlin Group interface.")
+    ] = False,
 ) -> None:
     """Serve a sandbox bank that speaks three APIs, until Ctrl-C.
 
@@ -28,7 +31,7 @@ def sandbox(
     """
     clock = BankClock(now.replace(tzinfo=UTC) if now else None)
     with contextlib.suppress(KeyboardInterrupt):
-        asyncio.run(serve(host, port, clock=clock, page_size=page_size, ready=_say))
+        asyncio.run(serve(host, port, clock=clock, page_size=page_size, by_oauth=oauth, ready=_say))
 
 
 def _say(url: str) -> None:

@@ -10,6 +10,8 @@ from bankimport.models.model import Model
 
 #: what stands in the address to which a bank sends people who have not consented
 RESULT, NOK = "result", "nok"
+#: stands in the details of an authorisation for which the person goes nowhere
+DECOUPLED = "decoupled"
 
 
 class AuthorisationOutcome(StrEnum):
@@ -39,19 +41,24 @@ class ConsentRequest:
     institution: str | None = None
     language: str | None = None
     psu: PsuContext | None = None
+    #: what the person is called at the bank, which some want before they can ask the person
+    psu_id: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Begun:
     """What the bank answered: the address at which the person authorises, and what the provider needs to go on.
 
-    `details` are no secrets; `secrets`, such as the verifier of a code, are kept encrypted.
+    Without an address the person authorises in the bank's own app (decoupled), and the bank is asked how it stands;
+    `message` is then the bank's word to the person. `details` are no secrets; `secrets`, such as the verifier of a
+    code, are kept encrypted.
     """
 
-    url: str = field(repr=False)
+    url: str | None = field(repr=False)
     consent_id: str | None = field(default=None, repr=False)
     details: Mapping[str, str] = field(default_factory=dict, repr=False)
     secrets: Mapping[str, str] | None = field(default=None, repr=False)
+    message: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,12 +115,22 @@ class Authorisation:
     #: another connection of the organisation to the same accounts
     same_login: str | None = None
 
+    @property
+    def is_decoupled(self) -> bool:
+        """Whether the person authorises in the bank's own app, so that nobody comes back with a callback."""
+        return DECOUPLED in self.begun.details
+
 
 class AuthorisationBegun(Model):
-    """Where the person authorises: `id` is the connection's. The address is for this person alone."""
+    """Where the person authorises: `id` is the connection's. The address is for this person alone.
+
+    Without `url` the person does it in the bank's own app: poll the authorisation until it has ended. `message` is what
+    the bank tells the person, in its own words: show it as text, never as markup.
+    """
 
     id: str
-    url: str
+    url: str | None = None
+    message: str | None = None
     expires_at: datetime
 
 

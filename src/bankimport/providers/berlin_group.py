@@ -31,6 +31,7 @@ from bankimport.providers.berlin_group_options import BerlinGroupOptions
 from bankimport.providers.berlin_group_reading import accounts_of, consent_of
 from bankimport.providers.berlin_group_rows import RowReader, balances_of, next_link
 from bankimport.providers.http import BoundedClient, Reply
+from bankimport.providers.oauth import authorization_of
 from bankimport.providers.options import read_options
 from bankimport.providers.psu import headers_of
 from bankimport.providers.quota import quota_of
@@ -61,9 +62,9 @@ class BerlinGroup:
         self._client = BoundedClient(
             options.base_url, options.limits, options.tls(), private_network=options.private_network
         )
-        self._bearer = options.bearer()
+        server, self._bearer = options.authorization()
         #: see `OffersConsent`
-        self.consent_flow: ConsentFlow = BerlinGroupConsent(options, self._client)
+        self.consent_flow: ConsentFlow = BerlinGroupConsent(options, self._client, server)
         quality = IdQuality(options.id_quality)
         self._rows = RowReader(options, quality, _IDS, options.day_field)
         only_booked = options.booking_status == "booked" or options.delta is not None
@@ -73,8 +74,7 @@ class BerlinGroup:
 
     def keep_credentials_with(self, keep: KeepCredentials) -> None:
         """See `RotatesCredentials`."""
-        if self._bearer is not None:
-            self._bearer.keep_with(keep)
+        self._bearer.keep_with(keep)
 
     async def capabilities(self, connection: BankConnection) -> Capabilities:
         """See `BankProvider`."""
@@ -164,8 +164,7 @@ class BerlinGroup:
     async def aclose(self) -> None:
         """See `BankProvider`."""
         await self._client.aclose()
-        if self._bearer is not None:
-            await self._bearer.aclose()
+        await self._bearer.aclose()
 
     def _account(self, account: BankAccount, what: str) -> URL:
         is_card = account.provider_id.startswith(_CARD)
@@ -174,8 +173,7 @@ class BerlinGroup:
 
     async def _reply(self, url: URL, connection: BankConnection, psu: PsuContext | None, scope: Scope) -> Reply:
         now = self._options.clock()
-        if self._bearer is not None:
-            connection = await self._bearer.fresh(connection, now)
+        connection = await self._bearer.fresh(connection, now)
         headers = _headers(connection, psu)
         if self._options.sign is not None:
             headers |= self._options.sign("GET", str(url), headers, b"")
@@ -184,7 +182,7 @@ class BerlinGroup:
             return reply
         error = error_of(reply, scope, now)
         is_token = isinstance(error, ReauthRequired) and error.suspicious and reply.status == 401
-        if is_token and self._bearer is not None and await self._bearer.renewed(connection, now):
+        if is_token and await self._bearer.renewed(connection, now):
             raise Transient("the bank refused the access token, which was renewed", scope=scope)
         raise error
 
@@ -214,7 +212,4 @@ def _headers(connection: BankConnection, psu: PsuContext | None) -> dict[str, st
         "Accept": "application/json",
         "Accept-Encoding": "gzip",
     }
-    token = (connection.credentials or {}).get("access_token")
-    if isinstance(token, str):
-        headers["Authorization"] = f"Bearer {token}"
-    return {**headers, **headers_of(psu)}
+    return {**headers, **authorization_of(connection.credentials), **headers_of(psu)}

@@ -10,6 +10,7 @@ from yarl import URL
 
 from bankimport.errors import InvalidSettings
 from bankimport.providers.addresses import checked_base
+from bankimport.providers.authorization_server import AuthorizationServer
 from bankimport.providers.http import BoundedClient
 from bankimport.providers.oauth import Bearer
 from bankimport.providers.options import ProviderOptions
@@ -30,6 +31,13 @@ class BerlinGroupOptions(ProviderOptions):
         default=None,
         description="where the bank renews a person's access token (OAuth 2.0): an address, or a path of the bank's",
     )
+    authorization_server: str | None = Field(
+        default=None,
+        description="where the bank's OAuth server is, if not at `base_url` or `token_url`: `https://` and its host",
+    )
+    oauth_scope: str = Field(
+        default="AIS:{consent_id}", description="what is asked for there, with the consent's id in its place"
+    )
     client_id: str | None = Field(default=None, description="our id there")
     client_secret: SecretStr | None = Field(
         default=None, description="our secret there, where the certificate isn't enough"
@@ -44,6 +52,10 @@ class BerlinGroupOptions(ProviderOptions):
     consent_access: Literal["bank-offered", "all-accounts"] = Field(
         default="bank-offered",
         description="what a person consents to: what they choose at the bank, or all accounts",
+    )
+    approach: Literal["redirect", "decoupled"] = Field(
+        default="redirect",
+        description="how a person should authorise: on the bank's pages, or in its app; the bank decides",
     )
     consent_days: int = Field(default=180, ge=1, le=180, description="so many days a new consent is asked for")
     own_address: str | None = Field(
@@ -71,21 +83,29 @@ class BerlinGroupOptions(ProviderOptions):
         """
         return _tls(self.client_cert, self.client_key, self.ca_certs)
 
-    def bearer(self) -> Bearer | None:
-        """Return what renews access tokens, where the bank does.
+    def authorization(self) -> tuple[AuthorizationServer, Bearer]:
+        """Return what asks the bank's authorization server, and what renews access tokens there.
 
         Raises:
-            InvalidSettings: `token_url` is none that may be asked.
+            InvalidSettings: `token_url` or `authorization_server` is none that may be asked.
         """
-        if self.token_url is None:
-            return None
+        url = None if self.token_url is None else self._url("token_url", self.token_url)
+        other = self.authorization_server
+        origin = self._url("authorization_server", other) if other is not None else url or checked_base(self.base_url)
         try:
-            url = checked_base(self.base_url).join(URL(self.token_url))
-            client = BoundedClient(str(url.origin()), self.limits, self.tls(), private_network=self.private_network)
+            client = BoundedClient(str(origin.origin()), self.limits, self.tls(), private_network=self.private_network)
         except (ValueError, InvalidSettings):
-            raise InvalidSettings("token_url: https:// with a host is needed, or a path of the bank's") from None
+            named = "authorization_server" if other is not None else "token_url"
+            raise InvalidSettings(f"{named}: https:// with a host is needed, or a path of the bank's") from None
         secret = None if self.client_secret is None else self.client_secret.get_secret_value()
-        return Bearer(client, url, self.client_id, secret)
+        server = AuthorizationServer(client, self.client_id, secret)
+        return server, Bearer(server, url)
+
+    def _url(self, name: str, text: str) -> URL:
+        try:
+            return checked_base(self.base_url).join(URL(text))
+        except ValueError:
+            raise InvalidSettings(f"{name}: https:// with a host is needed, or a path of the bank's") from None
 
 
 def _tls(cert: str | None, key: str | None, authorities: str | None) -> ssl.SSLContext | None:

@@ -11,6 +11,7 @@ from bankimport.models import (
     Begun,
     Callback,
     ConsentRequest,
+    ConsentStatus,
     Granted,
     Institution,
     PsuContext,
@@ -77,6 +78,10 @@ class EnableBankingConsent:
         except Unreadable:
             until = None
         return Granted(session, until)
+
+    async def status(self, begun: Begun) -> ConsentStatus:
+        """See `ConsentFlow`. Never asked: there always is an address, and the code comes back to it alone."""
+        return ConsentStatus.PENDING
 
     async def revoke(self, connection: BankConnection) -> None:
         """See `ConsentFlow`."""

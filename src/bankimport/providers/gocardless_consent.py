@@ -67,6 +67,10 @@ class GoCardlessConsent:
             raise MalformedData("the requisition has no address for the person", scope=Scope.CONSENT)
         return Begun(for_a_person(link), _id_of(requisition))
 
+    async def status(self, begun: Begun) -> ConsentStatus:
+        """See `ConsentFlow`."""
+        return (await self._consent(BankConnection("", "", "", consent_id=begun.consent_id), None)).status
+
     async def finish(self, begun: Begun, callback: Callback, psu: PsuContext | None) -> Granted:
         """See `ConsentFlow`. The redirect is no proof of anything: the requisition's status is."""
         asked = BankConnection("", "", "", consent_id=begun.consent_id)

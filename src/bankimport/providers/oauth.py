@@ -9,29 +9,25 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
-from urllib.parse import urlencode
 
 from yarl import URL
 
-from bankimport.errors import BankRejected, CredentialError, JobError, MalformedData, ReauthRequired, Transient
-from bankimport.models import BankConnection, Scope
+from bankimport.models import BankConnection
 from bankimport.ports import KeepCredentials
-from bankimport.providers.answers import text_of
-from bankimport.providers.http import BoundedClient, Reply
+from bankimport.providers.authorization_server import AuthorizationServer
 
-#: so long before its end a token is renewed
+#: so long before its end a token is renewed, where nothing says when
 _SKEW: Final = timedelta(minutes=2)
 #: so many connections' new credentials are remembered, for runs that began with the old ones
 _REMEMBERED: Final = 10_000
-_FORM: Final = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"}
 
 
 class Bearer:
-    """The access tokens of a bank's connections: `{access_token, refresh_token?, expires_at?}` in their credentials."""
+    """The access tokens of a bank's connections: `{access_token, refresh_token?, expires_at?, token_url?}` in their
+    credentials. `url` is where all are renewed; else each connection's own `token_url` is."""
 
-    def __init__(self, client: BoundedClient, url: URL, client_id: str | None, client_secret: str | None) -> None:
-        self._client, self._url = client, url
-        self._known = {name: v for name, v in (("client_id", client_id), ("client_secret", client_secret)) if v}
+    def __init__(self, server: AuthorizationServer, url: URL | None) -> None:
+        self._server, self._url = server, url
         self._keep: KeepCredentials | None = None
         self._renewed: OrderedDict[str, tuple[Any, Mapping[str, Any]]] = OrderedDict()
         self._turn = asyncio.Lock()
@@ -42,7 +38,7 @@ class Bearer:
 
     async def aclose(self) -> None:
         """Close the connection to the token endpoint."""
-        await self._client.aclose()
+        await self._server.aclose()
 
     async def fresh(self, connection: BankConnection, now: datetime) -> BankConnection:
         """Return the connection with an access token that is good for a while.
@@ -53,17 +49,17 @@ class Bearer:
             Transient: not just now.
         """
         connection = self._latest(connection)
-        if not _ends(connection.credentials, now):
+        if not self._ends(connection.credentials, now):
             return connection
         async with self._turn:  # of one refresh token only the first use counts
             connection = self._latest(connection)
-            if not _ends(connection.credentials, now):
+            if not self._ends(connection.credentials, now):
                 return connection
             return await self._renew(connection, now)
 
     async def renewed(self, connection: BankConnection, now: datetime) -> bool:
         """Renew a token that was refused before its time; return whether there was anything to renew it with."""
-        if not isinstance((self._latest(connection).credentials or {}).get("refresh_token"), str):
+        if not self._renews(self._latest(connection).credentials):
             return False
         async with self._turn:
             await self._renew(self._latest(connection), now)
@@ -78,11 +74,10 @@ class Bearer:
 
     async def _renew(self, connection: BankConnection, now: datetime) -> BankConnection:
         before = dict(connection.credentials or {})
-        form = {"grant_type": "refresh_token", "refresh_token": str(before["refresh_token"]), **self._known}
-        reply = await self._client.send("POST", self._url, _FORM, Scope.CONSENT, urlencode(form).encode())
-        if reply.status != 200:
-            raise _meaning(reply)
-        after = {**before, **_tokens(reply.body, now)}
+        form = {"grant_type": "refresh_token", "refresh_token": str(before["refresh_token"])}
+        url = self._url or self._server.address(str(before["token_url"]))
+        kept = {name: value for name, value in before.items() if name not in ("expires_at", "renew_at")}
+        after = {**kept, **await self._server.tokens(url, form, now)}
         if self._keep is not None:
             await self._keep(connection.id, after)
         self._renewed[connection.id] = (before["refresh_token"], after)
@@ -91,39 +86,32 @@ class Bearer:
             self._renewed.popitem(last=False)
         return replace(connection, credentials=after)
 
+    def _renews(self, credentials: Mapping[str, Any] | None) -> bool:
+        """Return whether there is anything to renew it with, and anywhere."""
+        held = credentials or {}
+        is_known = self._url is not None or isinstance(held.get("token_url"), str)
+        return is_known and isinstance(held.get("refresh_token"), str)
 
-def _ends(credentials: Mapping[str, Any] | None, now: datetime) -> bool:
-    held = credentials or {}
-    if not isinstance(held.get("refresh_token"), str):
-        return False
+    def _ends(self, credentials: Mapping[str, Any] | None, now: datetime) -> bool:
+        held = credentials or {}
+        if not self._renews(held):
+            return False
+        at = _instant(held.get("renew_at"))
+        until = _instant(held.get("expires_at"))
+        if at is None and until is None:
+            return not isinstance(held.get("access_token"), str)
+        return now >= (at or (until or now) - _SKEW)
+
+
+def authorization_of(credentials: Mapping[str, Any] | None) -> dict[str, str]:
+    """Return the header that shows a connection's access token, if it has one."""
+    token = (credentials or {}).get("access_token")
+    return {"Authorization": f"Bearer {token}"} if isinstance(token, str) else {}
+
+
+def _instant(value: Any) -> datetime | None:
     try:
-        until = datetime.fromisoformat(str(held.get("expires_at")))
+        found = datetime.fromisoformat(str(value))
     except ValueError:
-        return not isinstance(held.get("access_token"), str)
-    until = until if until.tzinfo else until.replace(tzinfo=UTC)
-    return now >= until - _SKEW
-
-
-def _tokens(body: Any, now: datetime) -> dict[str, Any]:
-    answer = body if isinstance(body, dict) else {}
-    access, refresh, lasts = text_of(answer, "access_token"), text_of(answer, "refresh_token"), answer.get("expires_in")
-    if not access:
-        raise MalformedData("the bank's answer has no access token", scope=Scope.CONSENT)
-    found: dict[str, Any] = {"access_token": access}
-    if refresh:
-        found["refresh_token"] = refresh
-    if isinstance(lasts, int) and not isinstance(lasts, bool) and 0 < lasts < 10**9:
-        found["expires_at"] = (now + timedelta(seconds=lasts)).isoformat()
-    return found
-
-
-def _meaning(reply: Reply) -> JobError:
-    """Return what a refusal to renew means (RFC 6749 §5.2)."""
-    code = reply.body.get("error") if isinstance(reply.body, dict) else None
-    if reply.status >= 500 or reply.status in (408, 429):
-        return Transient("the bank renews no token just now", scope=Scope.CONSENT)
-    if code in ("invalid_client", "unauthorized_client"):
-        return CredentialError(scope=Scope.CONSENT)
-    if code == "invalid_grant" or reply.status == 401:
-        return ReauthRequired("expired", scope=Scope.CONSENT)
-    return BankRejected(reply.status, scope=Scope.CONSENT)
+        return None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)

@@ -9,6 +9,7 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any
 
 from aiohttp import web
 from yarl import URL
@@ -48,11 +49,18 @@ class Authorising:
     #: what stands for it in the redirect, good for one use
     code: str = field(default_factory=lambda: secrets.token_urlsafe(16))
     is_code_used: bool = False
+    #: what the person is called at the bank, where it asks in its own app; what an OAuth client has asked for
+    psu_id: str = ""
+    asked: Any = None
 
 
 def routes() -> list[web.RouteDef]:
     """Return the page's routes."""
-    return [web.get("/sandbox/authorise/{id}", _page), web.post("/sandbox/authorise/{id}", _decide)]
+    return [
+        web.get("/sandbox/authorise/{id}", _page),
+        web.post("/sandbox/authorise/{id}", _decide),
+        web.get("/sandbox/app/{psu}", _app),
+    ]
 
 
 def begin(request: web.Request, ways_back: Mapping[Decision, URL | None], *, name: str | None = None) -> Authorising:
@@ -82,6 +90,20 @@ async def _page(request: web.Request) -> web.Response:
         '<form method="post"><label>Who are you? <input name="person" value="anna" maxlength="60" required></label>'
         f"<p>An application asks to read your accounts for 180 days.</p>{buttons}</form>"
     )
+
+
+async def _app(request: web.Request) -> web.Response:
+    """The bank's own app: what waits for the person, the newest first."""
+    waiting = [
+        each
+        for each in request.app[STATE].authorisings.values()
+        if each.psu_id == request.match_info["psu"] and each.stage is Stage.WAITING
+    ]
+    links = "".join(
+        f'<li><a href="/sandbox/authorise/{html.escape(each.id)}">An application asks to read your accounts</a></li>'
+        for each in reversed(waiting)
+    )
+    return _html(f"<ul>{links}</ul>" if links else "<p>Nothing waits for you.</p>")
 
 
 async def _decide(request: web.Request) -> web.StreamResponse:

@@ -2,17 +2,17 @@
 
 import uuid
 from collections.abc import Sequence
-from datetime import date, timedelta
+from datetime import timedelta
 from typing import Any
 
 from aiohttp import web
-from yarl import URL
 
 from bankimport.models import Scope
-from bankimport.sandbox.authorising import Decision, Stage, address_of, begin, consent_behind
+from bankimport.sandbox.authorising import Stage, consent_behind
 from bankimport.sandbox.bank import Served, account_json, balances_json
 from bankimport.sandbox.counter import STATE, Refused, State, account_at, day_in, enter
 from bankimport.sandbox.misbehaviour import BERLIN_GROUP, Kind
+from bankimport.sandbox.oauth import may_read
 from bankimport.sandbox.people import Account, Person, person_of
 from bankimport.sandbox.rows import page_of, reference_of, report_of, rows_of
 from bankimport.sandbox.writing import with_unreadable_balance
@@ -21,10 +21,7 @@ from bankimport.sandbox.writing import with_unreadable_balance
 def routes() -> list[web.RouteDef]:
     """Return the API's routes."""
     return [
-        web.post("/v1/consents", _new_consent),
         web.get("/v1/consents/{consent}", _consent),
-        web.delete("/v1/consents/{consent}", _deleted_consent),
-        web.get("/v1/consents/{consent}/authorisations/{authorisation}", _sca_status),
         web.get("/v1/consents/{consent}/status", _consent_status),
         web.get("/v1/accounts", _accounts),
         web.get("/v1/card-accounts", _cards),
@@ -46,63 +43,6 @@ def refusal(refused: Refused) -> web.Response:
     return web.json_response(body, status=status, headers=refused.headers)
 
 
-async def _new_consent(request: web.Request) -> web.Response:
-    """By redirect; decoupled (the person finds it in the bank's app) where `TPP-Redirect-Preferred` is false."""
-    _check_request_id(request)
-    try:
-        given = await request.json()
-        until = date.fromisoformat(given["validUntil"])
-        is_asked = bool(given["access"]) and given["recurringIndicator"] is not None and given["frequencyPerDay"] > 0
-    except (ValueError, KeyError, TypeError):
-        raise Refused(Kind.FORMAT_ERROR) from None
-    decoupled = request.headers.get("TPP-Redirect-Preferred") == "false"
-    back, nok = request.headers.get("TPP-Redirect-URI"), request.headers.get("TPP-Nok-Redirect-URI")
-    if not is_asked or "PSU-IP-Address" not in request.headers or not (back or decoupled):
-        raise Refused(Kind.FORMAT_ERROR)
-    if until < request.app[STATE].clock.today():
-        raise Refused(Kind.PERIOD_INVALID)
-    good = None if decoupled or back is None else URL(back)
-    bad = good if nok is None or decoupled else URL(nok)
-    without_state = None if bad is None else bad.without_query_params("state")
-    authorising = begin(
-        request,
-        {
-            Decision.CONSENT: good,
-            Decision.CANCEL: bad,
-            Decision.CANCEL_WITHOUT_STATE: without_state,
-            Decision.REFUSE: bad,
-        },
-    )
-    here = f"/v1/consents/{authorising.id}"
-    links = {"self": {"href": here}, "status": {"href": f"{here}/status"}}
-    links["scaStatus"] = {"href": f"{here}/authorisations/{authorising.id}"}
-    if not decoupled:
-        links["scaRedirect"] = {"href": address_of(request, authorising)}
-    body = {"consentStatus": "received", "consentId": authorising.id, "_links": links}
-    approach = {"ASPSP-SCA-Approach": "DECOUPLED" if decoupled else "REDIRECT", "Location": here}
-    return web.json_response(body, status=201, headers=approach)
-
-
-async def _deleted_consent(request: web.Request) -> web.Response:
-    _check_request_id(request)
-    state, consent = request.app[STATE], request.match_info["consent"]
-    await enter(request, consent_behind(state, consent), Scope.CONSENT)
-    authorising = state.authorisings.get(consent)
-    if authorising is not None and authorising.stage is Stage.WAITING:
-        authorising.stage = Stage.WITHDRAWN
-    state.switches.revoke(consent_behind(state, consent))
-    return web.Response(status=204)
-
-
-async def _sca_status(request: web.Request) -> web.Response:
-    _check_request_id(request)
-    authorising = request.app[STATE].authorisings.get(request.match_info["consent"])
-    if authorising is None:
-        raise Refused(Kind.ACCOUNT_GONE)
-    words = {Stage.WAITING: "received", Stage.GRANTED: "finalised", Stage.CANCELLED: "psuIdentified"}
-    return web.json_response({"scaStatus": words.get(authorising.stage, "failed")})
-
-
 def _status_of(state: State, consent: str) -> str:
     """Return the `consentStatus`: as the person left it, or as the switches have it."""
     authorising = state.authorisings.get(consent)
@@ -111,7 +51,8 @@ def _status_of(state: State, consent: str) -> str:
     return state.switches.consent_status(consent_behind(state, consent))
 
 
-def _check_request_id(request: web.Request) -> None:
+def check_request_id(request: web.Request) -> None:
+    """Refuse a request without an id of the standard's kind."""
     try:
         uuid.UUID(request.headers.get("X-Request-ID", ""))
     except ValueError:
@@ -119,13 +60,16 @@ def _check_request_id(request: web.Request) -> None:
 
 
 async def _entered(request: web.Request, scope: Scope, page: int | None = None) -> tuple[str, Person]:
-    _check_request_id(request)
+    check_request_id(request)
     name = request.match_info.get("consent") or request.headers.get("Consent-ID", "")
     if not name:
         raise Refused(Kind.CONSENT_UNKNOWN)
     state = request.app[STATE]
     if scope is not Scope.CONSENT and _status_of(state, name) in ("received", "rejected", "terminatedByTpp"):
         raise Refused(Kind.CONSENT_INVALID)
+    is_of_token = scope is Scope.CONSENT or not state.by_oauth or name not in state.authorisings
+    if not is_of_token and not may_read(state, name, request.headers.get("Authorization", "")):
+        raise Refused(Kind.TOKEN_INVALID)
     consent = consent_behind(state, name)
     position = next(
         (n for n, a in enumerate(person_of(consent).accounts) if a.resource_id == request.match_info.get("account")),

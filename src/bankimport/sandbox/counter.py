@@ -34,6 +34,9 @@ class State:
     #: what persons are asked just now, and were asked, by its id; how many consents each person has given
     authorisings: dict[str, Any] = field(default_factory=dict)
     consents: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    #: whether the Berlin Group bank authorises by OAuth where it is asked to redirect; what its tokens stand for
+    by_oauth: bool = False
+    grants: dict[str, Any] = field(default_factory=dict)
 
 
 STATE: Final = web.AppKey("state", State)

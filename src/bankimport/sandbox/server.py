@@ -10,16 +10,29 @@ from aiohttp import web
 from bankimport.sandbox import (
     authorising,
     berlin_group,
+    berlin_group_consents,
     changes,
     control,
     enable_banking,
     enable_banking_consents,
     gocardless,
+    oauth,
 )
 from bankimport.sandbox.bank import BankClock
 from bankimport.sandbox.counter import STATE, Refused, State
 
 DEFAULT_PAGE_SIZE: Final = 50
+_PARTS: Final = (
+    berlin_group,
+    berlin_group_consents,
+    enable_banking,
+    enable_banking_consents,
+    gocardless,
+    changes,
+    authorising,
+    oauth,
+    control,
+)
 #: whose words a refusal is written in
 _APIS: Final = (("/v1/", berlin_group.refusal), ("/api/v2/", gocardless.refusal))
 
@@ -29,6 +42,7 @@ def create_app(
     clock: BankClock | None = None,
     page_size: int = DEFAULT_PAGE_SIZE,
     history: timedelta = timedelta(days=90),
+    by_oauth: bool = False,
 ) -> web.Application:
     """Return the sandbox bank, which speaks all three APIs. Any consent id is a person's: as Berlin Group's consent,
     Enable Banking's session or GoCardless's requisition; nothing has to be set up.
@@ -37,6 +51,7 @@ def create_app(
         clock: the bank's clock; the real one if None.
         page_size: transactions on one page.
         history: how far back the bank answers; an earlier `dateFrom` is PERIOD_INVALID.
+        by_oauth: people authorise its Berlin Group interface by OAuth instead of a plain redirect.
 
     Raises:
         ValueError: a page of less than one.
@@ -44,8 +59,8 @@ def create_app(
     if page_size < 1:
         raise ValueError("page_size must be at least 1")
     app = web.Application(middlewares=[_refusals])
-    app[STATE] = State(clock or BankClock(), page_size, history)
-    for api in (berlin_group, enable_banking, enable_banking_consents, gocardless, changes, authorising, control):
+    app[STATE] = State(clock or BankClock(), page_size, history, by_oauth=by_oauth)
+    for api in _PARTS:
         app.add_routes(api.routes())
     return app
 
@@ -56,10 +71,11 @@ async def serve(
     *,
     clock: BankClock | None = None,
     page_size: int = DEFAULT_PAGE_SIZE,
+    by_oauth: bool = False,
     ready: Callable[[str], None] | None = None,
 ) -> None:
     """Serve until cancelled; `ready` is told the base URL once it listens. Port 0 takes a free one."""
-    runner = web.AppRunner(create_app(clock=clock, page_size=page_size), access_log=None)
+    runner = web.AppRunner(create_app(clock=clock, page_size=page_size, by_oauth=by_oauth), access_log=None)
     await runner.setup()
     try:
         site = web.TCPSite(runner, host, port)

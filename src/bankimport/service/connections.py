@@ -66,6 +66,7 @@ class Connections:
         language: str | None = None,
         callback_url: str | None = None,
         psu: PsuContext | None = None,
+        psu_id: str | None = None,
     ) -> AuthorisationBegun:
         """Begin to connect a bank: send the person to the `url` of the answer, and nobody else.
 
@@ -79,6 +80,7 @@ class Connections:
             language: two letters; what the bank's pages speak, where it has a choice.
             callback_url: instead of `BANK_SYNC_CALLBACK_URL`.
             psu: the person's address and browser; some banks want them.
+            psu_id: what the person is called at the bank, where it asks in its own app; never kept.
 
         Raises:
             InvalidRequest: an id is none, the bank or the institution is unknown, or `return_to` isn't listed.
@@ -100,6 +102,7 @@ class Connections:
             return_to=return_to,
             callback_url=callback_url,
             psu=psu,
+            psu_id=psu_id,
         )
         return await self._authorising.begin(wish)
 
@@ -114,6 +117,7 @@ class Connections:
         language: str | None = None,
         callback_url: str | None = None,
         psu: PsuContext | None = None,
+        psu_id: str | None = None,
     ) -> AuthorisationBegun:
         """Begin to renew a connection's consent; the old one serves until the new one is verified, and if it never is.
 
@@ -135,6 +139,7 @@ class Connections:
             return_to=return_to,
             callback_url=callback_url,
             psu=psu,
+            psu_id=psu_id,
         )
         return await self._authorising.begin(wish)
 
@@ -151,14 +156,24 @@ class Connections:
         """
         return await self._authorising.finish(bank, parameters, user=user, psu=psu)
 
-    @bounded
-    async def authorisation(self, connection_id: str, *, org_id: str | None = None) -> AuthorisationStatus:
+    @unhurried
+    async def authorisation(
+        self,
+        connection_id: str,
+        *,
+        org_id: str | None = None,
+        user: str | None = None,
+        psu: PsuContext | None = None,
+    ) -> AuthorisationStatus:
         """Return how the latest authorisation of a connection stands.
+
+        Where the person authorises in the bank's own app this is what asks the bank, and what ends it: poll it until
+        it has ended. `user` is who asks; `psu` their address, for the import that begins then if it is they who began.
 
         Raises:
             NotFound, NotOffered, Unavailable
         """
-        return await self._authorising.status(connection_id, org_id)
+        return await self._authorising.status(connection_id, org_id, user=user, psu=psu)
 
     async def give_up(self, connection_id: str, *, org_id: str | None = None) -> None:
         """End an authorisation that goes on: a new connection goes, a renewed one is as it was.

@@ -66,11 +66,18 @@ class Verifying:
             return None  # the sync reads the list again, and says what is wrong
         return first_of_same_login(listed, [(each.id, await self._.accounts(each.id)) for each in others])
 
-    async def take_back(self, found: Authorisation, consent_id: str | None) -> None:
+    async def take_back(self, found: Authorisation, granted: Granted | None = None) -> None:
         """Withdraw at the bank what nobody waits for any more; where that fails it ends by itself."""
+        consent_id = found.begun.consent_id if granted is None else granted.consent_id
         if consent_id is None:
             return
-        unwanted = BankConnection(found.connection_id, found.org_id, found.bank, consent_id=consent_id)
+        unwanted = BankConnection(
+            found.connection_id,
+            found.org_id,
+            found.bank,
+            consent_id=consent_id,
+            credentials=None if granted is None else granted.credentials,
+        )
         try:
             await self._.raw(self._.flow(found.bank).revoke(unwanted))
         except BankImportError as error:

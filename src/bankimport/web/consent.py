@@ -17,6 +17,7 @@ from bankimport.web.users import beginner, remember, user_of
 
 Language = Annotated[str, StringConstraints(pattern="^[a-z]{2}$")]
 Institution = Annotated[str, StringConstraints(min_length=1, max_length=256)]
+PsuId = Annotated[str, StringConstraints(pattern="^[!-~]([ -~]{0,98}[!-~])?$")]
 Target = Annotated[str, StringConstraints(min_length=1, max_length=2000)]
 _O: Final = AuthorisationOutcome
 
@@ -52,6 +53,7 @@ class ConnectBody(StrictModel):
     institution: Institution | None = None
     return_to: Target | None = None
     language: Language | None = None
+    psu_id: PsuId | None = None
 
 
 class RenewBody(StrictModel):
@@ -60,6 +62,7 @@ class RenewBody(StrictModel):
     institution: Institution | None = None
     return_to: Target | None = None
     language: Language | None = None
+    psu_id: PsuId | None = None
 
 
 def _json(model: Model, status: int = 200) -> web.Response:
@@ -87,6 +90,7 @@ async def connect(call: Call) -> web.Response:
         return_to=body.return_to,
         language=body.language,
         psu=await call.person(),
+        psu_id=body.psu_id,
     )
     return _begun(call, begun, cookie)
 
@@ -104,6 +108,7 @@ async def renew(call: Call) -> web.Response:
         return_to=body.return_to,
         language=body.language,
         psu=await call.person(),
+        psu_id=body.psu_id,
     )
     return _begun(call, begun, cookie)
 
@@ -111,7 +116,11 @@ async def renew(call: Call) -> web.Response:
 async def show_authorisation(call: Call) -> web.Response:
     """Show how a connection's latest authorisation stands."""
     connection_id = path_id(call.request, "id", "connection")
-    return _json(await call.service.connections.authorisation(connection_id, org_id=call.org_id))
+    who = await user_of(call.request, call.state.user)
+    status = await call.service.connections.authorisation(
+        connection_id, org_id=call.org_id, user=who, psu=await call.person()
+    )
+    return _json(status)
 
 
 async def give_up(call: Call) -> web.Response:
