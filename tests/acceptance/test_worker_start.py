@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.processes import clean_environment, free_port
+from tests.processes import ROOT, clean_environment, free_port
 
 
 @pytest.mark.parametrize(
@@ -52,3 +52,31 @@ def test_a_module_of_the_hosts_that_fails(tmp_path: Path) -> None:
     assert re.fullmatch(
         r"bankimport: BANK_SYNC_APP: my_app:bank_import can't be used: RuntimeError in .*my_app.py, line 1", line
     )
+
+
+@pytest.mark.parametrize(
+    ("variables", "says"),
+    [
+        (
+            {"REDIS_URL": "redis://127.0.0.1:1"},
+            r"Redis at 127\.0\.0\.1:1 is not available: .* \(ConnectionRefusedError\)",
+        ),
+        ({"BANK_SYNC_LEASE_MS": "s3cret"}, "BANK_SYNC_LEASE_MS: a whole number is needed"),
+        ({"BANK_SYNC_BANKS": '{"gateway": {"type": "s3cret"}}'}, "BANK_SYNC_BANKS: .*"),
+    ],
+)
+def test_a_host_that_can_not_start(variables: dict[str, str], says: str, tmp_path: Path) -> None:
+    """The README's host ends with one line that says what to mend. Red before: eighty lines of a traceback above it."""
+    [program] = re.findall(r"```python\n(.*?web\.run_app.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    (tmp_path / "host.py").write_text(program)
+    answer = subprocess.run(
+        [sys.executable, "host.py"],
+        env=clean_environment(**variables),
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert answer.returncode == 1
+    [line] = answer.stderr.splitlines()
+    assert re.fullmatch(f"bankimport: {says}", line)

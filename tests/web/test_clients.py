@@ -16,8 +16,12 @@ from tests.processes import Processes, Valkey, clean_environment, free_port
 
 HERE = Path(__file__).parent
 BINARIES = Path(sys.executable).parent
-#: What a valid request may be answered: a day in the future, for one, is valid JSON and no valid wish.
-CONFIG = '[checks]\npositive_data_acceptance.expected-statuses = ["2xx", "3xx", 401, 403, 404, 409, 422, 429, 503]\n'
+#: What a valid request may be answered: a day in the future, for one, is valid JSON and no valid wish. A wrong body that
+#: is too large besides is refused for that.
+CONFIG = """[checks]
+positive_data_acceptance.expected-statuses = ["2xx", "3xx", 401, 403, 404, 409, 422, 429, 503]
+negative_data_rejection.expected-statuses = [400, 401, 403, 404, 405, 406, 413, 415, 422, 428]
+"""
 
 
 @dataclass(frozen=True)

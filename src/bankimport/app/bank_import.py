@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from arq.worker import create_worker
 
-from bankimport.app.starting import check_redis, check_store, name_unknown_variables
+from bankimport.app.starting import check_redis, check_store, ending_in_one_line, name_unknown_variables
 from bankimport.events import EVENTS
 from bankimport.ports import BankProvider, BankStore, Clock
 from bankimport.queue.adoption import Adoption
@@ -71,14 +71,15 @@ class BankImport(Service):
         from bankimport.providers import providers_from_settings
         from bankimport.stores import SqlStore
 
-        settings = Settings.load()
-        key = settings.credentials_key
-        store = SqlStore(
-            settings.database_url.get_secret_value(),
-            credentials_key=key.get_secret_value() if key else None,
-            environment=settings.environment,
-        )
-        return cls(settings, banks=providers_from_settings(settings.banks), store=store)
+        with ending_in_one_line():
+            settings = Settings.load()
+            key = settings.credentials_key
+            store = SqlStore(
+                settings.database_url.get_secret_value(),
+                credentials_key=key.get_secret_value() if key else None,
+                environment=settings.environment,
+            )
+            return cls(settings, banks=providers_from_settings(settings.banks), store=store)
 
     async def start(self) -> None:
         """Check what we stand on, and begin to serve.
@@ -88,8 +89,9 @@ class BankImport(Service):
             SchemaOutdated: the database has another schema than this version's.
         """
         name_unknown_variables()
-        await check_redis(self.queue.client, self.settings)
-        await check_store(self.store)
+        with ending_in_one_line():
+            await check_redis(self.queue.client, self.settings)
+            await check_store(self.store)
         self.bounds.state = "open"
         telemetry.enable()
         self._watching = asyncio.create_task(watch_loop())

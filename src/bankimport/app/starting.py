@@ -4,14 +4,15 @@ import asyncio
 import difflib
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from types import TracebackType
 
 import structlog
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from bankimport.errors import BankImportError, StartFailed
+from bankimport.errors import BankImportError, InvalidSettings, MissingExtra, SchemaOutdated, StartFailed
 from bankimport.ports import BankStore
 from bankimport.service.bounds import mending
 from bankimport.settings import Settings
@@ -22,6 +23,13 @@ _PATIENCE = 5.0
 _RUNNING = "is it running, and is REDIS_HOST or REDIS_URL right?"
 #: Kubernetes sets these for a service that is called `bank-sync`; nobody has mistyped them.
 _OF_KUBERNETES = ("_SERVICE_HOST", "_SERVICE_PORT", "_TCP", "_TCP_ADDR", "_TCP_PORT", "_TCP_PROTO")
+
+
+def _running(error: BaseException) -> str:
+    """Return what to look at; the kind of what lies below says whether it is the address, the network or TLS."""
+    while below := error.__cause__ or error.__context__:
+        error = below
+    return f"{_RUNNING} ({type(error).__name__})"
 
 
 async def check_redis(client: Redis, settings: Settings) -> None:
@@ -40,7 +48,7 @@ async def check_redis(client: Redis, settings: Settings) -> None:
     except TimeoutError:
         raise StartFailed(f"Redis at {where} did not answer within {_PATIENCE:g} s: is REDIS_HOST right?") from None
     except (RedisError, OSError) as error:
-        raise StartFailed(f"Redis at {where} is not available: {mending(error, _RUNNING)}") from error
+        raise StartFailed(f"Redis at {where} is not available: {mending(error, _running(error))}") from error
     if facts.get("redis_mode") == "cluster":
         raise StartFailed(f"Redis at {where} is a Redis Cluster, which arq does not support")
 
@@ -77,18 +85,8 @@ def name_unknown_variables(environment: Mapping[str, str] | None = None) -> None
 
 
 Hook = Callable[[type[BaseException], BaseException, TracebackType | None], object]
-
-
-def _hook(otherwise: Hook) -> Hook:
-    def say(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> object:
-        if isinstance(error, RedisError):  # arq asks Redis for its version before it asks us anything
-            error = StartFailed(f"Redis is not available: {mending(error, _RUNNING)}")
-        if not isinstance(error, BankImportError):
-            return otherwise(kind, error, trace)
-        sys.stderr.write(f"bankimport: {error}\n")
-        return None
-
-    return say
+#: What keeps a process from starting, and what its operator mends: the sentence says how, and no frame says more.
+_MENDED_BY_OPERATORS = (StartFailed, SchemaOutdated, InvalidSettings, MissingExtra)
 
 
 def end_in_one_line() -> None:
@@ -96,4 +94,28 @@ def end_in_one_line() -> None:
 
     For processes that are a worker's alone: `arq` prints whatever comes out of its settings' import.
     """
-    sys.excepthook = _hook(sys.excepthook)
+    _end_in_one_line(BankImportError, redis=True)
+
+
+@contextmanager
+def ending_in_one_line() -> Iterator[None]:
+    """Let what fails inside, and ends the process, end it with its sentence; whoever catches it is not concerned."""
+    try:
+        yield
+    except _MENDED_BY_OPERATORS:
+        _end_in_one_line(*_MENDED_BY_OPERATORS, redis=False)
+        raise
+
+
+def _end_in_one_line(*kinds: type[BankImportError], redis: bool) -> None:
+    otherwise: Hook = sys.excepthook
+
+    def say(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> object:
+        if redis and isinstance(error, RedisError):  # arq asks Redis for its version before it asks us anything
+            error = StartFailed(f"Redis is not available: {mending(error, _RUNNING)}")
+        if not isinstance(error, kinds):
+            return otherwise(kind, error, trace)
+        sys.stderr.write(f"bankimport: {error}\n")
+        return None
+
+    sys.excepthook = say
