@@ -49,6 +49,14 @@ class Numbers:
         self.requests = Histogram(
             "bank_request_seconds", "requests to banks", ("bank", "scope", "status"), buckets=_SECONDS, **more
         )
+        self.leases = Gauge("leases", "runs under way in this worker, each under a lease", **more)
+        self.starts_refused = Counter("starts_refused", "claims that the limit of starts cut short", **more)
+        self.reads_refused = Counter(
+            "reads_refused", "requests to banks that weren't allowed yet", ("bank", "scope", "why"), **more
+        )
+        self.event_lag = Histogram(
+            "event_lag_seconds", "from an event to the process that hands it on", buckets=_SECONDS, **more
+        )
         self.refused = Counter("requests_refused", "requests of clients refused by a limit", ("limit",), **more)
         self.loop_lag = Gauge("event_loop_lag_seconds", "how late a timer was served, the worst of 10 s", **more)
 
@@ -119,6 +127,30 @@ def refused(limit: str) -> None:
     """Count a request that a limit refused."""
     if (numbers := telemetry.numbers) is not None:
         numbers.refused.labels(limit).inc()
+
+
+def start_refused() -> None:
+    """Count a claim after which jobs are left in line because of the limit of starts."""
+    if (numbers := telemetry.numbers) is not None:
+        numbers.starts_refused.inc()
+
+
+def read_refused(bank: str, scope: str, why: str) -> None:
+    """Count a request to a bank that the ledger doesn't allow yet: for the bank's `quota`, or as it is `closed`."""
+    if (numbers := telemetry.numbers) is not None:
+        numbers.reads_refused.labels(bank, scope, why).inc()
+
+
+def lease_held() -> contextlib.AbstractContextManager[object]:
+    """Return a context in which this worker holds one lease more."""
+    numbers = telemetry.numbers
+    return contextlib.nullcontext() if numbers is None else numbers.leases.track_inprogress()
+
+
+def events_read(seconds: float) -> None:
+    """Note how old the oldest event was that was read just now for those who follow."""
+    if (numbers := telemetry.numbers) is not None:
+        numbers.event_lag.observe(seconds)
 
 
 def run_ended(kind: str, outcome: str, error_code: str, seconds: float, *, waited: float | None, runs: int) -> None:

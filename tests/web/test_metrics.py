@@ -10,7 +10,8 @@ from bankimport.models import Alert, QueueHealth, QueueStats, WorkerInfo
 from tests.web.serving import NOW, FakeService, Host
 
 #: what the process counts itself, and what the store tells
-_OWN = tuple(f"bankimport_{name}" for name in ("event_loop", "consents", "job_", "rows", "reads", "bank_", "requests"))
+_COUNTED = ("event_", "consents", "job_", "rows", "reads", "bank_", "requests", "leases", "starts")
+_OWN = tuple(f"bankimport_{name}" for name in _COUNTED)
 Samples = dict[tuple[str, ...], float]
 
 WORKER = WorkerInfo(id="w-secret", host="host-secret", pid=1, running=2, version="1", seen_at=NOW)

@@ -17,6 +17,7 @@ from bankimport.queue.idling import LOOK, IdlePolicy
 from bankimport.queue.queue import Queue
 from bankimport.queue.run import Claim, Run
 from bankimport.queue.transitions import Claimed
+from bankimport.telemetry import start_refused
 
 #: How long one read of the queue may wait: arq looks at its cron jobs between reads, a second ahead of each.
 _READ = 0.4
@@ -177,6 +178,8 @@ class Claims:
             self.complaints.warn("queue.refused", str(error), worker=self.hooks.worker_id)
         else:
             self._unsure = False
+            if claimed.limited:
+                start_refused()
             self._hold_all(claimed.rows, now)
             wait = claimed.wait.total_seconds() if claimed.wait is not None else None
             busy = bool(self.runs or claimed.rows) or self._woken.is_set()

@@ -9,6 +9,7 @@ from bankimport.errors import Unavailable
 from bankimport.ports import AccessHistory, AccessKey, Asks, CountedRead, Met
 from bankimport.queue.connection import LOST
 from bankimport.queue.queue import Queue
+from bankimport.telemetry import read_refused
 
 #: The list of accounts is read once a day: a connection that is noted no more is one that nobody syncs.
 _KEEP_MET = timedelta(days=2)
@@ -57,6 +58,7 @@ class RedisLedger:
         if not answer:
             return None
         what, _, instant = answer.decode().partition(":")
+        read_refused(key.bank, key.scope.value, "closed" if what == "closed" else "quota")
         return _at(int(instant)) if what == "closed" else free_at(_at(int(instant)), zone)
 
     async def note_success(self, key: AccessKey, connection_id: str) -> None:

@@ -28,11 +28,13 @@ class Ended(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """The answer to a claim: its rows (`Claim.parse`), when to look again, how many strangers there are."""
+    """The answer to a claim: its rows (`Claim.parse`), when to look again, how many strangers there are, and whether
+    the limit of starts refused some."""
 
     rows: list[list[bytes]]
     wait: timedelta | None
     strangers: int
+    limited: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,9 +77,10 @@ def _beat(answer: tuple[Sequence[bytes], Sequence[bytes], bytes, bytes]) -> Beat
     return Beat(_ids(lost), _ids(cancelled), bool(ready), bool(more))
 
 
-def _claimed(answer: tuple[list[list[bytes]], bytes, int]) -> Claimed:
-    rows, wait, strangers = answer
-    return Claimed(rows, timedelta(milliseconds=int(wait)) if int(wait) >= 0 else None, int(strangers))
+def _claimed(answer: tuple[list[list[bytes]], bytes, int, int]) -> Claimed:
+    rows, wait, strangers, limited = answer
+    later = timedelta(milliseconds=int(wait)) if int(wait) >= 0 else None
+    return Claimed(rows, later, int(strangers), bool(limited))
 
 
 def _found(answer: tuple[list[bytes], bytes, bytes]) -> tuple[list[bytes], str, bool]:

@@ -1,6 +1,7 @@
 """One reader of Redis for all followers of a process."""
 
 import asyncio
+import time
 from collections import defaultdict
 from collections.abc import Iterable
 
@@ -15,6 +16,7 @@ from bankimport.stream.follower import Follower
 from bankimport.stream.position import START, Position
 from bankimport.stream.reader import Batch, StreamReader
 from bankimport.stream.stopping import stop
+from bankimport.telemetry import events_read
 
 _log = structlog.get_logger(__name__)
 
@@ -126,6 +128,8 @@ class LiveHub:
         """
         self.position = batch.upto
         reached = 0
+        if batch.entries:
+            events_read(max(0.0, time.time() - batch.entries[0].position.ms / 1000))
         if batch.gap is not None:
             _log.warning("stream.gap", after=batch.gap.data["after"])
             for follower in self.followers:

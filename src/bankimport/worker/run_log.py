@@ -9,7 +9,7 @@ import structlog
 
 from bankimport.ports import BankProvider, BankStore
 from bankimport.queue.run import Run
-from bankimport.telemetry import BANK, rows_changed, run_ended, span
+from bankimport.telemetry import BANK, lease_held, rows_changed, run_ended, span
 
 log = structlog.get_logger(__name__)
 
@@ -61,7 +61,8 @@ def told(run: Run) -> Iterator[RunLog]:
         fields["connection_id"] = connection
     bank = BANK.set("")
     try:
-        with structlog.contextvars.bound_contextvars(**{name: value for name, value in fields.items() if value != ""}):
+        known = {name: value for name, value in fields.items() if value != ""}
+        with lease_held(), structlog.contextvars.bound_contextvars(**known):
             log.info("job.started")
             parent = claim.data.get("traceParent")
             with span(f"job {claim.type}", kind="consumer", parent=parent if isinstance(parent, str) else None):

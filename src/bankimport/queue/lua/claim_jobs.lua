@@ -1,7 +1,8 @@
 -- Start the jobs that this worker may start now: manual before scheduled but for one in ten, organisations in turn.
 -- @include starts
 -- worker: its id. number: of the call. slots: free places. busy: how many runs it has. functions: the names it knows.
--- Returns {claims, wait (ms until something may be startable, -1 unknown), length of arq's queue}; a claim is {id, type,
+-- Returns {claims, wait (ms until something may be startable, -1 unknown), length of arq's queue, 1 if the limit of
+--   starts refused one, else 0}; a claim is {id, type,
 --   org, data, payload, attempts, fence, queued, psu, stalls}. Emits bank.job.started, and what sweeping emits.
 -- The same call again (its reply was lost) is given the same claims again, with new leases.
 slots = math.min(slots, 100)
@@ -18,7 +19,7 @@ if string.find(FLAGS, 'a', 1, true) then
       describe(job)
     end
   end
-  if #claims > 0 then return reply({claims, 0, 0}) end
+  if #claims > 0 then return reply({claims, 0, 0, 0}) end
 end
 
 sweep_stalled()
@@ -64,7 +65,7 @@ if ready and not stopped then
   end
 end
 
-local waits = -1
+local waits, limited = -1, 0
 local function sooner(at)
   local ms = at and math.max(1, at - NOW)
   if ms and (waits < 0 or ms < waits) then waits = ms end
@@ -80,11 +81,13 @@ elseif ready and any_ready() then
   elseif aside == MOST then
     waits = 1
   elseif room - #claims <= 0 then
+    limited = 1
     local first = tonumber(call('ZRANGE', key.starts, 0, 0, 'WITHSCORES')[2])
     sooner(first and first + window + 2)
   else
+    limited = 1
     local first = tonumber(call('ZRANGEBYSCORE', key.starts, '(' .. int(NOW - quarter), '+inf', 'WITHSCORES', 'LIMIT', 0, 1)[2])
     sooner(first and first + quarter)
   end
 end
-return reply({claims, int(waits), call('ZCARD', INBOX)})
+return reply({claims, int(waits), call('ZCARD', INBOX), limited})
