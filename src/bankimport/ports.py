@@ -368,6 +368,19 @@ class AuditLog(Protocol):
         """Return those that are meant, the newest first, from before an id on."""
 
 
+@runtime_checkable
+class ErasingStore(Protocol):
+    """What a store offers beside `BankStore` if an organisation can be erased."""
+
+    async def erase_organisation(self, org_id: str, *, keep_rows: bool) -> Mapping[str, int]:
+        """Remove all that is kept of an organisation, so that its bytes are gone too as far as a database can do that;
+        return how many entries of each kind. May be done again.
+
+        With `keep_rows`, because the law orders it, what a bookkeeper needs stays: connections (`DISCONNECTED`, without
+        consent and credentials), accounts, rows, balances, and what people did.
+        """
+
+
 #: Keeps the credentials of a connection that a provider was handed anew: `await keep(connection_id, credentials)`.
 KeepCredentials = Callable[[str, Mapping[str, Any]], Awaitable[None]]
 

@@ -6,7 +6,13 @@ from typing import Any
 import pytest
 
 from bankimport.models import BankConnection
-from bankimport.testing.contracts import AuditContract, AuthorisationContract, ConnectionSearchContract, StoreContract
+from bankimport.testing.contracts import (
+    AuditContract,
+    AuthorisationContract,
+    ConnectionSearchContract,
+    ErasureContract,
+    StoreContract,
+)
 from bankimport.testing.memory_store import MemoryStore
 
 
@@ -18,6 +24,10 @@ def store() -> MemoryStore:
 
 class TestMemorySearch(ConnectionSearchContract):
     """The contract of operators' lists, in memory."""
+
+
+class TestMemoryErasure(ErasureContract):
+    """The contract of erasing, in memory."""
 
 
 class TestMemoryAudit(AuditContract):

@@ -16,7 +16,7 @@ from bankimport.errors import Conflict, InvalidRequest, InvalidSettings, NotFoun
 from bankimport.models import AuditEntry, AuthorisationOutcome, BankAccount, Begun, Granted
 from bankimport.status import ConnectionStatus
 from bankimport.stores import SqlStore, upgrade_async
-from bankimport.testing.contracts import AuditContract, AuthorisationContract, ConnectionSearchContract
+from bankimport.testing.contracts import AuditContract, AuthorisationContract, ConnectionSearchContract, ErasureContract
 from bankimport.testing.contracts.authorisations import authorisation
 from bankimport.testing.contracts.store import StoreContract, inserts, rows_of
 from tests.stores.databases import execute, postgres_server, postgres_url, scalar, store, url
@@ -36,6 +36,18 @@ class TestSqlSearch(ConnectionSearchContract):
         """A store with a key, since one of the promises is about credentials."""
         await upgrade_async(url)
         store = SqlStore(url, credentials_key=Fernet.generate_key().decode())
+        yield store
+        await store.aclose()
+
+
+class TestSqlErasure(ErasureContract):
+    """The contract of erasing, on both databases."""
+
+    @pytest.fixture
+    async def store(self, url: str) -> AsyncIterator[SqlStore]:
+        """A store that may keep credentials."""
+        await upgrade_async(url)
+        store = SqlStore(url, environment="development")
         yield store
         await store.aclose()
 

@@ -42,6 +42,7 @@ from bankimport.models.connections import (
     CoveredDays,
     ReadsToday,
 )
+from bankimport.models.erasure import ErasureReport, NotRevoked
 from bankimport.models.institutions import Institution
 from bankimport.models.jobs import (
     ID_PATTERN,
@@ -99,6 +100,7 @@ __all__ = [
     "Delta",
     "Doubt",
     "DoubtReason",
+    "ErasureReport",
     "Granted",
     "Id",
     "IdQuality",
@@ -111,6 +113,7 @@ __all__ = [
     "JobType",
     "Memory",
     "Model",
+    "NotRevoked",
     "Page",
     "PsuContext",
     "QueueHealth",

@@ -23,13 +23,13 @@ def _at(milliseconds: float) -> datetime:
     return datetime.fromtimestamp(milliseconds / 1000, UTC)
 
 
-def _digest(*parts: str) -> str:
+def digest_of(*parts: str) -> str:
     """Return a name for a key or a connection that tells nobody whose it is."""
     return hashlib.blake2b("\0".join(parts).encode(), digest_size=16).hexdigest()
 
 
 def _name(key: AccessKey) -> str:
-    return _digest(key.bank, key.stable_key, key.scope.value)
+    return digest_of(key.bank, key.stable_key, key.scope.value)
 
 
 class RedisLedger:
@@ -42,7 +42,7 @@ class RedisLedger:
         self, key: AccessKey, read: CountedRead, *, limit: int | None, zone: tzinfo | None, begins: bool
     ) -> datetime | None:
         """See `AccessLedger`."""
-        who = _digest(read.connection_id)
+        who = digest_of(read.connection_id)
         member = f"{read.asks}:{who}:{secrets.token_hex(8)}:{read.job_id}"
         answer: bytes = await self._queue.scripts.run(
             "reserve_access",
@@ -63,7 +63,7 @@ class RedisLedger:
 
     async def note_success(self, key: AccessKey, connection_id: str) -> None:
         """See `AccessLedger`."""
-        await self._queue.scripts.run("note_access", _name(key), "success", _digest(connection_id))
+        await self._queue.scripts.run("note_access", _name(key), "success", digest_of(connection_id))
 
     async def close(self, key: AccessKey, until: datetime) -> None:
         """See `AccessLedger`."""
@@ -71,7 +71,7 @@ class RedisLedger:
 
     async def history(self, key: AccessKey, connection_id: str, since: datetime) -> AccessHistory:
         """See `AccessLedger`."""
-        who = _digest(connection_id)
+        who = digest_of(connection_id)
         rows, failures, closed = await self._queue.scripts.run("read_access", _name(key), _instant(since), who)
         reads = []
         for member, score in zip(rows[::2], rows[1::2], strict=True):
@@ -82,7 +82,7 @@ class RedisLedger:
     async def met(self, connection_id: str) -> Met | None:
         """See `AccessLedger`."""
         try:
-            text = await self._queue.client.get(self._queue.keys.of("access_met", _digest(connection_id)))
+            text = await self._queue.client.get(self._queue.keys.of("access_met", digest_of(connection_id)))
         except LOST as error:
             raise Unavailable("Redis") from error
         if text is None:
@@ -93,6 +93,8 @@ class RedisLedger:
         """See `AccessLedger`."""
         text = "never" if met.listed_at is None else str(_instant(met.listed_at))
         try:
-            await self._queue.client.set(self._queue.keys.of("access_met", _digest(connection_id)), text, px=_KEEP_MET)
+            await self._queue.client.set(
+                self._queue.keys.of("access_met", digest_of(connection_id)), text, px=_KEEP_MET
+            )
         except LOST as error:
             raise Unavailable("Redis") from error

@@ -88,6 +88,10 @@ def _found(answer: tuple[list[bytes], bytes, bytes]) -> tuple[list[bytes], str, 
     return ids, cursor.decode(), bool(more)
 
 
+def _copied(answer: tuple[bytes, int]) -> tuple[str, int]:
+    return answer[0].decode(), int(answer[1])
+
+
 def _two(answer: Sequence[int]) -> tuple[int, int]:
     return int(answer[0]), int(answer[1])
 
@@ -176,6 +180,9 @@ class Transitions(Declared):
 
     @script(_two)
     def sweep_queue(self, state: str, offset: int, slice: int) -> Any: ...
+
+    @script(_copied)
+    def rewrite_stream(self, stream: str, org: str, after: str, removed: int, slice: int) -> Any: ...
 
     @script(_raw)
     def read_queue(self, excused: list[str]) -> Any: ...

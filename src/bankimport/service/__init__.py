@@ -4,6 +4,7 @@ Each call answers within two seconds, in one way whatever is away. It knows no H
 """
 
 from bankimport.service.bounds import Bounds
+from bankimport.service.erasing import Erasures
 from bankimport.service.jobs import Jobs
 from bankimport.service.subscription import Subscription
 from bankimport.service.syncs import Syncs
@@ -12,7 +13,7 @@ from bankimport.service.views import ConnectionViews
 from bankimport.service.whole_queue import WholeQueue
 
 
-class Service(Syncs, Jobs, ConnectionViews, WholeQueue, Told):
+class Service(Syncs, Jobs, ConnectionViews, WholeQueue, Told, Erasures):
     """All calls; `bankimport.BankImport` is one that can also be started, mounted and worked for."""
 
 

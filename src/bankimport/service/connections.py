@@ -50,8 +50,8 @@ class Connections:
         self._clock = clock
         self.bounds = bounds
         self._audit = audit
-        self._banking = Banking(store, banks, jobs, settings, clock, bounds, audit)
-        self._authorising = Authorising(self._banking)
+        self.banking = Banking(store, banks, jobs, settings, clock, bounds, audit)
+        self._authorising = Authorising(self.banking)
 
     # A person authorises ----------------------------------------------------------------------------------------
 
@@ -190,7 +190,7 @@ class Connections:
             NotFound, NotOffered
             Unavailable, ConnectingFailed: the bank didn't take it. Nothing is read all the same; call it again.
         """
-        await revoke(self._banking, connection_id, org_id)
+        await revoke(self.banking, connection_id, org_id)
 
     async def institutions(self, bank: str, *, country: str | None = None) -> Sequence[Institution]:
         """Return the banks that a provider can connect, of a country (`DE`) or of all.
@@ -198,7 +198,7 @@ class Connections:
         Raises:
             InvalidRequest, NotOffered, Unavailable, ConnectingFailed
         """
-        return await self._banking.asked(self._banking.flow(bank).banks(country))
+        return await self.banking.asked(self.banking.flow(bank).banks(country))
 
     # By hand ----------------------------------------------------------------------------------------------------
 

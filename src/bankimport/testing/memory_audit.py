@@ -21,6 +21,11 @@ class MemoryAudit:
         return [entry for entry, _ in zip(found, range(limit), strict=False)]
 
 
+def is_about(entry: AuditEntry, org_id: str, connection_ids: Sequence[str]) -> bool:
+    """Whether an entry goes with an organisation."""
+    return entry.org_id == org_id or entry.subject in {f"connection:{each}" for each in connection_ids}
+
+
 def _is_meant(entry: AuditEntry, wanted: AuditFilter) -> bool:
     exact = ((entry.org_id, wanted.org_id), (entry.who, wanted.who), (entry.subject, wanted.subject))
     action = wanted.action

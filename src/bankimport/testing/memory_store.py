@@ -28,7 +28,7 @@ from bankimport.models import (
 from bankimport.ports import ChangeSet
 from bankimport.status import ConnectionStatus
 from bankimport.stores.access_keys import with_keys
-from bankimport.testing.memory_audit import MemoryAudit
+from bankimport.testing.memory_audit import MemoryAudit, is_about
 from bankimport.testing.memory_authorisations import MemoryAuthorisations
 
 AliasKey = tuple[str, str]
@@ -173,6 +173,23 @@ class MemoryStore(MemoryAuthorisations, MemoryAudit):
         del self._connections[connection_id]
         for key in [key for key in self._accounts if key[0] == connection_id]:
             del self._by_id[self._accounts.pop(key).account.id]
+
+    async def erase_organisation(self, org_id: str, *, keep_rows: bool) -> Mapping[str, int]:
+        """See `ErasingStore`."""
+        theirs = [each.id for each in self._connections.values() if each.org_id == org_id]
+        authorisations = [each.id for each in self._authorisations.values() if each.org_id == org_id]
+        for each in authorisations:
+            del self._authorisations[each]
+        for each in theirs:
+            if keep_rows:
+                gone = {"status": ConnectionStatus.DISCONNECTED, "status_reason": None}
+                self._change(each, consent_id=None, credentials=None, **gone)
+            else:
+                await self.delete_connection(each)
+        entries = [] if keep_rows else [each.id for each in self._audit.values() if is_about(each, org_id, theirs)]
+        for each in entries:
+            del self._audit[each]
+        return {"connections": len(theirs), "authorisations": len(authorisations), "audit": len(entries)}
 
     async def update_credentials(self, connection_id: str, credentials: Mapping[str, Any] | None) -> None:
         """See `ConnectionStore`."""

@@ -10,6 +10,7 @@ They need pytest and pytest-asyncio. Failures tell more after
 
 from bankimport.testing.contracts.audit import AuditContract
 from bankimport.testing.contracts.authorisations import AuthorisationContract
+from bankimport.testing.contracts.erasing import ErasureContract
 from bankimport.testing.contracts.provider import BankUnderTest, ProviderContract, Trouble
 from bankimport.testing.contracts.searching import ConnectionSearchContract
 from bankimport.testing.contracts.store import StoreContract
@@ -19,6 +20,7 @@ __all__ = [
     "AuthorisationContract",
     "BankUnderTest",
     "ConnectionSearchContract",
+    "ErasureContract",
     "ProviderContract",
     "StoreContract",
     "Trouble",

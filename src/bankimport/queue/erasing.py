@@ -1,0 +1,180 @@
+"""An organisation goes out of Redis: its jobs are stopped, then everything that names it is removed."""
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+
+from redis.exceptions import RedisError
+
+from bankimport.errors import Conflict, IllegalTransition, NotFound, Unavailable
+from bankimport.queue.connection import LOST
+from bankimport.queue.filters import JobFilter
+from bankimport.queue.ledger import digest_of
+from bankimport.queue.queue import Queue
+from bankimport.status import JobState
+
+#: Families of keys that are removed, or cleaned of what is the organisation's.
+ERASED: Final = frozenset(
+    {
+        *("job", "state", "org", "failed_code", "failed_type", "failed_org", "pending", "question", "ring", "line"),
+        *("held", "lock", "running", "watchers", "psu", "notes", "index", "events", "progress", "quarantine"),
+        *("idempotency", "access_met", "copy", "erasing"),
+    }
+)
+#: Families that stay, and why nothing of the organisation is in them.
+EXCUSED: Final = {
+    "suspects": "ids of jobs, which are random and leave as the jobs end",
+    "unknown": "ids of jobs, which are random and leave as the jobs end",
+    "unknown_since": "names of functions",
+    "children": "ids of jobs; goes with the batch",
+    "cancelling": "ids of batches; ends within a day",
+    "starts": "numbers of runs; ends within the limiter's window",
+    "quiet": "the id of a worker",
+    "reply": "a word such as `cancelled`; ends within a minute",
+    "wake": "tokens",
+    "worker": "host, process and numbers of a worker",
+    "workers": "ids of workers",
+    "pause": "an operator's own words about the whole queue",
+    "meta": "counters",
+    "sweeper": "the id of a worker",
+    "full_look": "a flag",
+    "alerts": "codes of the whole queue",
+    "token": "a provider's, sealed",
+    "token_turn": "a provider's",
+    "access": "digests of an account at its bank, which another organisation may share; ends within two days",
+    "access_state": "the same; ends within days",
+}
+_SLICE: Final = 500
+_MOST: Final = 200
+_LOOK: Final = 0.05
+_UNFINISHED: Final = (JobState.WAITING, JobState.DELAYED, JobState.WAITING_CHILDREN, JobState.ACTIVE)
+_LANES: Final = ("manual", "scheduled")
+#: an erasure whose process died is free again after this
+_TURN: Final = timedelta(minutes=15)
+
+
+@dataclass(frozen=True, slots=True)
+class Purged:
+    """How much was removed."""
+
+    jobs: int
+    events: int
+    keys: int
+
+
+class Erasing:
+    """Removes organisations from one queue."""
+
+    def __init__(self, queue: Queue) -> None:
+        self._queue = queue
+        self._client, self._keys = queue.client, queue.keys
+
+    @asynccontextmanager
+    async def turn(self) -> AsyncIterator[None]:
+        """Be the only one who erases: two who write the streams anew would each bring back what the other left out.
+
+        Raises:
+            Conflict: another organisation is being erased.
+            Unavailable: Redis can't be reached.
+        """
+        name, token = self._keys.of("erasing"), secrets.token_hex(8).encode()
+        try:
+            if not await self._client.set(name, token, nx=True, px=_TURN):
+                raise Conflict("another organisation is being erased: call again once that is done")
+            try:
+                yield
+            finally:
+                if await self._client.get(name) == token:
+                    await self._client.delete(name)
+        except LOST as error:
+            raise Unavailable("Redis") from error
+
+    async def stop(self, org_id: str, patience: timedelta) -> int:
+        """Cancel what waits and what runs, and wait for the runs to end; return how many were cancelled.
+
+        Raises:
+            Conflict: a run has not ended in time.
+        """
+        cancelled: set[str] = set()
+        try:
+            async with asyncio.timeout(patience.total_seconds()):
+                while unfinished := await self._unfinished(org_id):
+                    for job_id in unfinished:
+                        with suppress(IllegalTransition, NotFound):  # it has ended meanwhile
+                            await self._queue.cancel(job_id)
+                        cancelled.add(job_id)
+                    await asyncio.sleep(_LOOK)
+        except TimeoutError:
+            raise Conflict("jobs of the organisation still run: call again, nothing of it was removed") from None
+        return len(cancelled)
+
+    async def _unfinished(self, org_id: str) -> list[str]:
+        pages = [await self._queue.page(JobFilter(org_id=org_id, state=state), limit=_MOST) for state in _UNFINISHED]
+        return [job.id for page in pages for job in page.jobs]
+
+    async def purge(self, org_id: str, connection_ids: Iterable[str]) -> Purged:
+        """Remove everything that names the organisation or one of its connections. May be done again."""
+        jobs = 0
+        for state in JobState:
+            if state.is_terminal:
+                jobs += await self._queue.discard(JobFilter(org_id=org_id, state=state))
+        events = await self._rewritten("events", org_id) + await self._rewritten("progress", org_id)
+        names = {org_id, *connection_ids}
+        keys = await self._removed(org_id, names - {org_id}) + await self._answers_removed(names)
+        await self._clean_quarantine(names)
+        return Purged(jobs, events, keys)
+
+    async def _rewritten(self, stream: str, org_id: str) -> int:
+        """Write a stream anew without the organisation's entries; return how many they were."""
+        after, removed = "0-0", 0
+        await self._client.delete(self._keys.of("copy", stream))
+        while after:
+            answer = await self._queue.transitions.rewrite_stream(stream, org_id, after, removed, _SLICE)
+            after, removed = answer
+        return removed
+
+    async def _removed(self, org_id: str, connection_ids: Iterable[str]) -> int:
+        of = self._keys.of
+        own = [of(name, org_id) for name in ("org", "failed_org", "pending", "running", "index")]
+        own += [of("line", lane, org_id) for lane in _LANES]
+        for each in connection_ids:
+            own += [of("held", each), of("lock", each), of("access_met", digest_of(each))]
+        async with self._client.pipeline(transaction=False) as pipe:
+            for lane in _LANES:
+                pipe.zrem(of("ring", lane), org_id)
+            for start in range(0, len(own), _MOST):
+                pipe.delete(*own[start : start + _MOST])
+            return sum((await pipe.execute())[len(_LANES) :])
+
+    async def _answers_removed(self, names: Iterable[str]) -> int:
+        """Remove answers to requests with an `Idempotency-Key` that name them; the keys are digests, so all are looked
+        at."""
+        found = [name.encode() for name in names]
+        removed = 0
+        async for key in self._client.scan_iter(match=self._keys.idempotency("*"), count=1000):
+            answer = await self._client.get(key) or b""
+            if any(name in answer for name in found):
+                removed += await self._client.delete(key)
+        return removed
+
+    async def _clean_quarantine(self, names: Iterable[str]) -> None:
+        found = [name.encode() for name in names]
+        for member in await self._client.lrange(self._keys.quarantine, 0, -1):  # type: ignore[misc]  # redis-py's union
+            if any(name in member for name in found):
+                await self._client.lrem(self._keys.quarantine, 0, member)  # type: ignore[misc]  # likewise
+
+    async def rewrite_disk(self) -> bool:
+        """Ask the server to write its append-only file anew, which still holds what was removed; return whether it has
+        none, or will. A server that doesn't let us is left alone."""
+        try:
+            if (await self._client.info("persistence")).get("aof_enabled"):
+                await self._client.bgrewriteaof()
+        except LOST as error:
+            raise Unavailable("Redis") from error
+        except RedisError as error:
+            return "already in progress" in str(error)
+        return True
