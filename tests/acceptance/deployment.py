@@ -116,6 +116,11 @@ class Deployment:
         with closing(sqlite3.connect(self.database, timeout=10)) as connection:
             return connection.execute(sql, values).fetchall()
 
+    def write(self, sql: str, *values: object) -> None:
+        """Change the store's tables behind everybody's back, as time does."""
+        with closing(sqlite3.connect(self.database, timeout=10)) as connection, connection:
+            connection.execute(sql, [each.isoformat(" ") if isinstance(each, datetime) else each for each in values])
+
     def transactions(self, connection_id: str) -> list[tuple[Any, ...]]:
         """Return the connection's rows: IBAN, status, booking date, value date, amount, currency."""
         return self.query(

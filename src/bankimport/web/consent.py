@@ -33,8 +33,10 @@ _REFUSED: Final = (
     "This link is not yours",
     "It belongs to nothing that you have begun in this browser. Please begin again in the app.",
 )
-_AWAY: Final = ("One moment", "The answer can't be looked at just now. Please load this page again.")
-_PAGE: Final = '<!doctype html><html lang="en"><meta charset="utf-8"><title>{0}</title><h1>{0}</h1><p>{1}</p></html>'
+_AWAY: Final = ("One moment", "The answer can't be looked at just now. This page tries again by itself.")
+_PAGE: Final = '<!doctype html><html lang="en"><meta charset="utf-8">{2}<title>{0}</title><h1>{0}</h1><p>{1}</p></html>'
+#: a browser does by itself what `Retry-After` says to programs alone
+_AGAIN: Final = '<meta http-equiv="refresh" content="5">'
 _HEADERS: Final = {
     "Cache-Control": "no-store",
     "Referrer-Policy": "no-referrer",
@@ -162,5 +164,5 @@ async def take_callback(request: web.Request) -> web.Response:
 
 
 def _page(status: int, title: str, text: str, headers: dict[str, str] | None = None) -> web.Response:
-    shown = _PAGE.format(html.escape(title), html.escape(text))
+    shown = _PAGE.format(html.escape(title), html.escape(text), _AGAIN if status == 503 else "")
     return web.Response(status=status, text=shown, content_type="text/html", headers={**_HEADERS, **(headers or {})})
