@@ -82,8 +82,8 @@ MUTATIONS = (
     Mutation(
         "a question ends with its job",
         f"{LUA}/lib/ends.lua",
-        "  let_question_go(job)\n",
-        "",
+        "  if is_answering(job) then gone",
+        "  if false then gone",
         WALK,
     ),
     Mutation(

@@ -14,6 +14,8 @@ from bankimport.settings import Settings
 from bankimport.status import TRANSITIONS, JobState
 
 _INCLUDE = re.compile(r"^-- @include (\w+)$", re.MULTILINE)
+#: From being asked for to its end; a list of jobs outlives the record of its last by as much.
+_LONGEST_LIFE = timedelta(days=30)
 _COMMENT = re.compile(r"^\s*--.*\n|^\n", re.MULTILINE)
 
 
@@ -56,7 +58,7 @@ def _constants(settings: Settings | None) -> dict[str, str]:
         "EVENTS_KEEP": _milliseconds(settings.events_keep),
         "KEEP_COMPLETED": _milliseconds(settings.keep_completed),
         "KEEP_FAILED": _milliseconds(settings.keep_failed),
-        "KEEP_LONGEST": _milliseconds(max(settings.keep_completed, settings.keep_failed)),
+        "KEEP_INDEX": _milliseconds(max(settings.keep_completed, settings.keep_failed) + _LONGEST_LIFE),
     }
     ended = [(str(state), "true") for state in JobState if state.is_terminal]
     return {"TRANSITIONS": _table(ways), "ENDED": _table(ended), **{name: str(n) for name, n in numbers.items()}}

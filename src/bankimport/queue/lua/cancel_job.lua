@@ -13,7 +13,7 @@ if not can(job, 'cancel') then return reply('refused:' .. job.state) end
 begin()
 if job.state == 'active' then
   call('HSET', job.key, 'cancel', '1')
-  let_question_go(job) -- who asks again means another job
+  if is_answering(job) then call('DEL', key.question(job.question)) end -- who asks again means another job
   return reply('asked')
 end
 if job.state ~= 'waiting-children' then

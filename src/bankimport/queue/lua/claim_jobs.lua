@@ -61,6 +61,7 @@ if ready and not stopped then
   if not start_suspect() then fill() end
   if #claims > 0 then
     call('HSET', key.meta, 'last-start', int(NOW))
+    call('ZADD', key.starts, unpack(counted))
     call('PEXPIRE', key.starts, window + 1000)
   end
 end

@@ -20,6 +20,7 @@ if by_hand then -- who retries asks for it now, and not for what would be due to
 end
 job.order = rank(job)
 call('PERSIST', job.key)
+call('PEXPIRE', key.org(job.org), int(KEEP_INDEX))
 move(job, 'retry', NOW, 'attempts', '0', 'manual', job.manual, 'order', job.order, 'data', job.data, 'round',
   int(tonumber(job.round ~= '' and job.round or 0) + 1))
 if job.question ~= '' then call('SET', key.question(job.question), job.id) end

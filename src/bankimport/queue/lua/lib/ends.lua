@@ -26,10 +26,11 @@ local function write_ended(job, outcome)
     fields = fields_of(job, FAILED_FIELDS)
   end
   if outcome.result then add_in_pieces(fields, 'result', outcome.result) end
-  call('DEL', job.key)
+  local gone = {job.key, key.psu(job.id), key.notes(job.id)}
+  if is_answering(job) then gone[#gone + 1] = key.question(job.question) end
+  call('DEL', unpack(gone))
   call('HSET', job.key, unpack(fields))
   call('PEXPIRE', job.key, int(KEEP[job.state] + DAY))
-  call('PEXPIRE', key.org(job.org), int(KEEP_LONGEST + 2 * DAY))
   if job.state == 'failed' then
     for _, index in ipairs(failed_indexes(job)) do
       call('ZADD', index, job.finished, job.id)
@@ -65,10 +66,8 @@ local tell_batches -- a child's end may end its batch
 -- bank.job.completed), success, error, code. The one terminal event is the last of its events.
 local function end_job(job, how, outcome)
   move(job, how, NOW)
-  call('DEL', key.psu(job.id), key.notes(job.id))
   write_ended(job, outcome)
   if job.parent == '' then call('SREM', key.pending(job.org), job.id) end
-  let_question_go(job)
   emit_end(job, outcome)
   tell_batches(job, how == 'complete' and (outcome.as or 'ok') or 'bad')
 end

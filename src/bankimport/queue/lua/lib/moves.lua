@@ -48,7 +48,7 @@ local function create(job, due)
   CREATED[job.id] = true
   call('HSET', job.key, unpack(fields_of(job, NEW_FIELDS)))
   add_later(key.state(job.state), int(math.max(NOW, due)), job.id)
-  add_later(key.org(job.org), int(NOW), job.id)
+  add_later(key.org(job.org), int(NOW), job.id, KEEP_INDEX)
   if job.parent == '' then call('SADD', key.pending(job.org), job.id) end
   if job.question ~= '' then call('SET', key.question(job.question), job.id) end
   if job.state == 'waiting' then offer(job, add_later) end

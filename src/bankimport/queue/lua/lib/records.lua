@@ -36,9 +36,10 @@ local function add_in_pieces(fields, name, text)
   end
 end
 
--- Entries of sorted sets that a script adds by the thousand are written by the hundred.
-local ADDED = {}
-local function add_later(set, score, member)
+-- Entries of sorted sets that a script adds by the thousand are written by the hundred. `ttl`: of the set, from now on.
+local ADDED, TTLS = {}, {}
+local function add_later(set, score, member, ttl)
+  TTLS[set] = ttl
   local batch = ADDED[set] or {}
   ADDED[set] = batch
   batch[#batch + 1] = score
@@ -51,7 +52,8 @@ end
 
 local function write_added()
   for set, batch in pairs(ADDED) do call('ZADD', set, unpack(batch)) end
-  ADDED = {}
+  for set, ttl in pairs(TTLS) do call('PEXPIRE', set, int(ttl)) end
+  ADDED, TTLS = {}, {}
 end
 
 -- Whether a record stands in its state's index. One that doesn't (the index was removed behind our back) never runs,
@@ -68,9 +70,5 @@ local function answering(question)
   return is_whole(job) and job or nil
 end
 
--- A question is answered no more by this job: it has ended, or is about to.
-local function let_question_go(job)
-  if job.question ~= '' and call('GET', key.question(job.question)) == job.id then
-    call('DEL', key.question(job.question))
-  end
-end
+-- Whether this job is the one that answers its question; another may by now, as this one is being cancelled.
+local function is_answering(job) return job.question ~= '' and call('GET', key.question(job.question)) == job.id end

@@ -3,7 +3,7 @@
 local known = {}
 for _, name in ipairs(functions) do known[name] = true end
 
-local claims = {}
+local claims, counted = {}, {} -- what the worker is told, and what the limiter counts
 local function describe(job)
   claims[#claims + 1] = {job.id, job.type, job.org, job.data, job.payload, job.attempts, job.fence, job.queued,
     job.psu ~= '' and call('GET', key.psu(job.id)) or '', job.stalls}
@@ -43,7 +43,7 @@ local function start(job)
     if is_limited(job) then call('SADD', key.running(job.org), job.id) end
     job.fence, job.worker = int(next_serial()), worker
     move(job, 'start', NOW + LEASE, 'fence', job.fence, 'worker', worker, 'started', int(NOW), 'call', number)
-    call('ZADD', key.starts, NOW, job.fence)
+    counted[#counted + 1], counted[#counted + 2] = NOW, job.fence
     emit('bank.job.started', job.org, job.id, of_job(job))
     describe(job)
   end
