@@ -46,7 +46,7 @@ KEYS: tuple[Key, ...] = (
     Key("job:<id>", "hash", "the record of a job", "records", "TTL once it has ended; the cleanup before that"),
     Key("state:<state>", "zset", "the jobs in a state: active ones by the end (ms) of their lease, delayed ones by "
         "their due time, the others by the instant at which they entered it", "moves", "emptied; the cleanup"),
-    Key("org:<org>", "zset", "an organisation's jobs by queuedAt", "records", "the cleanup; TTL since the last request"),
+    Key("org:<org>", "zset", "an organisation's jobs by queuedAt", "records", "the cleanup; TTL since the last wish"),
     Key("failed-code:<code>", "zset", "failed jobs by their error code", "ends", "TTL since the last failure"),
     Key("failed-type:<type>", "zset", "failed jobs by their type", "ends", "TTL since the last failure"),
     Key("failed-org:<org>", "zset", "failed jobs by their organisation", "ends", "TTL since the last failure"),
