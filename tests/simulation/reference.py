@@ -118,13 +118,15 @@ class Entry:
     place: int
     told: Transaction
     may_repeat: bool = False
+    run: int = 0
 
 
 def once(pages: Sequence[Sequence[Transaction]], memory: Memory) -> tuple[list[Entry], frozenset[str]]:
     """Return each entry once, without ids that are none, and the namespaces that are shared."""
     entries = [
-        Entry(n, at, told, at < overlap(pages[n - 1] if n else (), page))
+        Entry(n, at, told, at < run, run)
         for n, page in enumerate(pages)
+        for run in [overlap(pages[n - 1] if n else (), page)]
         for at, told in enumerate(page)
     ]
     names = sorted({name for entry in entries for name in strong(entry.told)})
@@ -191,9 +193,9 @@ def is_own_form(one: Transaction, other: Transaction) -> bool:
 
 
 def without_repeats(entries: list[Entry], name: Name, *, is_shared: bool) -> list[Entry]:
-    """Equal on two pages is a repeat; on one page too. Where ids are shared they are none, and nothing is."""
+    """Equal on two pages is a repeat; on one page too. Where ids are shared only what repeats several in order is."""
     if is_shared:
-        return entries
+        return [one for entry in entries if (one := of_a_shared_name(entry, entries, name)) is not None]
 
     def repeats(entry: Entry, other: Entry) -> bool:
         if not is_repeat(entry.told, other.told):
@@ -211,11 +213,21 @@ def without_repeats(entries: list[Entry], name: Name, *, is_shared: bool) -> lis
     return kept
 
 
+def of_a_shared_name(entry: Entry, entries: Sequence[Entry], name: Name) -> Entry | None:
+    """The entry, if it isn't one of several that repeat in order; it may be a repeat only where all of it is equal."""
+    if name not in strong(entry.told) or not entry.may_repeat:
+        return entry
+    before = [other for other in with_name(entries, name) if other.page == entry.page - 1]
+    if not any(is_repeat(entry.told, other.told) for other in before):
+        return replace(entry, may_repeat=False)
+    return None if entry.run > 1 else entry
+
+
 def fullest(entry: Entry) -> tuple[object, ...]:
     """An order in which the fullest text comes first."""
     told = entry.told
     lengths = -len(told.remittance or ""), -len(told.counterparty_name or "")
-    return (entry.may_repeat, *lengths, order(told), entry.page)
+    return (*lengths, order(told), entry.page)
 
 
 def pending_forms(entries: list[Entry], name: Name) -> list[Entry]:
@@ -552,17 +564,15 @@ def named_alike(told: Transaction, row: StoredTransaction) -> bool:
 
 def cut_off(
     entries: Sequence[Entry], stored: Sequence[StoredTransaction], left: Sequence[StoredTransaction], window: Window
-) -> date | None:
-    """Return the last of the three oldest stored rows of the window if all are absent and nothing as old is told."""
-    live = [row for row in stored if row.status is RowStatus.BOOKED and not row.missing_at_bank]
-    live = [row for row in live if within(window, row.transaction.day)]
-    live.sort(key=lambda row: (row.transaction.day, row in left))
-    oldest = live[:LOST_ROWS]
-    if len(oldest) < LOST_ROWS or any(row not in left for row in oldest):
-        return None
-    last = oldest[-1].transaction.day
-    told = [entry for entry in entries if entry.told.status is BOOKED and inside(window, entry)]
-    return None if any(entry.told.day <= last for entry in told) else last
+) -> bool:
+    """Whether nothing older is told than the three oldest stored rows, these are all absent, and some row is so anew."""
+    told = [entry.told.day for entry in entries if entry.told.status is BOOKED and inside(window, entry)]
+    old = [row for row in stored if row.status is RowStatus.BOOKED and within(window, row.transaction.day)]
+    old = [row for row in old if not told or row.transaction.day <= min(told)]
+    old.sort(key=lambda row: (row.transaction.day, row not in left))
+    absent = [row for row in old if row in left]
+    is_new = any(row.missing_at_bank < 2 for row in absent)
+    return len(old) >= LOST_ROWS and is_new and all(row in left for row in old[:LOST_ROWS])
 
 
 def within(window: Window, day: date) -> bool:
@@ -601,6 +611,12 @@ def reference(
     claim(entries, ground.own_pending)
     put_off = [e for e in left(entries) if e.may_repeat and not strong(e.told) and not taken(doubted, e)]
     certain = [entry for entry in left(entries) if inside(window, entry) and entry not in put_off]
+    for entry in put_off:
+        equal = [row for row in rows if ground.equal(entry.told, row)]
+        theirs = [one for one in left(certain) if any(ground.equal(one.told, row) for row in equal)]
+        if len(equal) > len(theirs):  # one that no other equal entry has
+            pairs.append((entry, equal[0]))
+            rows.remove(equal[0])
     claim(certain, ground.likely)
     claim(entries, ground.equal)
     claim(certain, ground.weaker)

@@ -16,8 +16,8 @@ from tests.simulation.small import ENTRIES, FIRST, NO_LINKS, stores
 
 SOAK = os.environ.get("BANKIMPORT_SOAK") == "1"
 EXAMPLES = 20_000 if SOAK else 300
-#: In one of so many the two differ: where an id is shared across pages, where an entry has two ids that say different
-#: things, and where more entries than rows want a row and not the nearest of them gets it
+#: In one of so many the two differ: where an entry has two ids that say different things, and where more entries than
+#: rows want a row and not the nearest of them gets it
 RARELY = 250
 WINDOW = Window(FIRST + timedelta(days=3))
 AS_MANY = settings(
