@@ -103,6 +103,16 @@ async def test_no_key_names_an_account(ledger: RedisLedger, redis_client: "Redis
     assert not [key for key in keys if GIRO.stable_key in key or CONNECTION.id in key]
 
 
+async def test_a_read_is_small(ledger: RedisLedger, redis_client: "Redis[str]") -> None:
+    """Members of at most 64 bytes are kept in a list, a fifth as large: an organisation has a dozen such keys for each
+    connection. A batch's child has the longest id that we give."""
+    for number in range(4):
+        read = CountedRead(START + timedelta(hours=number), Asks.PLANNED, "c", "0123456789abcdef0123")
+        await ledger.reserve(KEY, read, limit=4, zone=None, begins=True)
+    [name] = [key async for key in redis_client.scan_iter("*access:*")]
+    assert await redis_client.object("encoding", name) == "listpack"
+
+
 async def test_a_connection_is_met_once(ledger: RedisLedger, redis_client: "Redis[str]") -> None:
     """What was noted is read back; what nobody can read in Redis is no list."""
     assert await ledger.met("c") is None
