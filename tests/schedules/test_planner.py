@@ -252,3 +252,12 @@ async def test_planning_many_organisations_streams(queue: Queue) -> None:
     assert longest < 1.0
     stats = await queue.stats()
     assert stats.waiting + stats.delayed == count, "the first are due before the last are planned"
+
+
+async def test_a_tick_that_is_known_is_asked_for_once(queue: Queue) -> None:
+    """A worker looks every minute for ticks that an outage swallowed; what it has been told of it doesn't ask again."""
+    one = planner(queue, Clock(NOON))
+    await one.catch_up()
+    before = (await queue.client.info("stats"))["total_commands_processed"]
+    await one.catch_up()
+    assert (await queue.client.info("stats"))["total_commands_processed"] == before + 1

@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -254,3 +255,23 @@ def test_where_a_job_begins() -> None:
     assert beginning.ms == int(record.queued_at.timestamp() * 1000) - 1
     assert behind("0", record) == behind(f"{beginning.ms - 5}-7", record) == beginning
     assert behind(f"{beginning.ms + 5}-7", record) == Position(beginning.ms + 5, 7)
+
+
+async def test_an_idle_follower_asks_little(
+    events: EventStream, redis_client: "Redis[str]", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While nothing happens one blocking read follows the other; a closer look comes after several."""
+    monkeypatch.setattr("bankimport.stream.reader.BLOCK", 0.01)
+    follower = await events.subscribe(org_id="acme")
+
+    async def calls(name: str) -> int:
+        return int((await redis_client.info("commandstats")).get(f"cmdstat_{name}", {}).get("calls", 0))
+
+    begun = await calls("xread"), await calls("exec")
+    await wait_until(lambda: _reached(calls, begun[0] + 60), what="sixty reads")
+    assert await calls("exec") - begun[1] <= 15
+    follower.close()
+
+
+async def _reached(calls: Callable[[str], Awaitable[int]], number: int) -> bool:
+    return await calls("xread") >= number

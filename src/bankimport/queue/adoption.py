@@ -4,6 +4,7 @@ import json
 import math
 import re
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import structlog
@@ -69,9 +70,10 @@ class Adoption:
         Raises:
             Unavailable: Redis can't be reached.
         """
+        client, keys = self._queue.client, self._queue.keys
         for state, size in _SWEPT.items():
-            offset = seen = 0
-            while offset == 0 or seen == size:
+            offset, seen = 0, size if await patiently(partial(client.zcard, keys.state(state))) else 0
+            while seen == size:
                 seen, repaired = await self._queue.transitions.sweep_queue(state, offset, size)
                 offset += size
                 if repaired:

@@ -78,7 +78,7 @@ KEYS: tuple[Key, ...] = (
     Key("wake", "list", "wakes one idle worker a token; at most 16", "lanes", "TTL of a day"),
     Key("worker:<id>", "string", "a worker's heartbeat: host, pid, running, version, seen, lag, trouble", "workers",
         "TTL of two leases"),
-    Key("workers", "zset", "worker ids by the end of their heartbeat", "workers", "TTL of 30 days"),
+    Key("workers", "zset", "worker ids by the time (ms) at which each is forgotten", "workers", "TTL of 30 days"),
     Key("pause", "hash", "until, reason, since", "pause", "removed by resume"),
     Key("meta", "hash", "the counter of all orders, fences and stream ids; ticks served; last start", "clock",
         "kept: one key of fixed size"),

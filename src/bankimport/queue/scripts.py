@@ -156,7 +156,7 @@ class Scripts:
         answers = await self._line.exchange(lambda again: [self._command(call, again) for call in calls])
         missing = [index for index, answer in enumerate(answers) if isinstance(answer, NoScriptError)]
         if missing:
-            await self._load()
+            await self._load({calls[index].name for index in missing})
             again = await self._line.exchange(lambda again: [self._command(calls[index], again) for index in missing])
             for index, answer in zip(missing, again, strict=True):
                 answers[index] = answer
@@ -175,8 +175,8 @@ class Scripts:
             self._texts[name] = render(name, self._settings, self._arguments.get(name, ()))
         return self._texts[name]
 
-    async def _load(self) -> None:
-        texts = [self._text(name) for name in self._digests]
+    async def _load(self, names: set[str]) -> None:
+        texts = [self._text(name) for name in names]
         answers = await self._line.exchange(lambda _: [("SCRIPT", "LOAD", text) for text in texts])
         for refused in answers:
             if isinstance(refused, Exception):

@@ -33,6 +33,8 @@ class Planner:
         self._queue = queue
         self._store = store
         self._clock = clock
+        #: the last tick of each schedule of which it is known that nothing is left to catch up
+        self._settled: dict[str, datetime] = {}
 
     def cron_jobs(self) -> Sequence[CronJob]:
         """Return arq's `cron_jobs`; none while the schedules are switched off."""
@@ -65,7 +67,12 @@ class Planner:
             return
         for schedule in SCHEDULES.values():
             tick = schedule.missed(self._clock(), self._queue.settings.timezone)
-            if tick is not None and await self._serve(schedule, tick, missed=True) == "served":
+            if tick is None or tick == self._settled.get(schedule.name):
+                continue
+            answer = await self._serve(schedule, tick, missed=True)
+            if answer != "early":
+                self._settled[schedule.name] = tick
+            if answer == "served":
                 log.info("schedule.coalesced", schedule=schedule.name)
 
     async def _serve(self, schedule: Schedule, tick: datetime, *, missed: bool) -> str:

@@ -23,6 +23,8 @@ _log = structlog.get_logger(__name__)
 #: After a look there is this much time for each follower it reached: what happens meanwhile goes out together.
 _PAUSE_EACH = 0.00005
 _LONGEST_PAUSE = 0.1
+#: While nothing happens, the hub looks closer once in so many waits.
+_EMPTY_WAITS = 5
 #: Followers that catch up read Redis themselves; so many at a time.
 _CATCHING_UP = 4
 
@@ -119,7 +121,9 @@ class LiveHub:
         if batch.entries or batch.gap:
             await asyncio.sleep(min(_LONGEST_PAUSE, _PAUSE_EACH * self._dispatch(batch)))
         else:
-            await self.reader.wait(self.position)
+            for _ in range(_EMPTY_WAITS):  # a closer look tells of what was lost, too
+                if await self.reader.wait(self.position) or not self._followers:
+                    break
 
     def _dispatch(self, batch: Batch) -> int:
         """Hand a batch on and advance, without a step aside: who subscribes sees either all of it or none.

@@ -96,12 +96,14 @@ class StreamReader:
         rows = (pages[0] if isinstance(answer, dict) else pages for _, pages in streams)
         return [[entry_of(entry_id, fields) for entry_id, fields in entries if fields] for entries in rows]
 
-    async def wait(self, after: Position) -> None:
-        """Return as soon as there is an entry after a position, or after four seconds.
+    async def wait(self, after: Position) -> bool:
+        """Return whether there is an entry after a position, as soon as there is one, or after two seconds.
 
         What it brings is not used: a woken XREAD answers one stream alone (Redis < 7.2), out of order.
         """
-        await self._client.xread(dict.fromkeys(self._streams, str(after)), count=1, block=BLOCK * 1000)
+        return bool(
+            await self._client.xread(dict.fromkeys(self._streams, str(after)), count=1, block=int(BLOCK * 1000))
+        )
 
 
 def _batch(

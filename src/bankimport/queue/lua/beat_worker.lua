@@ -15,10 +15,17 @@ for _, run in ipairs(runs) do
   end
 end
 about.seen, about.running = NOW, #runs - #lost
-call('SET', key.worker(worker), cjson.encode(about), 'PX', lifetime)
-if call('ZADD', key.workers, int(NOW + lifetime), worker) == 1 then call('PEXPIRE', key.workers, 30 * DAY) end
--- a beat a minute clears away those that have died; an idle worker asks little of Redis
-if NOW % 60000 < LEASE / 3 then call('ZREMRANGEBYSCORE', key.workers, '-inf', NOW) end
+local before = call('SET', key.worker(worker), cjson.encode(about), 'PX', lifetime, 'GET')
+-- a beat a minute says so for the next three and clears away those that have died; an idle worker asks little of Redis
+local MINUTE = 60000
+if not before or math.floor(cjson.decode(before).seen / MINUTE) ~= math.floor(NOW / MINUTE) then
+  if call('ZADD', key.workers, int(NOW + lifetime + 3 * MINUTE), worker) == 1 then call('PEXPIRE', key.workers, 30 * DAY) end
+  call('ZREMRANGEBYSCORE', key.workers, '-inf', NOW)
+end
+if call('EXISTS', key.state('active'), key.unknown_since, key.cancelling, key.suspects, key.ring('manual'),
+    key.ring('scheduled')) == 0 then
+  return reply({lost, stopped, '', ''})
+end
 
 -- A lease that ends later than any can was given before the clock was set back: its worker has another lease's time.
 local far = int(NOW + 3 * LEASE)

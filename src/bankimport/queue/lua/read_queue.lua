@@ -49,7 +49,7 @@ end
 local pause = call('HMGET', key.pause, 'since', 'until', 'reason')
 for index = 1, 3 do pause[index] = pause[index] or '' end
 local failed_today, excused_today = call('ZCOUNT', key.state('failed'), int(NOW - DAY), '+inf'), 0
-for _, code in ipairs(excused) do
+for _, code in ipairs(failed_today > 0 and excused or {}) do
   excused_today = excused_today + call('ZCOUNT', key.failed_code(code), int(NOW - DAY), '+inf')
 end
 local wrote = redis.pcall('HSET', key.meta, 'looked', int(NOW))
