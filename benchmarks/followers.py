@@ -27,7 +27,7 @@ from bankimport.queue.keys import Keys
 from bankimport.queue.queue import Queue
 from bankimport.settings import Settings
 from bankimport.stream import EventStream
-from bankimport.web import Service, web_app
+from bankimport.web import web_app
 from benchmarks.bench import Bench, our_queue
 from benchmarks.table import Row, Target, percentile
 
@@ -130,7 +130,7 @@ async def serve(url: str) -> None:
 
     settings = Settings.load(redis_url=url)
     events = EventStream(connect(settings, Redis), Keys(settings.queue_name))
-    app = web_app(cast(Service, None), authorize=everybody, events=events, followers_per_organisation=5000)
+    app = web_app(cast(Any, None), authorize=everybody, events=events, followers_per_organisation=5000)
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0, backlog=2048).start()
