@@ -69,6 +69,7 @@ CODES: Final[Mapping[str, _Make]] = {
     "ACCOUNT_DOES_NOT_EXIST": _one_account,
     "ASPSP_ACCOUNT_NOT_ACCESSIBLE": _one_account,
     "INVALID_ACCOUNT_ID": _one_account,
+    "TRANSACTION_DOES_NOT_EXIST": lambda scope: BankRejected(404, scope=scope),  # which is no account
     "UNAUTHORIZED_ACCESS": _ours,
     "ACCESS_DENIED": _ours,
     "UNAUTHORIZED_IP": _ours,

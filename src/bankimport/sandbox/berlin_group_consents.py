@@ -9,7 +9,7 @@ from yarl import URL
 from bankimport.models import Scope
 from bankimport.sandbox.authorising import Decision, Stage, address_of, begin, consent_behind
 from bankimport.sandbox.berlin_group import check_request_id
-from bankimport.sandbox.counter import STATE, Refused, enter
+from bankimport.sandbox.counter import NEW_CONSENT, STATE, Refused, enter
 from bankimport.sandbox.misbehaviour import Kind
 from bankimport.sandbox.oauth import METADATA
 
@@ -30,6 +30,7 @@ def routes() -> list[web.RouteDef]:
 async def _new_consent(request: web.Request) -> web.Response:
     """By redirect or OAuth; decoupled (the person finds it in the app) where `TPP-Redirect-Preferred` is false."""
     check_request_id(request)
+    await enter(request, NEW_CONSENT, Scope.CONSENT)
     try:
         given = await request.json()
         until = date.fromisoformat(given["validUntil"])

@@ -39,6 +39,9 @@ class State:
     grants: dict[str, Any] = field(default_factory=dict)
 
 
+#: whose switches are met by whoever begins an authorisation; by whoever brings a code to Enable Banking
+NEW_CONSENT: Final = "new-consent"
+NEW_SESSION: Final = "new-session"
 STATE: Final = web.AppKey("state", State)
 #: what is left of a quota and in how many seconds it begins anew, for the headers of an answer
 LEFT: Final = web.RequestKey("left", tuple[int, int])

@@ -8,7 +8,7 @@ from yarl import URL
 
 from bankimport.models import Scope
 from bankimport.sandbox.authorising import Decision, Stage, address_of, begin
-from bankimport.sandbox.counter import STATE, enter, named
+from bankimport.sandbox.counter import NEW_CONSENT, NEW_SESSION, STATE, enter, named
 from bankimport.sandbox.enable_banking import BANK, account_told, check_token, error
 from bankimport.sandbox.people import person_of
 
@@ -26,6 +26,7 @@ def routes() -> list[web.RouteDef]:
 
 async def _auth(request: web.Request) -> web.Response:
     check_token(request)
+    await enter(request, NEW_CONSENT, Scope.CONSENT)
     given = await _given(request)
     try:
         back = URL(given["redirect_url"])
@@ -55,6 +56,7 @@ async def _auth(request: web.Request) -> web.Response:
 
 async def _authorised(request: web.Request) -> web.Response:
     check_token(request)
+    await enter(request, NEW_SESSION, Scope.CONSENT)
     code = (await _given(request)).get("code")
     state = request.app[STATE]
     authorising = next((each for each in state.authorisings.values() if each.code == code), None)

@@ -10,7 +10,7 @@ from yarl import URL
 from bankimport.models import Scope
 from bankimport.sandbox.authorising import Decision, Stage, address_of, begin, consent_behind
 from bankimport.sandbox.bank import account_json, balances_json
-from bankimport.sandbox.counter import LEFT, QUOTA, STATE, Refused, day_in, enter, named, of_name
+from bankimport.sandbox.counter import LEFT, NEW_CONSENT, QUOTA, STATE, Refused, day_in, enter, named, of_name
 from bankimport.sandbox.misbehaviour import GOCARDLESS, Kind, Switch
 from bankimport.sandbox.people import Account
 from bankimport.sandbox.rows import report_of, rows_of
@@ -105,6 +105,7 @@ def _check_token(request: web.Request) -> None:
 
 async def _new_agreement(request: web.Request) -> web.Response:
     _check_token(request)
+    await enter(request, NEW_CONSENT, Scope.CONSENT)
     given = await request.json()
     days = given.get("access_valid_for_days", 90)
     if not isinstance(days, int) or not 0 < days <= _LONGEST_DAYS:
