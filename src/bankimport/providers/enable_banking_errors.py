@@ -69,7 +69,6 @@ CODES: Final[Mapping[str, _Make]] = {
     "ACCOUNT_DOES_NOT_EXIST": _one_account,
     "ASPSP_ACCOUNT_NOT_ACCESSIBLE": _one_account,
     "INVALID_ACCOUNT_ID": _one_account,
-    "TRANSACTION_DOES_NOT_EXIST": lambda scope: BankRejected(404, scope=scope),  # which is no account
     "UNAUTHORIZED_ACCESS": _ours,
     "ACCESS_DENIED": _ours,
     "UNAUTHORIZED_IP": _ours,
@@ -100,6 +99,7 @@ def error_of(reply: Reply, scope: Scope, now: datetime, *, is_attended: bool) ->
         return Transient(f"the bank answered {reply.status}", scope=scope, retry_after=wait)
     if reply.status in (401, 403):  # without a code it is about our application: not active, its token refused
         return CredentialError(scope=scope)
-    if reply.status == 404 and scope in (Scope.BALANCES, Scope.TRANSACTIONS):
+    is_of_account = code != "TRANSACTION_DOES_NOT_EXIST"
+    if reply.status == 404 and is_of_account and scope in (Scope.BALANCES, Scope.TRANSACTIONS):
         return AccountUnavailable(scope=scope)
     return BankRejected(reply.status, scope=scope)
