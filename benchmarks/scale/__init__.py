@@ -12,11 +12,11 @@ from bankimport.queue.keys import Keys
 from bankimport.queue.queue import Queue
 from bankimport.settings import Settings
 from benchmarks.bench import Bench, note
-from benchmarks.scale import connections, finished, waiting
+from benchmarks.scale import connections, erased, finished, waiting
 from benchmarks.scale.meter import HEAD, Measured, Meter
 from benchmarks.table import lines
 
-SITUATIONS = (connections, finished, waiting)
+SITUATIONS = (connections, finished, waiting, erased)
 
 
 async def measure(bench: Bench) -> str:
