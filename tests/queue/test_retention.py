@@ -1,11 +1,13 @@
 """Ended jobs go after their days: by the cleanup in slices, by their time to live if no worker runs."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta, tzinfo
 
 import pytest
 
 from bankimport.queue.filters import JobFilter
+from bankimport.queue.sweeper import Sweeper
 from bankimport.status import JobState
+from bankimport.stream import groups_behind
 from tests.queue.driver import Driver
 
 DAY = 86_400_000
@@ -44,6 +46,32 @@ async def test_the_cleanup_goes_by_slices(driver: Driver) -> None:
     jobs = await completed(driver, 7)
     await age(driver, JobState.COMPLETED, *jobs, days=8)
     assert [await driver.do.cleanup_jobs("completed", timedelta(days=7), 3) for _ in range(4)] == [3, 3, 1, 0]
+
+
+async def test_what_is_too_old_goes_although_the_schedules_are_off(driver: Driver) -> None:
+    """The full look of whoever sweeps removes old records and their entries in every index, with no job of 04:00."""
+    done, kept = await completed(driver, 2)
+    [failed] = await completed(driver, 1, fail=True)
+    await age(driver, JobState.COMPLETED, done, days=8)
+    await age(driver, JobState.FAILED, failed, days=31)
+    assert await Sweeper(driver.queue, groups_behind).run()
+    assert [await driver.state(job_id) for job_id in (done, kept, failed)] == [None, JobState.COMPLETED, None]
+    assert await driver.ids(JobState.FAILED) == set()
+
+
+async def test_a_sweeper_whose_clock_is_ahead_trims_no_event(driver: Driver, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is old is said by the server's clock: two days ahead of it, a worker still trims nothing of today."""
+
+    class Ahead(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> "Ahead":
+            return cls.fromtimestamp(datetime.now(tz).timestamp() + 2 * 86_400, tz)
+
+    await completed(driver, 100)
+    before = await driver.events()
+    monkeypatch.setattr("bankimport.queue.sweeper.datetime", Ahead)
+    await Sweeper(driver.queue, groups_behind).run()
+    assert await driver.events() == before
 
 
 async def test_pending_jobs_are_never_cleaned_away(driver: Driver) -> None:
