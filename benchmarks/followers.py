@@ -107,7 +107,7 @@ async def _once(bench: Bench, orgs: int, silent: int) -> Seen:
 
 async def _tell(queue: Queue, orgs: int, fields: str) -> None:
     for org in range(orgs):
-        await queue.scripts.run("emit_event", "bank.benchmark", f"org-{org}", "job", fields)
+        await queue.transitions.emit_event("bank.benchmark", f"org-{org}", "job", fields)
 
 
 async def _pour(queue: Queue, orgs: int, seconds: float) -> int:
@@ -117,7 +117,7 @@ async def _pour(queue: Queue, orgs: int, seconds: float) -> int:
     while (due := began + number / A_SECOND) < began + seconds:
         await asyncio.sleep(max(0.0, due - time.monotonic()))
         fields = f'"sent":{time.time():.6f},{padding}'
-        await queue.scripts.run("emit_event", "bank.benchmark", f"org-{number % orgs}", "job", fields)
+        await queue.transitions.emit_event("bank.benchmark", f"org-{number % orgs}", "job", fields)
         number += 1
     return number
 

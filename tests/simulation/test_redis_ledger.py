@@ -80,13 +80,13 @@ async def test_fifty_at_once_get_four(ledger: RedisLedger) -> None:
 async def test_a_repeated_call_is_counted_once(ledger: RedisLedger, monkeypatch: pytest.MonkeyPatch) -> None:
     """A reservation whose reply was lost is sent once more, and is one request all the same."""
     scripts = ledger._queue.scripts
-    run = scripts.run
+    call = scripts.call
 
     async def twice(*args: Any) -> Any:
-        await run(*args)
-        return await run(*args)
+        await call(*args)
+        return await call(*args)
 
-    monkeypatch.setattr(scripts, "run", twice)
+    monkeypatch.setattr(scripts, "call", twice)
     for number in range(4):
         assert await ledger.reserve(KEY, planned(number), limit=4, zone=None, begins=True) is None
     history = await ledger.history(KEY, "c", START - ROLLING)

@@ -32,11 +32,8 @@ from bankimport.status import JobState
 
 log = structlog.get_logger(__name__)
 
-#: How long one read of the queue may wait: arq looks at its cron jobs between reads, a second ahead of each.
-_READ = 0.4
 #: How long a stopping worker tries to say so.
 _LAST_WORD = 0.5
-_TOKENS_LIVE = 86_400_000
 
 
 class Gate(ArqRedis):

@@ -3,11 +3,12 @@
 import hashlib
 import secrets
 from datetime import UTC, datetime, timedelta, tzinfo
+from typing import Any
 
 from bankimport.access.budget import free_at, horizon
-from bankimport.errors import Unavailable
 from bankimport.ports import AccessHistory, AccessKey, Asks, CountedRead, Met
-from bankimport.queue.connection import LOST
+from bankimport.queue.connection import patiently
+from bankimport.queue.declaring import Declared, script
 from bankimport.queue.queue import Queue
 from bankimport.telemetry import read_refused
 
@@ -32,11 +33,43 @@ def _name(key: AccessKey) -> str:
     return digest_of(key.bank, key.stable_key, key.scope.value)
 
 
+def _text(answer: bytes) -> str:
+    return answer.decode()
+
+
+def _as_it_is(answer: Any) -> Any:
+    return answer
+
+
+class _AccessScripts(Declared):
+    """The scripts of the ledger."""
+
+    @script(_text)
+    def reserve_access(
+        self,
+        name: str,
+        at: int,
+        limit: int | None,
+        since: int,
+        who: str,
+        asks: str,
+        member: str,
+        begins: bool,  # noqa: FBT001  # a script's argument
+    ) -> Any: ...
+
+    @script(_text)
+    def note_access(self, name: str, refused: int | None, who: str) -> Any: ...
+
+    @script(_as_it_is)
+    def read_access(self, name: str, since: int, who: str) -> Any: ...
+
+
 class RedisLedger:
     """The `AccessLedger` of a queue."""
 
     def __init__(self, queue: Queue) -> None:
         self._queue = queue
+        self._scripts = _AccessScripts(queue.scripts)
 
     async def reserve(
         self, key: AccessKey, read: CountedRead, *, limit: int | None, zone: tzinfo | None, begins: bool
@@ -44,35 +77,28 @@ class RedisLedger:
         """See `AccessLedger`."""
         who = digest_of(read.connection_id)
         member = f"{read.asks}:{who}:{secrets.token_urlsafe(6)}:{read.job_id}"  # 64 bytes: longer ones weigh five times
-        answer: bytes = await self._queue.scripts.run(
-            "reserve_access",
-            _name(key),
-            _instant(read.at),
-            -1 if limit is None else limit,
-            _instant(horizon(read.at, zone)),
-            who,
-            read.asks.value,
-            member,
-            int(begins),
+        since = _instant(horizon(read.at, zone))
+        answer = await self._scripts.reserve_access(
+            _name(key), _instant(read.at), limit, since, who, read.asks.value, member, begins
         )
         if not answer:
             return None
-        what, _, instant = answer.decode().partition(":")
+        what, _, instant = answer.partition(":")
         read_refused(key.bank, key.scope.value, "closed" if what == "closed" else "quota")
         return _at(int(instant)) if what == "closed" else free_at(_at(int(instant)), zone)
 
     async def note_success(self, key: AccessKey, connection_id: str) -> None:
         """See `AccessLedger`."""
-        await self._queue.scripts.run("note_access", _name(key), "success", digest_of(connection_id))
+        await self._scripts.note_access(_name(key), None, digest_of(connection_id))
 
     async def close(self, key: AccessKey, until: datetime) -> None:
         """See `AccessLedger`."""
-        await self._queue.scripts.run("note_access", _name(key), "close", _instant(until))
+        await self._scripts.note_access(_name(key), _instant(until), "")
 
     async def history(self, key: AccessKey, connection_id: str, since: datetime) -> AccessHistory:
         """See `AccessLedger`."""
         who = digest_of(connection_id)
-        rows, failures, closed = await self._queue.scripts.run("read_access", _name(key), _instant(since), who)
+        rows, failures, closed = await self._scripts.read_access(_name(key), _instant(since), who)
         reads = []
         for member, score in zip(rows[::2], rows[1::2], strict=True):
             asks, by, _, job_id = member.decode().split(":", 3)
@@ -81,10 +107,8 @@ class RedisLedger:
 
     async def met(self, connection_id: str) -> Met | None:
         """See `AccessLedger`."""
-        try:
-            text = await self._queue.client.get(self._queue.keys.of("access_met", digest_of(connection_id)))
-        except LOST as error:
-            raise Unavailable("Redis") from error
+        name = self._queue.keys.of("access_met", digest_of(connection_id))
+        text = await patiently(lambda: self._queue.client.get(name))
         if text is None:
             return None
         return Met(_at(int(text)) if text.isdigit() else None)
@@ -92,9 +116,5 @@ class RedisLedger:
     async def meet(self, connection_id: str, met: Met) -> None:
         """See `AccessLedger`."""
         text = "never" if met.listed_at is None else str(_instant(met.listed_at))
-        try:
-            await self._queue.client.set(
-                self._queue.keys.of("access_met", digest_of(connection_id)), text, px=_KEEP_MET
-            )
-        except LOST as error:
-            raise Unavailable("Redis") from error
+        name = self._queue.keys.of("access_met", digest_of(connection_id))
+        await patiently(lambda: self._queue.client.set(name, text, px=_KEEP_MET))

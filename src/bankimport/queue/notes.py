@@ -4,8 +4,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any, cast
 
-from bankimport.errors import Unavailable
-from bankimport.queue.connection import LOST
+from bankimport.queue.connection import patiently
 from bankimport.queue.queue import Queue
 
 #: A run that begins anew after so long reads everything again: it is as old as what the next tick would read.
@@ -20,19 +19,14 @@ class RedisNotes:
 
     async def load(self, job_id: str) -> Mapping[str, str]:
         """See `JobNotes`."""
-        try:
-            kept: dict[bytes, bytes] = await cast(Any, self._queue.client.hgetall(self._queue.keys.of("notes", job_id)))
-        except LOST as error:
-            raise Unavailable("Redis") from error
+        name = self._queue.keys.of("notes", job_id)
+        kept: dict[bytes, bytes] = await patiently(lambda: cast(Any, self._queue.client.hgetall(name)))
         return {account_id.decode(): note.decode() for account_id, note in kept.items()}
 
     async def put(self, job_id: str, account_id: str, note: str) -> None:
         """See `JobNotes`."""
         name = self._queue.keys.of("notes", job_id)
-        try:
-            async with self._queue.client.pipeline(transaction=True) as pipe:
-                pipe.hset(name, account_id, note)
-                pipe.pexpire(name, _KEEP)
-                await pipe.execute()
-        except LOST as error:
-            raise Unavailable("Redis") from error
+        async with self._queue.client.pipeline(transaction=True) as pipe:
+            pipe.hset(name, account_id, note)
+            pipe.pexpire(name, _KEEP)
+            await patiently(pipe.execute)

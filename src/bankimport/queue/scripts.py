@@ -18,7 +18,6 @@ from bankimport.errors import Unavailable
 from bankimport.events import Event
 from bankimport.queue.connection import is_lost, unavailable
 from bankimport.queue.deadline import GRACE, apart, left
-from bankimport.queue.declaring import utf8
 from bankimport.queue.keys import Keys
 from bankimport.queue.line import Line
 from bankimport.queue.rendering import render
@@ -61,14 +60,6 @@ class Scripts:
     def declare(self, name: str, arguments: Sequence[tuple[str, str]]) -> None:
         """Learn the argument list of a script."""
         self._arguments[name] = arguments
-
-    async def run(self, name: str, *args: str | int | bytes) -> Any:
-        """Run a script that is declared nowhere; it reads ARGV itself.
-
-        Raises:
-            Unavailable: Redis can't be reached, or refuses.
-        """
-        return await self.call(name, [arg if isinstance(arg, bytes) else utf8(str(arg)) for arg in args], b"")
 
     async def call(self, name: str, args: Sequence[bytes], token: bytes, *, again: bool = False) -> Any:
         """Run a script and return its answer (bytes, ints and lists); `again` where it may have been carried out.

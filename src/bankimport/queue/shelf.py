@@ -8,7 +8,7 @@ from typing import Final
 from redis.exceptions import LockError
 
 from bankimport.errors import Unavailable
-from bankimport.queue.connection import LOST
+from bankimport.queue.connection import LOST, patiently
 from bankimport.queue.queue import Queue
 
 #: a request to a bank ends sooner; who died in its turn loses it then
@@ -24,25 +24,16 @@ class RedisShelf:
 
     async def get(self, name: str) -> str | None:
         """See `TokenShelf`."""
-        try:
-            value: bytes | None = await self._queue.client.get(self._queue.keys.token(name))
-        except LOST as error:
-            raise Unavailable("Redis") from error
+        value: bytes | None = await patiently(lambda: self._queue.client.get(self._queue.keys.token(name)))
         return None if value is None else value.decode(errors="replace")
 
     async def put(self, name: str, value: str, ttl: timedelta) -> None:
         """See `TokenShelf`."""
-        try:
-            await self._queue.client.set(self._queue.keys.token(name), value, px=_ms(ttl))
-        except LOST as error:
-            raise Unavailable("Redis") from error
+        await patiently(lambda: self._queue.client.set(self._queue.keys.token(name), value, px=_ms(ttl)))
 
     async def drop(self, name: str) -> None:
         """See `TokenShelf`."""
-        try:
-            await self._queue.client.delete(self._queue.keys.token(name))
-        except LOST as error:
-            raise Unavailable("Redis") from error
+        await patiently(lambda: self._queue.client.delete(self._queue.keys.token(name)))
 
     @asynccontextmanager
     async def turn(self, name: str) -> AsyncGenerator[None, None]:

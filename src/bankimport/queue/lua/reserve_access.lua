@@ -1,29 +1,28 @@
 -- Count one unattended request of a key, if the budget allows it now: `budget.slot` (banking.md §5).
 -- @include plain
--- KEYS: prelude. ARGV: digest of the key, now (ms), limit (-1 none), instant (ms) after which reads count, digest of the
---   connection, who asks ('p' the schedule), member (unique to the call: a repeated call is counted once), '1' if a read
---   begins.
+-- name: digest of the key. at: the request's instant (ms). limit: empty for none. since: the instant (ms) after which
+--   reads count. who: digest of the connection. asks: 'p' the schedule. member: unique to the call, so that a repeated
+--   one is counted once. begins: whether a read begins.
 -- Returns '' if it was counted, else 'closed:' or 'read:' and the instant (ms) of the closure's end or of the read that
 -- has to leave first. Emits nothing.
-local reads, state = P .. 'access:' .. ARGV[1], P .. 'access-state:' .. ARGV[1]
-local now, limit, since = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
-if call('ZSCORE', reads, ARGV[7]) then return reply('') end
+local reads, state = key.access(name), key.access_state(name)
+if call('ZSCORE', reads, member) then return reply('') end
 local closed = tonumber(call('HGET', state, 'closed') or 0)
-if closed > now then return reply('closed:' .. int(closed)) end
-call('ZREMRANGEBYSCORE', reads, '-inf', since)
-if limit >= 0 then
+if closed > at then return reply('closed:' .. int(closed)) end
+call('ZREMRANGEBYSCORE', reads, '-inf', int(since))
+if limit then
   local recent, planned = call('ZRANGE', reads, 0, -1, 'WITHSCORES'), 0
   local count = #recent / 2
   for index = 1, #recent, 2 do
     if string.sub(recent[index], 1, 1) == 'p' then planned = planned + 1 end
   end
-  if ARGV[6] ~= 'p' and limit > 1 and planned < limit - 1 then limit = limit - 1 end
-  if count >= limit then return reply('read:' .. int(limit > 0 and tonumber(recent[2 * (count - limit) + 2]) or now)) end
+  if asks ~= 'p' and limit > 1 and planned < limit - 1 then limit = limit - 1 end
+  if count >= limit then return reply('read:' .. int(limit > 0 and tonumber(recent[2 * (count - limit) + 2]) or at)) end
 end
-call('ZADD', reads, now, ARGV[7])
-if ARGV[8] == '1' then -- until it has ended well: a crash in the middle counts as a failure
-  local failures = 'failures:' .. ARGV[5]
-  if ARGV[6] == 'p' then call('HINCRBY', state, failures, 1) else call('HSETNX', state, failures, 1) end
+call('ZADD', reads, int(at), member)
+if begins then -- until it has ended well: a crash in the middle counts as a failure
+  local failures = 'failures:' .. who
+  if asks == 'p' then call('HINCRBY', state, failures, 1) else call('HSETNX', state, failures, 1) end
 end
 call('PEXPIRE', reads, 2 * DAY)
 call('PEXPIRE', state, 7 * DAY)
