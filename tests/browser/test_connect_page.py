@@ -2,8 +2,11 @@
 
 import json
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 
+import aiohttp
 import pytest
+from arq.connections import RedisSettings, create_pool
 
 from tests.acceptance.deployment import Deployment
 from tests.browser.chromium import BINARY, Tab, tab
@@ -46,6 +49,13 @@ async def page(host: Deployment, processes: Processes) -> AsyncIterator[Tab]:
         await page.goto(f"{host.host_url}/?as=anna")
         yield page
         assert page.errors == []
+
+
+@pytest.fixture
+async def session() -> AsyncIterator[aiohttp.ClientSession]:
+    """An HTTP session of the test's own."""
+    async with aiohttp.ClientSession() as session:
+        yield session
 
 
 async def to_the_bank(page: Tab, button: str) -> None:
@@ -94,6 +104,59 @@ async def test_a_person_walks(host: Deployment, page: Tab) -> None:
     await page.wait_for("document.querySelector('li')?.dataset.status === 'DISCONNECTED'")
     assert host.connection(connection_id) == ("DISCONNECTED", None)
     assert len(host.query("SELECT id FROM bank_accounts")) == 3
+
+
+async def test_a_warned_person_renews(host: Deployment, page: Tab, session: aiohttp.ClientSession) -> None:
+    """A consent that ends within days is warned of; the link in the warning leads to the bank, and back the warning is
+    gone; the accounts and rows are the same."""
+    await to_the_bank(page, "Connect a bank")
+    await press(page, "consent")
+    await page.wait_for("(document.querySelector('li')?.dataset.synced || '') !== ''", 40)
+    [(connection_id, before)] = host.query("SELECT id, consent_id FROM bank_connections")
+    accounts, rows = host.query("SELECT id FROM bank_accounts ORDER BY id"), len(host.transactions(connection_id))
+    now = datetime.now(UTC)
+    # by the bank's calendar 85 days ago, its 90 days end in five of ours
+    await set_clock(host, session, now - timedelta(days=85))
+    last_day = (now + timedelta(days=5)).date().isoformat()
+    host.write("UPDATE bank_connections SET consent_valid_until = ?", last_day)
+    pool = await create_pool(RedisSettings.from_dsn(host.redis_url))
+    await pool.enqueue_job("refresh-consents", _queue_name="bank-import")
+    await pool.aclose()
+    await page.wait_for("document.querySelector('.warning a') !== null", 30)
+    assert host.connection(connection_id) == ("REQUIRES_REAUTH", f"consent-ending:{last_day}:7")
+
+    await set_clock(host, session, now)
+    await page.evaluate("document.querySelector('.warning a').click()")
+    await page.wait_for("document.title === 'Sandbox Bank'")
+    await press(page, "consent")
+    await outcome(page, "renewed")
+    await page.wait_for("document.querySelector('li')?.dataset.status === 'ACTIVE'")
+    assert await page.evaluate("document.querySelector('.warning') === null")
+    [(after,)] = host.query("SELECT consent_id FROM bank_connections")
+    assert after != before
+    await wait_until(lambda: len(host.query("SELECT 1 FROM bank_accounts WHERE consent_id = ?", after)) == 3, 30)
+    assert host.query("SELECT id FROM bank_accounts ORDER BY id") == accounts
+    assert len(host.transactions(connection_id)) == rows
+
+
+async def set_clock(host: Deployment, session: aiohttp.ClientSession, now: datetime) -> None:
+    """Set the bank's clock."""
+    async with session.put(f"{host.bank_url}/sandbox/clock", json={"now": now.isoformat()}) as answer:
+        assert answer.status == 200
+
+
+async def test_a_late_callback(host: Deployment, page: Tab) -> None:
+    """Who comes back after an hour is told that it did not work; nothing is left, and the same page again says so."""
+    await to_the_bank(page, "Connect a bank")
+    host.write("UPDATE bank_authorisations SET expires_at = ?", datetime.now(UTC) - timedelta(seconds=1))
+    await press(page, "consent")
+    await outcome(page, "It did not work")
+    assert host.query("SELECT id FROM bank_connections") == []
+    [ended] = host.query("SELECT outcome, reason FROM bank_authorisations")
+    assert ended == ("failed", "too-late")
+    await to_the_bank(page, "Connect a bank")
+    await press(page, "consent")
+    await outcome(page, "is connected")
 
 
 async def test_callbacks_of_others(host: Deployment, page: Tab) -> None:
