@@ -18,6 +18,7 @@ from bankimport.commands import SyncConnection
 from bankimport.errors import RateLimited, Transient
 from bankimport.jobs import DEFERRED
 from bankimport.models import BankAccount, BankConnection, Capabilities, JobType, Page, PsuContext, Quota, Scope
+from bankimport.ports import AccessKey, CountedRead
 from bankimport.retry import POLICIES
 from bankimport.testing import ManualClock
 from bankimport.testing.fakes import FakeBank, FakeRun, MemoryLedger, MemoryNotes
@@ -82,7 +83,6 @@ class LoggingBank(FakeBank):
         #: when all that is new of an account was read, and when one was refused by the bank's own limit, until when
         self.read_at: defaultdict[tuple[str, str], list[datetime]] = defaultdict(list)
         self.refused: defaultdict[str, list[tuple[datetime, datetime]]] = defaultdict(list)
-        self.reading: set[str] = set()
         self.killer: Callable[[], None] = lambda: None
         start = habits.start.astimezone(UTC)
         self.away: list[tuple[datetime, datetime]] = []
@@ -121,7 +121,6 @@ class LoggingBank(FakeBank):
     async def transactions(
         self, connection: BankConnection, account: BankAccount, window: Any, *, cursor: Any, psu: PsuContext | None
     ) -> Any:
-        self.reading.add(account.stable_key)
         self.ask(Scope.TRANSACTIONS, account.stable_key, psu)
         quota = None
         if self.random.random() < self.habits.quotas:
@@ -129,9 +128,27 @@ class LoggingBank(FakeBank):
             self._closes(account.stable_key, quota.resets_at)
         yield Page((reported("-3.50", ref="a", day=self.clock().date()),), quota=quota)
         self.killer()
-        self.reading.discard(account.stable_key)
         if window.until is None:
             self.read_at[connection.id, account.stable_key].append(self.clock())
+
+
+class NotingLedger(MemoryLedger):
+    """Notes which accounts are being read: a worker that dies before it has sent what it has counted leaves no trace at
+    the bank."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.reading: set[str] = set()
+
+    async def reserve(self, key: AccessKey, read: CountedRead, **more: Any) -> datetime | None:
+        until = await super().reserve(key, read, **more)
+        if until is None and key.scope is Scope.TRANSACTIONS:
+            self.reading.add(key.stable_key)
+        return until
+
+    async def note_success(self, key: AccessKey, connection_id: str) -> None:
+        self.reading.discard(key.stable_key)
+        await super().note_success(key, connection_id)
 
 
 @dataclass
@@ -162,7 +179,7 @@ class Life:
         self.bank = LoggingBank(self.habits, self.random, self.clock, self.days)
         self.connections = [replace(CONNECTION, id=f"connection-{n}") for n in range(self.habits.connections)]
         self.store = MemoryStore(*self.connections)
-        self.ledger, self.notes = MemoryLedger(), MemoryNotes()
+        self.ledger, self.notes = NotingLedger(), MemoryNotes()
         self.line: list[tuple[datetime, int, Job | str]] = []
         self.pending: dict[str, Job] = {}
         self.runs = 0
@@ -244,14 +261,14 @@ class Life:
         run = FakeRun(job.id, CONNECTION.org_id, self.runs, person)
         dies_after = self.random.randrange(1, 8) if self.random.random() < self.habits.crashes else 10**9
         self.bank.killer = self._killer(dies_after)
-        self.bank.reading.clear()
+        self.ledger.reading.clear()
         self.store.before = lambda name: self.bank.killer()
         ports = Ports({"bank": self.bank}, self.store, self.ledger, self.notes, self.clock)
         handlers = JobHandlers(cast(Any, None), ports, cast(Any, None)).all()
         try:
             outcome = await handlers[JobType.SYNC_CONNECTION](job.command, cast(Any, run))
         except Killed:
-            for stable_key in self.bank.reading:
+            for stable_key in self.ledger.reading:
                 self.crashed[job.command.connection_id, stable_key].append(self.clock())
             job.stalls += 1
             if job.stalls < 3:
@@ -318,7 +335,7 @@ class Life:
         was away or refused, or our own worker died, which looks the same to the account that it was reading.
 
         Whoever empties Redis takes away what is known of a day's requests: all that the store knows is when the last
-        was, so the wait begins with that.
+        one through a connection was, so the wait begins with that.
         """
         begin, end = self.habits.start.astimezone(UTC), self.habits.start.astimezone(UTC) + timedelta(days=self.days)
         read, crashed = self.bank.read_at[connection_id, account], self.crashed[connection_id, account]
@@ -328,13 +345,13 @@ class Life:
             later = bisect_right(ends, at)
             if later == len(ends) or any(since <= at < until for since, until in ill):
                 continue
-            asked = [one for one in self._asked_before_an_emptying(account, ends[later]) if one > at]
+            asked = [one for one in self._asked_before_an_emptying(ends[later]) if one > at]
             if ends[later] - max(at, *asked, at) > LONGEST_GAP:
                 yield f"{account[-4:]} of {connection_id} not read for {ends[later] - at} after {at}"
 
-    def _asked_before_an_emptying(self, account: str, before: datetime) -> Iterator[datetime]:
-        """Yield what the bank was last asked for each time before Redis was emptied."""
-        times = self.bank.counted[Scope.TRANSACTIONS, account]
+    def _asked_before_an_emptying(self, before: datetime) -> Iterator[datetime]:
+        """Yield what the bank was last asked each time before Redis was emptied."""
+        times = sorted(at for asked in self.bank.counted.values() for at in asked)
         for emptied in self.emptied:
             number = bisect_right(times, emptied)
             if number and emptied < before:

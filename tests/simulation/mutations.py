@@ -1,6 +1,7 @@
 """Each rule switched off turns a named test red: `python -m tests.simulation.mutations [a table, or part of a rule's words …]`.
 
-The tables `matching`, `accounts` and `budget` are `mutations_matching`, `mutations_accounts` and `mutations_budget`. Each mutation runs in a process of its own.
+The tables are `matching`, `accounts`, `budget` and `truth`, each in a module `mutations_…`. Each mutation runs in a process of
+its own.
 """
 
 import os
@@ -9,12 +10,13 @@ from collections.abc import Sequence
 
 import pytest
 
-from tests.simulation import mutations_accounts, mutations_budget, mutations_matching
+from tests.simulation import mutations_accounts, mutations_budget, mutations_matching, mutations_truth
 
 TABLES = {
     "matching": mutations_matching.MUTATIONS,
     "accounts": mutations_accounts.MUTATIONS,
     "budget": mutations_budget.MUTATIONS,
+    "truth": mutations_truth.MUTATIONS,
 }
 QUIET = ("-q", "-x", "-p", "no:cacheprovider", "--no-header", "--tb=no", "--timeout=300")
 

@@ -319,7 +319,7 @@ async def test_a_tick_is_no_longer_held_up_by_what_a_bank_demands(world: World) 
 async def test_the_list_of_accounts_is_read_once_a_day(world: World) -> None:
     """Of 38 reads a day one is left; the person's own sync reads it, since a new account is why people press the button."""
     three(world)
-    for _ in range(6):
+    for _ in range(5):
         await world.sync(scheduled=True)
         world.clock.advance(timedelta(hours=4))
     assert reads(world, Scope.ACCOUNTS) == 1
