@@ -7,7 +7,7 @@ so each threshold of each consent is told once, and a renewal is seen by the day
 
 from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import Final
+from typing import Final, Protocol
 
 from bankimport.models import BankConnection, Consent, ConsentStatus
 from bankimport.status import ConnectionStatus
@@ -18,6 +18,18 @@ REVOKED: Final = "revoked"
 #: Days before the end at which the organisation is told again, besides the first warning.
 REMINDERS: Final = (3, 1)
 _NEVER: Final = date(9999, 12, 31)
+
+
+class Marked(Protocol):
+    """A connection, or what is shown of one."""
+
+    @property
+    def status(self) -> ConnectionStatus:
+        """The state of the access."""
+
+    @property
+    def status_reason(self) -> str | None:
+        """Why it is in that state."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +46,7 @@ def has_ended(valid_until: date | None, today: date) -> bool:
     return valid_until is not None and valid_until < today
 
 
-def was_refused(connection: BankConnection) -> bool:
+def was_refused(connection: Marked) -> bool:
     """Return whether the bank has called the consent expired, revoked or in need of the person: it isn't asked again
     by a schedule, unlike one that only ends soon."""
     reason = connection.status_reason or ENDING

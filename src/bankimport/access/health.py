@@ -3,7 +3,7 @@
 from datetime import date, datetime, timedelta
 from typing import Final, Protocol
 
-from bankimport.access.consents import ENDING, has_ended
+from bankimport.access.consents import Marked, has_ended, was_refused
 from bankimport.models import ConnectionHealth
 from bankimport.status import ConnectionStatus
 
@@ -13,16 +13,8 @@ BEHIND: Final = timedelta(hours=26)
 SOON: Final = timedelta(days=14)
 
 
-class Standing(Protocol):
+class Examined(Marked, Protocol):
     """What is looked at; `BankConnection` and `ConnectionSummary` have it."""
-
-    @property
-    def status(self) -> ConnectionStatus:
-        """The state of the access."""
-
-    @property
-    def status_reason(self) -> str | None:
-        """Why it is in that state."""
 
     @property
     def consent_valid_until(self) -> date | None:
@@ -33,19 +25,18 @@ class Standing(Protocol):
         """When it was read with success."""
 
 
-def health_of(connection: Standing, now: datetime) -> ConnectionHealth:
+def health_of(connection: Examined, now: datetime) -> ConnectionHealth:
     """Return how a connection is."""
     last_day, today = connection.consent_valid_until, now.date()
-    marked = connection.status is ConnectionStatus.REQUIRES_REAUTH
     if connection.status is ConnectionStatus.DISCONNECTED:
         return ConnectionHealth.DISCONNECTED
     if connection.status is ConnectionStatus.PENDING:
         return ConnectionHealth.BEING_CONNECTED
-    if has_ended(last_day, today) or (marked and not (connection.status_reason or ENDING).startswith(ENDING)):
+    if has_ended(last_day, today) or was_refused(connection):
         return ConnectionHealth.NEEDS_RENEWAL
     if connection.status is ConnectionStatus.ERROR:
         return ConnectionHealth.ERROR
-    if marked or (last_day is not None and last_day <= today + SOON):
+    if connection.status is ConnectionStatus.REQUIRES_REAUTH or (last_day is not None and last_day <= today + SOON):
         return ConnectionHealth.ENDS_SOON
     if connection.last_sync_at is None:
         return ConnectionHealth.NEW
