@@ -13,6 +13,7 @@ from bankimport.models import (
     AccountDetails,
     BankAccount,
     BankConnection,
+    Capabilities,
     ConnectionDetails,
     ConnectionFilter,
     ConnectionHealth,
@@ -89,8 +90,8 @@ class Overview:
         if connection is None:
             raise NotFound("connection")
         accounts = await self._store_accounts(connection_id)
-        allowed = (await bank.capabilities(connection)).unattended_limit if bank is not None else None
-        details = await asyncio.gather(*(self._account(connection, account, allowed) for account in accounts))
+        bank_allows = await bank.capabilities(connection) if bank is not None else None
+        details = await asyncio.gather(*(self._account(connection, account, bank_allows) for account in accounts))
         return ConnectionDetails(**self._summary(connection), accounts=tuple(details))
 
     async def consents_ending(self) -> Mapping[int, int]:
@@ -133,10 +134,10 @@ class Overview:
         tick = next(SYNCS.ticks(now, now + timedelta(days=1), self._zone)).astimezone(UTC)
         return max(tick, connection.next_sync_at) if connection.next_sync_at is not None else tick
 
-    async def _account(self, connection: BankConnection, account: BankAccount, allowed: int | None) -> AccountDetails:
+    async def _account(
+        self, connection: BankConnection, account: BankAccount, bank: Capabilities | None
+    ) -> AccountDetails:
         state = await self._store.account_state(account)
-        key = AccessKey(connection.bank, account.stable_key, Scope.TRANSACTIONS)
-        reads = (await self._ledger.history(key, connection.id, horizon(self._clock()))).reads
         latest = max(state.coverage, key=lambda each: each.until, default=None)
         return AccountDetails(
             id=account.id,
@@ -149,9 +150,20 @@ class Overview:
             coverage=_days(state.coverage),
             read_once=_days(state.memory.once),
             attended_only=state.attended_only,
-            reads_today=ReadsToday(
-                used=len(reads), allowed=allowed, frees_at=tuple(sorted(free_at(each.at) for each in reads))
-            ),
+            reads_today=await self._reads_today(connection, account, bank),
+        )
+
+    async def _reads_today(
+        self, connection: BankConnection, account: BankAccount, bank: Capabilities | None
+    ) -> ReadsToday:
+        zone = None if bank is None else bank.quota_zone
+        counts = bank if bank is not None and Scope.TRANSACTIONS in bank.quota_scopes else None
+        key = AccessKey(connection.bank, account.stable_key, Scope.TRANSACTIONS)
+        reads = (await self._ledger.history(key, connection.id, horizon(self._clock(), zone))).reads
+        return ReadsToday(
+            used=len(reads),
+            allowed=None if counts is None else counts.unattended_limit,
+            frees_at=tuple(sorted(free_at(each.at, zone) for each in reads)),
         )
 
 
