@@ -87,3 +87,23 @@ async def test_an_index_that_does_not_reach_back(driver: Driver) -> None:
             pipe.xadd(index, {"more": 0}, id=f"{first.position.ms + 1}-{number}")
         await pipe.execute()
     assert list((await reader.read(START, org_id="acme")).entries) == [first]
+
+
+async def test_a_look_reads_so_many_ranges(driver: Driver) -> None:
+    """Following one job of an organisation in which much happens takes many short looks, none of which is long."""
+    for number in range(700):
+        await driver.do.emit_event("bank.benchmark", "acme", f"job-{number}", "")
+    client = driver.queue.client
+    reader = StreamReader(client, driver.queue.keys)
+
+    async def ranges() -> int:
+        return int((await client.info("commandstats"))["cmdstat_xrange"]["calls"])
+
+    found, position, more = [], START, True
+    while more:
+        before = await ranges()
+        batch = await reader.read(position, org_id="acme", job_id="job-650")
+        assert await ranges() - before <= 550
+        found += batch.entries
+        position, more = batch.upto, batch.more
+    assert [entry.job_id for entry in found] == ["job-650"]

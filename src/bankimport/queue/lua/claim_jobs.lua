@@ -13,8 +13,8 @@ local quarter = math.ceil(window / 4)
 
 if string.find(FLAGS, 'a', 1, true) then
   for _, id in ipairs(call('ZRANGE', key.state('active'), 0, -1)) do
-    local job = load_job(id)
-    if job and job.worker == worker and job.call == number then
+    local job = call('HGET', key.job(id), 'worker') == worker and load_job(id)
+    if job and job.call == number then
       call('ZADD', key.state('active'), NOW + LEASE, id)
       describe(job)
     end

@@ -1,10 +1,10 @@
 -- Read an organisation's entries of both streams, or those of one of its jobs, by its index.
--- org, job: job empty for all. after: an id. count: entries, about.
+-- org, job: job empty for all. after: an id. count: entries, about; at most 250 or so.
 -- Returns {bounds of events, bounds of progress, entries (flat: id, name, jobId, data), the id up to which all was read
 --   or empty, whether the index doesn't reach back to `after` ('1')}; bounds are first id or '', last id, length, and
 --   entries ever added or -1.
 local call = redis.call
-local RANGES, INDEX_MAX = 1000, 10000
+local RANGES, MOST, INDEX_MAX = 250, 250, 10000 -- of the index and entries, so that nobody waits long for Redis
 
 local function bounds(stream)
   local answer = redis.pcall('XINFO', 'STREAM', stream)
@@ -55,7 +55,7 @@ if oldest and not short then
   local ranges = call('XRANGE', index, '(' .. after, '+', 'COUNT', RANGES)
   for at, range in ipairs(ranges) do
     take(told(range[1], last_of(range)))
-    if #rows >= 4 * count and at < #ranges or at == RANGES then
+    if #rows >= 4 * math.min(count, MOST) and at < #ranges or at == RANGES then
       upto = last_of(range)
       break
     end
