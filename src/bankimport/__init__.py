@@ -55,6 +55,7 @@ if TYPE_CHECKING:
         ConnectionRevoked,
         ConsentsExpiring,
         Event,
+        EventData,
         JobCancelledEvent,
         JobCompleted,
         JobFailed,
@@ -93,11 +94,14 @@ if TYPE_CHECKING:
         Callback,
         Capabilities,
         ConnectionDetails,
+        ConnectionFilter,
+        ConnectionHealth,
         ConnectionPage,
         ConnectionSummary,
         Consent,
         ConsentRequest,
         ConsentStatus,
+        CoveredDays,
         DayRead,
         Delta,
         Doubt,
@@ -122,6 +126,7 @@ if TYPE_CHECKING:
         ReadsToday,
         ReportedTransaction,
         RowStatus,
+        ScheduleStatus,
         Scope,
         Stage,
         StoredTransaction,
@@ -144,6 +149,7 @@ if TYPE_CHECKING:
         BankStore,
         ChangeSet,
         Clock,
+        ConnectionSearch,
         ConnectionStore,
         ConsentFlow,
         CountedRead,
@@ -159,10 +165,11 @@ if TYPE_CHECKING:
         SharesTokens,
         TokenShelf,
     )
-    from bankimport.service import Subscription
+    from bankimport.queue.filters import JobFilter
+    from bankimport.service import Audit, Connections, Subscription
     from bankimport.settings import Settings
     from bankimport.status import ConnectionStatus, JobState
-    from bankimport.web import Action, Authorize, Person, allow_all
+    from bankimport.web import Action, Authorize, Person, User, allow_all
     from bankimport.worker.settings_class import WorkerSettingsBase as WorkerSettings
 
 __all__ = [
@@ -176,6 +183,7 @@ __all__ = [
     "Action",
     "Alert",
     "Asks",
+    "Audit",
     "AuditEntry",
     "AuditFilter",
     "AuditLog",
@@ -208,12 +216,16 @@ __all__ = [
     "ConnectingFailed",
     "ConnectionDetails",
     "ConnectionDisconnected",
+    "ConnectionFilter",
+    "ConnectionHealth",
     "ConnectionPage",
     "ConnectionRevoked",
+    "ConnectionSearch",
     "ConnectionStatus",
     "ConnectionStore",
     "ConnectionSummary",
     "ConnectionUnusable",
+    "Connections",
     "Consent",
     "ConsentExpired",
     "ConsentFlow",
@@ -221,6 +233,7 @@ __all__ = [
     "ConsentStatus",
     "ConsentsExpiring",
     "CountedRead",
+    "CoveredDays",
     "CredentialError",
     "DayRead",
     "Delta",
@@ -229,6 +242,7 @@ __all__ = [
     "ErasingStore",
     "ErasureReport",
     "Event",
+    "EventData",
     "Granted",
     "IdQuality",
     "IdWorth",
@@ -242,6 +256,7 @@ __all__ = [
     "JobCompleted",
     "JobError",
     "JobFailed",
+    "JobFilter",
     "JobNotes",
     "JobPage",
     "JobProgress",
@@ -289,6 +304,7 @@ __all__ = [
     "RowStatus",
     "RowUpdate",
     "RunInterrupted",
+    "ScheduleStatus",
     "SchemaOutdated",
     "Scope",
     "Settings",
@@ -314,6 +330,7 @@ __all__ = [
     "UnknownConnection",
     "UnreadableBalance",
     "Unsupported",
+    "User",
     "Window",
     "WorkerInfo",
     "WorkerSettings",
@@ -322,6 +339,10 @@ __all__ = [
 ]
 
 if not TYPE_CHECKING:  # a checker would take any name for one of ours
+    #: most names are errors, events and values, and need neither aiohttp nor arq
+    _HOMES = (
+        "errors", "events", "models", "ports", "settings", "status", "acting", "queue.filters", "service", "app", "web",
+    )  # fmt: skip
 
     def __getattr__(name: str) -> object:
         """Load a public name; `WorkerSettings` is made of the environment when `arq` asks for it."""
@@ -335,8 +356,19 @@ if not TYPE_CHECKING:  # a checker would take any name for one of ours
 
         if name == "WorkerSettings":
             return import_module("bankimport.app").worker_settings_from_env()
-        # most names are errors, events and values, and need neither aiohttp nor arq
-        for home in ("errors", "events", "models", "ports", "settings", "status", "acting", "service", "app", "web"):
+        for home in (
+            "errors",
+            "events",
+            "models",
+            "ports",
+            "settings",
+            "status",
+            "acting",
+            "queue.filters",
+            "service",
+            "app",
+            "web",
+        ):
             value = vars(import_module(f"bankimport.{home}")).get(name)
             if value is not None:
                 return value

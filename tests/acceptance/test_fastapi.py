@@ -55,6 +55,11 @@ async def test_the_program(host: tuple[str, Running]) -> None:
             assert answer.status == 202, await answer.text()
             job_id = await answer.json()
         events = [json.loads(line) for line in await told(session, f"{url}/jobs/{job_id}/events")]
+        options = {"accountIds": ["a-1"], "triggeredBy": "maria"}  # red before: both were dropped in silence
+        async with session.post(f"{url}/connections/giro/sync", headers=ACME, json=options) as answer:
+            other = await answer.json()
+        async with session.get(f"{url}/jobs/{other}", headers=ACME) as answer:
+            assert (await answer.json())["data"].items() >= options.items()
         assert (events[0]["name"], events[-1]["name"]) == ("bank.job.queued", "bank.job.completed")
         rest = await told(session, f"{url}/jobs/{job_id}/events", **{"Last-Event-ID": events[2]["id"]})
         assert [json.loads(line)["id"] for line in rest] == [event["id"] for event in events[3:]]

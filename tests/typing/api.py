@@ -10,6 +10,7 @@ from pydantic import SecretStr
 import bankimport
 from bankimport import (
     AccessLedger,
+    Audit,
     BankAccount,
     BankConnection,
     BankImport,
@@ -17,12 +18,18 @@ from bankimport import (
     BankProvider,
     BankStore,
     Conflict,
+    ConnectionFilter,
+    ConnectionHealth,
+    ConnectionPage,
+    Connections,
+    ConnectionSearch,
     ConnectionStatus,
     ConnectionStore,
     ConsentExpired,
     ConsentsExpiring,
     Event,
     InvalidRequest,
+    JobFilter,
     JobPage,
     JobProgress,
     JobState,
@@ -34,6 +41,7 @@ from bankimport import (
     QueueStats,
     RateLimited,
     ReauthRequired,
+    ScheduleStatus,
     Settings,
     Stage,
     StreamGap,
@@ -70,6 +78,7 @@ store: BankStore = SqlStore("sqlite+aiosqlite:///bank.db", credentials_key=None,
 offered: ConnectionStore = SqlStore("sqlite+aiosqlite:///bank.db")
 in_memory: BankStore = MemoryStore(BankConnection("giro", "acme", "bank"))
 also: ConnectionStore = MemoryStore()
+searched: ConnectionSearch = SqlStore("sqlite+aiosqlite:///bank.db")
 bank: BankProvider = FakeBank()
 ledger: AccessLedger = MemoryLedger()
 bank_import = BankImport(settings, banks={"bank": bank}, store=store)
@@ -135,6 +144,14 @@ async def main() -> None:
         await serving.cancel_job(job_id, org_id="acme")
         await serving.retry_job(job_id)
         await serving.retry_failed("acme", type=JobType.SYNC_CONNECTION, error_code="transient")
+        wanted = JobFilter(org_id="acme", state=JobState.FAILED)
+        assert_type(await serving.count_jobs(wanted), int)
+        assert_type(await serving.retry_jobs(wanted), int)
+        assert_type(await serving.find_connections(ConnectionFilter()), ConnectionPage)
+        assert_type(await serving.count_connections(ConnectionFilter()), Mapping[ConnectionHealth, int])
+        assert_type(await serving.get_schedules(), Sequence[ScheduleStatus])
+        assert_type(serving.connections, Connections)
+        assert_type(serving.audit, Audit)
         await serving.pause_queue(until=datetime.now(UTC), reason="holiday")
         await serving.resume_queue()
         assert_type(await serving.get_queue_stats(), QueueStats)

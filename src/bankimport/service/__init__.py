@@ -3,7 +3,9 @@
 Each call answers within two seconds, in one way whatever is away. It knows no HTTP and no worker.
 """
 
+from bankimport.service.audit import Audit
 from bankimport.service.bounds import Bounds
+from bankimport.service.connections import Connections
 from bankimport.service.erasing import Erasures
 from bankimport.service.jobs import Jobs
 from bankimport.service.subscription import Subscription
@@ -17,4 +19,4 @@ class Service(Syncs, Jobs, ConnectionViews, WholeQueue, Told, Erasures):
     """All calls; `bankimport.BankImport` is one that can also be started, mounted and worked for."""
 
 
-__all__ = ["Bounds", "Service", "Subscription"]
+__all__ = ["Audit", "Bounds", "Connections", "Service", "Subscription"]

@@ -30,9 +30,9 @@ def check_installed() -> None:
     try:
         import jinja2  # noqa: F401  # whether it is there
     except ImportError:
-        raise MissingExtra("dashboard", "the operator's pages") from None
+        raise MissingExtra("dashboard", "GET /dashboard") from None
 
 
 async def _missing(_: web.Request) -> web.Response:
     check_installed()
-    raise MissingExtra("dashboard", "the operator's pages")  # installed since: the host has to be started again
+    raise MissingExtra("dashboard", "GET /dashboard")  # installed since: the host has to be started again
