@@ -184,7 +184,12 @@ class Steps(Habit):
 
 
 class StepsAtTheEdge(Habit):
-    """A row moves by up to three days when the window's first day is just there. Decided: nothing is absent there."""
+    """A row moves by up to three days when the window's first day is just there. Decided: nothing is absent there.
+
+    One that is booked three days before it was pending is another row: the pending one ends for itself.
+    """
+
+    lasting = ()
 
     def shapes(self, bank: LyingBank, purchase: Purchase) -> None:
         if purchase.booked_on and bank.random.random() < 0.3:

@@ -175,12 +175,9 @@ def without(told: Transaction, none: set[Name]) -> Transaction:
 
 
 def are_different(entries: Sequence[Entry]) -> bool:
-    """Whether an id names different entries within this read."""
-    return any(
-        not is_repeat(one.told, other.told) and not is_own_form(one.told, other.told)
-        for one in entries
-        for other in entries
-    )
+    """Whether an id names different entries of one state within this read."""
+    told = [entry.told for entry in entries]
+    return any(one.status is other.status and not is_repeat(one, other) for one in told for other in told)
 
 
 def is_own_form(one: Transaction, other: Transaction) -> bool:
@@ -197,18 +194,10 @@ def without_repeats(entries: list[Entry], name: Name, *, is_shared: bool) -> lis
     if is_shared:
         return [one for entry in entries if (one := of_a_shared_name(entry, entries, name)) is not None]
 
-    def repeats(entry: Entry, other: Entry) -> bool:
-        if not is_repeat(entry.told, other.told):
-            return False
-        same_texts = (entry.told.counterparty_name, entry.told.remittance) == (
-            other.told.counterparty_name, other.told.remittance
-        )  # fmt: skip
-        return entry.page != other.page or same_texts
-
     kept: list[Entry] = []
     for entry in sorted(entries, key=fullest):
         named = with_name(kept, name) if name in strong(entry.told) else []
-        if not any(repeats(entry, other) for other in named):
+        if not any(is_repeat(entry.told, other.told) for other in named):
             kept.append(entry)
     return kept
 

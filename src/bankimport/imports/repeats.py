@@ -33,21 +33,22 @@ def marked(page: Sequence[Transaction], before: Sequence[Transaction]) -> list[T
 def once(entries: Sequence[Transaction], shared: Collection[str]) -> tuple[list[Transaction], set[str]]:
     """Return the entries of one read, each once, and the namespaces of which an id names different entries.
 
-    Across pages the same id, status, day and money is one entry, whatever the spelling; on one page, with equal texts.
-    In a namespace whose ids are `shared` by different entries, in this read or before, two are two but where a page
-    repeats several in order, and their id is none: one at the start of a page `may_repeat`, as without an id. The
-    pending form of a booked or cancelled entry, told by its id or by a link, is not reported again.
+    The same id, status, day and money is one entry, whatever the spelling, on one page too. In a namespace whose ids
+    are `shared` by different entries, in this read or before, two are two but where a page repeats several in order,
+    and their id is none: one at the start of a page `may_repeat`, as without an id. The pending form of a booked or
+    cancelled entry, told by its id or by a link, is not reported again.
     """
     groups, runs = _repeated(entries), Counter(entry.page for entry in entries if entry.may_repeat)
     dropped: set[int] = set()
     sure: set[int] = set()
     named_twice: set[AliasKey] = set()
+    found: set[str] = set()
     for key, indices in groups:
         distinct = _distinct(entries, indices)
         dropped.update(_replaced(entries, indices, distinct))
-        if len([at for at in distinct if at not in dropped]) > 1:
-            named_twice.add(key)
-    found = {namespace for namespace, _ in named_twice}
+        different = [entries[at].status for at in distinct if at not in dropped]
+        if len(different) > len(set(different)):  # a form that is too far from its booked one says nothing of other ids
+            found.add(key[0])
     for key, indices in groups:
         here = [at for at in indices if at not in dropped]
         is_shared = key[0] in found or key[0] in shared
@@ -56,7 +57,7 @@ def once(entries: Sequence[Transaction], shared: Collection[str]) -> tuple[list[
             sure.update(at for at in here if at not in echoes)
             kept = [at for at in here if not (at in echoes and runs[entries[at].page] > 1)] or here[:1]
         else:
-            kept = _kept(entries, here)
+            kept = _distinct(entries, here)
         dropped.update(set(here) - set(kept))
         if len(kept) > 1:
             named_twice.add(key)
@@ -93,17 +94,6 @@ def _distinct(entries: Sequence[Transaction], indices: Sequence[int]) -> list[in
         if not any(_is_one(entries[at], entries[other]) for other in distinct):
             distinct.append(at)
     return distinct
-
-
-def _kept(entries: Sequence[Transaction], indices: Sequence[int]) -> list[int]:
-    """Return which of the entries under one id are entries of their own."""
-    kept: list[int] = []
-    for at in indices:
-        entry = entries[at]
-        one_of = [entries[other] for other in kept if _is_one(entry, entries[other])]
-        if not any(o.page != entry.page or _texts(o) == _texts(entry) for o in one_of):
-            kept.append(at)
-    return kept
 
 
 def _repeats_one(entry: Transaction, entries: Sequence[Transaction], indices: Sequence[int]) -> bool:

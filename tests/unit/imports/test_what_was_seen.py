@@ -291,6 +291,26 @@ def test_a_shared_id_at_a_page_break_with_another_text_is_another() -> None:
     assert life.live() == booked_of([*batch_of_two, one, other, reported("-1.00", april(19))])
 
 
+def test_one_id_twice_on_one_page_with_the_text_spelled_otherwise() -> None:
+    """A page that begins with the last entry of the one before, and has its own overlap too, in capitals or cut off."""
+    one = reported("-3.50", april(18), ref="a", text="Karte Bäckerei Krämer")
+    again = replace(one, remittance="KARTE BÄCKEREI KR")
+    life = Life(TODAY)
+    life.sync([one], [one, again, reported("-5.00", april(18), ref="b")])
+    assert life.live() == booked_of([one, reported("-5.00", april(18), ref="b")])
+
+
+def test_a_pending_form_too_late_for_its_booked_one_says_nothing_of_other_ids() -> None:
+    """An id that names a booked entry and a pending one of two days later is none; the others still name theirs."""
+    odd = [reported("-50.00", april(15), ref="x"), pending("-50.00", april(17), ref="x")]
+    one = reported("-3.50", april(18), ref="a")
+    life = Life(TODAY)
+    for _ in range(2):
+        life.sync([*odd, one], [one, reported("-5.00", april(18), ref="b")])
+        life.today += timedelta(days=1)
+    assert life.live() == booked_of([*odd, one, reported("-5.00", april(18), ref="b")])
+
+
 def test_a_booked_entry_and_its_own_pending_form_are_one() -> None:
     """Under one id, on one page or two: the booked form alone is the row."""
     forms = [pending("-3.50", april(18), ref="a"), reported("-3.50", april(19), ref="a")]
