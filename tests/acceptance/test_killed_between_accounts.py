@@ -11,7 +11,8 @@ from tests.acceptance.conftest import Deploy
 from tests.acceptance.deployment import Deployment, Organisation
 from tests.waiting import wait_until
 
-LEASE = timedelta(seconds=2)
+#: long enough for a worker on a crowded machine not to lose it
+LEASE = timedelta(seconds=5)
 CONSENT = "consent-giro"
 
 
