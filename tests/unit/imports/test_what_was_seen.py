@@ -296,7 +296,9 @@ def test_one_id_twice_on_one_page_with_the_text_spelled_otherwise() -> None:
     one = reported("-3.50", april(18), ref="a", text="Karte Bäckerei Krämer")
     again = replace(one, remittance="KARTE BÄCKEREI KR")
     life = Life(TODAY)
-    life.sync([again], [one, again, reported("-5.00", april(18), ref="b")])
+    for _ in range(2):
+        life.sync([again], [one, again, reported("-5.00", april(18), ref="b")])
+        life.today += timedelta(days=1)
     assert life.live() == booked_of([one, reported("-5.00", april(18), ref="b")])
 
 
