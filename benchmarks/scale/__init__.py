@@ -30,7 +30,7 @@ async def measure(bench: Bench) -> str:
     for repeat in range(bench.repeats):
         for situation in SITUATIONS:
             note(f"  {situation.__name__.rpartition('.')[2]}, {repeat + 1} of {bench.repeats}")
-            bench.admin.flushall()
+            meter.empty()
             await situation.measure(bench, driver, meter)
     await driver.aclose()
     return lines(HEAD, meter.rows())

@@ -48,9 +48,9 @@ async def measure(bench: Bench, driver: Driver, meter: Meter) -> None:
         for job_id in list(await driver.ids(JobState.WAITING))[:some]:
             await driver.queue.cancel(job_id)
     await _stalled(driver, meter, some)
-    bench.admin.flushall()
+    meter.empty()
     await _due(driver, meter, number)
-    bench.admin.flushall()
+    meter.empty()
     await _unknown(driver, meter, number)
 
 

@@ -19,7 +19,7 @@ from bankimport.queue.queue import Enqueue, Queue
 
 log = structlog.get_logger(__name__)
 
-_SLICE = 200
+_SLICE = 100
 #: Batches have children to look at.
 _SWEPT = {"waiting": 200, "delayed": 500, "active": 500, "waiting-children": 10}
 _ID = re.compile(ID_PATTERN)

@@ -28,7 +28,7 @@ from bankimport.status import JobState
 
 _BULK = 1000
 #: Jobs taken in by one script: more would hold the server up. While it takes these in, the next are made ready.
-_TAKEN_IN, _MOST_UNDER_WAY = 200, 2
+_TAKEN_IN, _MOST_UNDER_WAY = 100, 4
 _TURN = 50
 #: What is done to each of many jobs travels by so many.
 _TOGETHER = 100
@@ -109,7 +109,7 @@ class Queue:
         return job_id
 
     async def enqueue_many(self, wanted: Sequence[Enqueue]) -> list[tuple[str, str]]:
-        """Accept jobs, two hundred in one round trip; return ('created' | 'existing' | 'limited', id) for each."""
+        """Accept jobs, a hundred in one round trip; return ('created' | 'existing' | 'limited', id) for each."""
         answers: list[tuple[str, str]] = []
         under_way: deque[asyncio.Task[list[tuple[str, str]]]] = deque()
         try:
