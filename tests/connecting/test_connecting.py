@@ -135,7 +135,7 @@ async def test_a_callback_comes_late(site: Site, monkeypatch: pytest.MonkeyPatch
     anna = await site.browser()
     begun = await anna.connect()
     url = await anna.at_bank(begun["url"])
-    banking = site.bank_import.connections._banking
+    banking = site.bank_import.connections.banking
     clock = banking.clock
     monkeypatch.setattr(banking, "clock", lambda: clock() + LIFETIME + timedelta(seconds=1))
     status, told, _ = await anna.back(url)

@@ -90,7 +90,7 @@ async def test_the_app_is_not_opened_in_time(settings: Settings, monkeypatch: py
     async with site_of(settings, "decoupled") as site:
         anna = await site.browser()
         begun = await anna.connect(psuId="anna-1")
-        banking = site.bank_import.connections._banking
+        banking = site.bank_import.connections.banking
         clock = banking.clock
         monkeypatch.setattr(banking, "clock", lambda: clock() + timedelta(hours=1, seconds=1))
         status = await ended(anna, begun["id"])

@@ -27,13 +27,12 @@ from bankimport.errors import (
 )
 from bankimport.models import Scope
 from bankimport.providers.answers import an_object, text_of
+from bankimport.providers.consenting import for_a_person
 from bankimport.providers.http import BoundedClient, Reply
-from bankimport.providers.person_urls import for_a_person
 
 #: so long before its end a token is renewed; one that lives shortly, after half of its life
 _SKEW: Final = timedelta(minutes=2)
 _FORM: Final = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"}
-_JSON: Final = {"Accept": "application/json", "Accept-Encoding": "gzip"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +86,7 @@ class AuthorizationServer:
             MalformedData, Unsupported, Transient
         """
         url = self.address(link, current)
-        reply = await self._client.send("GET", url, _JSON, Scope.CONSENT)
+        reply = await self._client.ask("GET", url, {}, Scope.CONSENT)
         if reply.status != 200:
             raise _meaning(reply)
         told = an_object(reply.body, Scope.CONSENT)

@@ -30,9 +30,9 @@ from bankimport.providers.berlin_group_errors import error_of
 from bankimport.providers.berlin_group_oauth import ByOAuth
 from bankimport.providers.berlin_group_options import BerlinGroupOptions
 from bankimport.providers.berlin_group_reading import consent_of
+from bankimport.providers.consenting import for_a_person, id_in, unless_ended
 from bankimport.providers.http import BoundedClient, Reply
 from bankimport.providers.oauth import authorization_of
-from bankimport.providers.person_urls import for_a_person
 from bankimport.providers.psu import headers_of
 
 _O: Final = AuthorisationOutcome
@@ -80,9 +80,7 @@ class BerlinGroupConsent:
         }
         url = self._client.path("v1", "consents")
         answer = an_object((await self._send("POST", url, headers, body, request.psu)).body, Scope.CONSENT)
-        consent_id = text_of(answer, "consentId")
-        if not consent_id or len(consent_id) > 512:
-            raise MalformedData("the bank's consent has no id", scope=Scope.CONSENT)
+        consent_id = id_in(answer, "consentId")
         return await self._begun(consent_id, await self._started(answer, headers, request), request)
 
     async def _started(
@@ -180,11 +178,8 @@ class BerlinGroupConsent:
     async def revoke(self, connection: BankConnection) -> None:
         """See `ConsentFlow`."""
         url = self._client.path("v1", "consents", connection.consent_id or "-")
-        try:
+        with unless_ended():
             await self._send("DELETE", url, authorization_of(connection.credentials), None, None)
-        except ReauthRequired as error:
-            if error.suspicious:
-                raise
 
     async def banks(self, country: str | None = None) -> Sequence[Institution]:
         """See `ConsentFlow`: there is but one."""
@@ -211,7 +206,7 @@ class BerlinGroupConsent:
         if self._options.sign is not None:
             headers |= self._options.sign(method, str(url), headers, text)
         reply = await self._client.send(method, url, headers, Scope.CONSENT, text or None)
-        if reply.status in (200, 201, 202, 204):
+        if reply.is_success:
             return reply
         raise error_of(reply, Scope.CONSENT, datetime.now(UTC))
 

@@ -1,6 +1,5 @@
 """Enable Banking: one interface to the banks of Europe, with sessions for consents (API of 2026)."""
 
-import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -209,17 +208,9 @@ class EnableBanking:
         method: str = "GET",
         body: Mapping[str, Any] | None = None,
     ) -> Reply:
-        headers = {
-            "Authorization": f"Bearer {self._token.at(datetime.now(UTC))}",
-            "Accept": "application/json",
-            "Accept-Encoding": "gzip",
-            **headers_of(psu, all_or_none=True),
-        }
-        if body is None:
-            reply = await self._client.send(method, url, headers, scope)
-        else:
-            headers["Content-Type"] = "application/json"
-            reply = await self._client.send(method, url, headers, scope, json.dumps(body).encode())
-        if reply.status in (200, 201, 204):
+        token = f"Bearer {self._token.at(datetime.now(UTC))}"
+        headers = {"Authorization": token, **headers_of(psu, all_or_none=True)}
+        reply = await self._client.ask(method, url, headers, scope, body)
+        if reply.is_success:
             return reply
         raise error_of(reply, scope, self._options.clock(), is_attended=psu is not None)

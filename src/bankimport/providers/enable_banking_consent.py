@@ -18,7 +18,7 @@ from bankimport.models import (
     Scope,
 )
 from bankimport.providers.answers import an_object, text_of
-from bankimport.providers.person_urls import for_a_person
+from bankimport.providers.consenting import for_a_person, id_in, unless_ended
 from bankimport.reading.amounts import Unreadable, read_day
 
 #: sends a request to a path, with a body; returns the JSON of a success
@@ -69,9 +69,7 @@ class EnableBankingConsent:
             answer = an_object(await self._send("POST", ("sessions",), {"code": code}, psu), Scope.CONSENT)
         except ReauthRequired as error:
             raise NotGranted(_NOT_GRANTED.get(error.reason, AuthorisationOutcome.BANK_FAILED)) from None
-        session = text_of(answer, "session_id")
-        if not session or len(session) > 512:
-            raise MalformedData("the session has no id", scope=Scope.CONSENT)
+        session = id_in(answer, "session_id")
         access = answer.get("access")
         try:
             until = read_day(access.get("valid_until") if isinstance(access, dict) else None)
@@ -85,11 +83,8 @@ class EnableBankingConsent:
 
     async def revoke(self, connection: BankConnection) -> None:
         """See `ConsentFlow`."""
-        try:
+        with unless_ended():
             await self._send("DELETE", ("sessions", connection.consent_id or "-"), None, None)
-        except ReauthRequired as error:
-            if error.suspicious:
-                raise
 
     async def banks(self, country: str | None = None) -> Sequence[Institution]:
         """See `ConsentFlow`."""

@@ -1,6 +1,5 @@
 """GoCardless Bank Account Data (formerly Nordigen), for its customers from before it was closed to new ones."""
 
-import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from typing import Any, ClassVar, Final, Literal
@@ -197,13 +196,8 @@ class GoCardless:
     async def _reply(self, url: URL, scope: Scope, method: str = "GET", body: Mapping[str, Any] | None = None) -> Reply:
         now = self._options.clock()
         token = await self._tokens.access(now)
-        headers = {"Authorization": f"Bearer {token}", **_ACCEPTED}
-        if body is None:
-            reply = await self._client.send(method, url, headers, scope)
-        else:
-            headers["Content-Type"] = "application/json"
-            reply = await self._client.send(method, url, headers, scope, json.dumps(body).encode())
-        if reply.status in (200, 201, 204):
+        reply = await self._client.ask(method, url, {"Authorization": f"Bearer {token}"}, scope, body)
+        if reply.is_success:
             return reply
         error = error_of(reply, scope, now)
         if isinstance(error, TokenRefused):
@@ -214,21 +208,14 @@ class GoCardless:
         """Ask for an access token: by the refresh token if there is one that they take, else by our secret."""
         if refresh is not None:
             url = self._path("token", "refresh")
-            reply = await self._post(url, {"refresh": refresh})
+            reply = await self._client.ask("POST", url, {}, Scope.CONSENT, {"refresh": refresh})
             if reply.status == 200:
                 return _tokens_of(reply.body, now, refresh)
         secret = {"secret_id": self._options.secret_id, "secret_key": self._options.secret_key.get_secret_value()}
-        reply = await self._post(self._path("token", "new"), secret)
+        reply = await self._client.ask("POST", self._path("token", "new"), {}, Scope.CONSENT, secret)
         if reply.status == 200:
             return _tokens_of(reply.body, now, None)
         raise error_of(reply, Scope.CONSENT, now)
-
-    async def _post(self, url: URL, body: Mapping[str, str]) -> Reply:
-        headers = {**_ACCEPTED, "Content-Type": "application/json"}
-        return await self._client.send("POST", url, headers, Scope.CONSENT, json.dumps(body).encode())
-
-
-_ACCEPTED: Final = {"Accept": "application/json", "Accept-Encoding": "gzip"}
 
 
 def _tokens_of(body: Any, now: datetime, refresh: str | None) -> Tokens:

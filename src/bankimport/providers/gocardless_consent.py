@@ -1,9 +1,10 @@
 """How a person gives a consent through GoCardless: an agreement, a requisition, the bank's pages, its status."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import timedelta
 from typing import Any, Final
 
-from bankimport.errors import BankRejected, InvalidRequest, MalformedData, NotGranted, ReauthRequired
+from bankimport.errors import BankRejected, InvalidRequest, MalformedData, NotGranted
 from bankimport.models import (
     AuthorisationOutcome,
     BankConnection,
@@ -18,11 +19,13 @@ from bankimport.models import (
     Scope,
 )
 from bankimport.providers.answers import text_of
-from bankimport.providers.person_urls import for_a_person
+from bankimport.providers.consenting import for_a_person, id_in, unless_ended
 
 #: sends a request to a path below `/api/v2`, with a query or a body; returns the JSON of a success
 Send = Callable[[str, Sequence[str], Mapping[str, str] | None, Mapping[str, Any] | None], Awaitable[Any]]
 _O: Final = AuthorisationOutcome
+#: banks of one list
+_MOST: Final = 10_000
 
 
 class GoCardlessConsent:
@@ -56,7 +59,7 @@ class GoCardlessConsent:
         asked = {
             "redirect": request.redirect_url,
             "institution_id": request.institution,
-            "agreement": _id_of(agreement),
+            "agreement": id_in(agreement, "id"),
             "reference": request.state,
             "account_selection": False,
             **({"user_language": request.language.upper()} if request.language else {}),
@@ -65,7 +68,7 @@ class GoCardlessConsent:
         link = text_of(requisition, "link") if isinstance(requisition, dict) else None
         if not link:
             raise MalformedData("the requisition has no address for the person", scope=Scope.CONSENT)
-        return Begun(for_a_person(link), _id_of(requisition))
+        return Begun(for_a_person(link), id_in(requisition, "id"))
 
     async def status(self, begun: Begun) -> ConsentStatus:
         """See `ConsentFlow`."""
@@ -82,29 +85,31 @@ class GoCardlessConsent:
 
     async def revoke(self, connection: BankConnection) -> None:
         """See `ConsentFlow`. Its agreement goes with the requisition."""
-        try:
+        with unless_ended():
             await self._send("DELETE", ("requisitions", connection.consent_id or "-"), None, None)
-        except ReauthRequired as error:
-            if error.suspicious:
-                raise
 
     async def banks(self, country: str | None = None) -> Sequence[Institution]:
-        """See `ConsentFlow`."""
-        if country is None or len(country) != 2 or not country.isalpha():
+        """See `ConsentFlow`. Of a bank in many countries it is said which one was asked for."""
+        if country is not None and not (len(country) == 2 and country.isascii() and country.isalpha()):
             raise InvalidRequest("/country", "must be two letters")
-        listed = await self._send("GET", ("institutions",), {"country": country.lower()}, None)
-        return [found for row in listed[:10_000] if (found := _institution(row))] if isinstance(listed, list) else []
+        query = None if country is None else {"country": country.lower()}
+        try:
+            listed = await self._send("GET", ("institutions",), query, None)
+        except BankRejected as error:
+            if error.status != 400 or country is None:
+                raise
+            raise InvalidRequest("/country", "is none in which there are banks") from None
+        if not isinstance(listed, list):
+            raise MalformedData("the list of banks is none", scope=Scope.CONSENT)
+        return [found for row in listed[:_MOST] if (found := _institution(row, country)) is not None]
 
 
-def _institution(row: Any) -> Institution | None:
+def _institution(row: Any, country: str | None) -> Institution | None:
     given = row if isinstance(row, dict) else {}
     bank_id, name, countries = text_of(given, "id"), text_of(given, "name"), given.get("countries")
-    country = countries[0] if isinstance(countries, list) and countries and isinstance(countries[0], str) else ""
-    return Institution(bank_id[:256], name[:256], country[:2].upper()) if bank_id and name else None
-
-
-def _id_of(answer: Any) -> str:
-    found = text_of(answer, "id") if isinstance(answer, dict) else None
-    if not found or len(found) > 512:
-        raise MalformedData("the answer has no id", scope=Scope.CONSENT)
-    return found
+    first = countries[0] if isinstance(countries, list) and countries and isinstance(countries[0], str) else ""
+    days = text_of(given, "max_access_valid_for_days") or ""
+    longest = timedelta(days=min(int(days), 180)) if days.isascii() and days[:4].isdigit() else None
+    if not bank_id or not name:
+        return None
+    return Institution(bank_id[:256], name[:256], (country or first)[:2].upper(), longest)

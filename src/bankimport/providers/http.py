@@ -1,6 +1,7 @@
 """One bounded HTTP request to a bank: time, size, depth and direction limited, whatever the bank sends."""
 
 import asyncio
+import json
 import re
 import ssl
 from collections.abc import Mapping
@@ -27,6 +28,7 @@ _REFUSED: Final = re.compile("ALERT_.*(CERTIFICATE|UNKNOWN_CA|ACCESS_DENIED|HAND
 _KEPT: Final = timedelta(seconds=2)
 #: so much is read of an answer that is no success
 _ERROR_BODY: Final = 65_536
+_JSON: Final = {"Accept": "application/json", "Accept-Encoding": "gzip"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,11 @@ class Reply:
     status: int
     headers: Mapping[str, str]
     body: Any
+
+    @property
+    def is_success(self) -> bool:
+        """Whether the bank did what it was asked for."""
+        return self.status in (200, 201, 202, 204)
 
 
 class _Cut(aiohttp.ClientError):
@@ -126,6 +133,20 @@ class BoundedClient:
             reply = await self._send(method, url, headers, scope, body)
             told(reply.status)
             return reply
+
+    async def ask(
+        self,
+        method: str,
+        url: URL,
+        headers: Mapping[str, str],
+        scope: Scope,
+        body: Mapping[str, Any] | None = None,
+    ) -> Reply:
+        """Send a request that wants JSON, with a JSON body if there is one; raises as `send`."""
+        if body is None:
+            return await self.send(method, url, {**_JSON, **headers}, scope)
+        text = json.dumps(body).encode()
+        return await self.send(method, url, {**_JSON, "Content-Type": "application/json", **headers}, scope, text)
 
     async def _send(self, method: str, url: URL, headers: Mapping[str, str], scope: Scope, body: bytes | None) -> Reply:
         limit = self._limits.request.total_seconds()

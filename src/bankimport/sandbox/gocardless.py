@@ -5,13 +5,12 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from aiohttp import web
-from yarl import URL
 
 from bankimport.models import Scope
-from bankimport.sandbox.authorising import Decision, Stage, address_of, begin, consent_behind
+from bankimport.sandbox.authorising import Stage, consent_behind
 from bankimport.sandbox.bank import account_json, balances_json
-from bankimport.sandbox.counter import LEFT, NEW_CONSENT, QUOTA, STATE, Refused, day_in, enter, named, of_name
-from bankimport.sandbox.misbehaviour import GOCARDLESS, Kind, Switch
+from bankimport.sandbox.counter import LEFT, QUOTA, STATE, Refused, day_in, enter, named, of_name
+from bankimport.sandbox.misbehaviour import GOCARDLESS, Kind
 from bankimport.sandbox.people import Account
 from bankimport.sandbox.rows import report_of, rows_of
 from bankimport.sandbox.writing import with_unreadable_balance
@@ -19,7 +18,7 @@ from bankimport.sandbox.writing import with_unreadable_balance
 _REQUISITIONS: Final = {"valid": "LN", "expired": "EX", "revokedByPsu": "SU"}
 _ACCESS: Final = 86_400
 _REFRESH: Final = 2_592_000
-_LONGEST_DAYS: Final = 180
+BANK: Final = "SANDBOXFINANCE_SFIN0000"
 _HEADER: Final = "HTTP_X_RATELIMIT_ACCOUNT_SUCCESS_"
 
 
@@ -28,10 +27,7 @@ def routes() -> list[web.RouteDef]:
     return [
         web.post("/api/v2/token/new/", _new_token),
         web.post("/api/v2/token/refresh/", _refreshed_token),
-        web.post("/api/v2/agreements/enduser/", _new_agreement),
-        web.post("/api/v2/requisitions/", _new_requisition),
         web.get("/api/v2/requisitions/{requisition}/", _requisition),
-        web.delete("/api/v2/requisitions/{requisition}/", _deleted),
         web.get("/api/v2/agreements/enduser/{requisition}/", _agreement),
         web.get("/api/v2/accounts/{account}/", _metadata),
         web.get("/api/v2/accounts/{account}/details/", _details),
@@ -95,7 +91,8 @@ def _made(request: web.Request, kind: str, seconds: int) -> str:
     return token
 
 
-def _check_token(request: web.Request) -> None:
+def check_token(request: web.Request) -> None:
+    """Refuse a request without an access token that is good."""
     state = request.app[STATE]
     token = request.headers.get("Authorization", "").removeprefix("Bearer ")
     until = state.tokens.get(token)
@@ -103,49 +100,8 @@ def _check_token(request: web.Request) -> None:
         raise Refused(Kind.TOKEN_INVALID)
 
 
-async def _new_agreement(request: web.Request) -> web.Response:
-    _check_token(request)
-    await enter(request, NEW_CONSENT, Scope.CONSENT)
-    given = await request.json()
-    days = given.get("access_valid_for_days", 90)
-    if not isinstance(days, int) or not 0 < days <= _LONGEST_DAYS:
-        told = {"summary": "Incorrect access_valid_for_days", "detail": "must be > 0 and <= 180"}
-        return web.json_response({"access_valid_for_days": told, "status_code": 400}, status=400)
-    body = {"max_historical_days": 90, "access_scope": ["balances", "details", "transactions"], **given}
-    return web.json_response({"id": secrets.token_hex(16), **body}, status=201)
-
-
-async def _new_requisition(request: web.Request) -> web.Response:
-    _check_token(request)
-    given = await request.json()
-    back, reference = URL(str(given.get("redirect", ""))), str(given.get("reference", ""))
-    if back.scheme not in ("http", "https") or not reference:
-        raise Refused(Kind.FORMAT_ERROR)
-    cancelled = {"error": "UserCancelledSession", "details": "User <cancelled> the session"}
-    failed = {"error": "ServiceError", "details": "Institution service unavailable"}
-    authorising = begin(
-        request,
-        {
-            Decision.CONSENT: back.update_query(ref=reference),
-            Decision.CANCEL: back.update_query({**cancelled, "ref": reference}),
-            Decision.CANCEL_WITHOUT_STATE: back.update_query(cancelled),
-            Decision.REFUSE: back.update_query({**failed, "ref": reference}),
-        },
-    )
-    body = {**given, "id": authorising.id, "status": "CR", "accounts": [], "link": address_of(request, authorising)}
-    return web.json_response(body, status=201)
-
-
-async def _deleted(request: web.Request) -> web.Response:
-    _check_token(request)
-    state, requisition = request.app[STATE], request.match_info["requisition"]
-    await enter(request, consent_behind(state, requisition), Scope.CONSENT)
-    state.switches.add(consent_behind(state, requisition), Switch(kind=Kind.CONSENT_UNKNOWN))
-    return web.json_response({"summary": "Requisition deleted", "detail": "Requisition deleted with its agreements"})
-
-
 async def _requisition(request: web.Request) -> web.Response:
-    _check_token(request)
+    check_token(request)
     state, requisition = request.app[STATE], request.match_info["requisition"]
     authorising = state.authorisings.get(requisition)
     if authorising is not None and authorising.stage is not Stage.GRANTED:
@@ -159,7 +115,7 @@ async def _requisition(request: web.Request) -> web.Response:
         "created": state.clock.now().isoformat(),
         "redirect": "https://host.example/callback",
         "status": _REQUISITIONS[state.switches.consent_status(requisition)],
-        "institution_id": "SANDBOXFINANCE_SFIN0000",
+        "institution_id": BANK,
         "agreement": requisition,
         "reference": requisition,
         "accounts": [named(requisition, n) for n in range(len(person.accounts))],
@@ -168,7 +124,7 @@ async def _requisition(request: web.Request) -> web.Response:
 
 
 async def _agreement(request: web.Request) -> web.Response:
-    _check_token(request)
+    check_token(request)
     state = request.app[STATE]
     requisition = consent_behind(state, request.match_info["requisition"])
     ended = state.switches.consent_status(requisition) == "expired"
@@ -176,7 +132,7 @@ async def _agreement(request: web.Request) -> web.Response:
     body = {
         "id": requisition,
         "created": accepted.isoformat(),
-        "institution_id": "SANDBOXFINANCE_SFIN0000",
+        "institution_id": BANK,
         "max_historical_days": 90,
         "access_valid_for_days": 90,
         "access_scope": ["balances", "details", "transactions"],
@@ -186,19 +142,19 @@ async def _agreement(request: web.Request) -> web.Response:
 
 
 async def _account(request: web.Request, scope: Scope) -> tuple[str, Account]:
-    _check_token(request)
+    check_token(request)
     requisition, position, account = of_name(request.match_info["account"])
     await enter(request, requisition, scope, page=1 if scope is Scope.TRANSACTIONS else None, position=position)
     return requisition, account
 
 
 async def _metadata(request: web.Request) -> web.Response:
-    _check_token(request)
+    check_token(request)
     _, _, account = of_name(request.match_info["account"])
     body = {
         "id": request.match_info["account"],
         "iban": account.iban,
-        "institution_id": "SANDBOXFINANCE_SFIN0000",
+        "institution_id": BANK,
         "status": "READY",
         "owner_name": account.owner,
     }

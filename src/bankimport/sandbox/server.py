@@ -16,6 +16,7 @@ from bankimport.sandbox import (
     enable_banking,
     enable_banking_consents,
     gocardless,
+    gocardless_consents,
     oauth,
 )
 from bankimport.sandbox.bank import BankClock
@@ -28,6 +29,7 @@ _PARTS: Final = (
     enable_banking,
     enable_banking_consents,
     gocardless,
+    gocardless_consents,
     changes,
     authorising,
     oauth,
