@@ -49,6 +49,8 @@ class Line:
     async def _once(self, commands: Commands) -> list[Any]:
         if self._connection is None:
             self._connection = await self._client.connection_pool.get_connection()
+            # `patiently` bounds a whole exchange; redis-py would begin a task for each sending, a timer for each answer
+            self._connection.socket_timeout = None
         connection = self._connection
         try:
             await connection.connect()
