@@ -148,7 +148,7 @@ def web_app(
 
 
 #: A connection's id at the end of a path is none of our own words: `HEAD …/events` asks for no connection.
-_NO_WORD_OF_OURS = r"/{id:(?!(?:events|jobs|queue|sync)$)[^/]+}"
+_NO_WORD_OF_OURS = r"/{id:(?!(?:events|jobs|page|queue|sync)$)[^/]+}"
 
 
 def _add_routes(app: web.Application) -> None:

@@ -23,7 +23,8 @@ class Doorkeeper:
     def __init__(self, tokens: Mapping[str, str], cookie: str, used: Callable[[], None]) -> None:
         self._tokens, self._cookie, self._used = tokens, cookie, used
         self._links: set[str] = set()
-        self._sessions: set[str] = set()
+        #: what a cookie stands for: a name of the browser, which may be written down
+        self._sessions: dict[str, str] = {}
 
     def new_link(self, origin: str) -> str:
         """Return an address that signs the browser in which it is opened in as the operator, once."""
@@ -38,8 +39,7 @@ class Doorkeeper:
 
     async def user(self, request: web.Request) -> str | None:
         """Return who is there: only who began to connect a bank can end it."""
-        session = request.cookies.get(self._cookie, "")
-        return session if session in self._sessions else self._who(request)
+        return self._sessions.get(request.cookies.get(self._cookie, "")) or self._who(request)
 
     async def enter(self, request: web.Request) -> web.Response:
         """Take a link: set the cookie and show the pages. A browser that only looks ahead uses nothing up."""
@@ -52,7 +52,7 @@ class Doorkeeper:
         if key in self._links:
             self._links.discard(key)
             session = secrets.token_urlsafe(24)
-            self._sessions.add(session)
+            self._sessions[session] = f"browser-{len(self._sessions) + 1}"
             answer.set_cookie(self._cookie, session, httponly=True, samesite="Lax")
             self._used()
         return answer

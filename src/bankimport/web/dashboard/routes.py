@@ -13,12 +13,14 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from bankimport.errors import BankImportError, NotFound, Unavailable
 from bankimport.logs import frames_of
 from bankimport.web.authorising import ensure_allowed
-from bankimport.web.dashboard import audit, bulk, connections, failures, job, jobs, now, workers
+from bankimport.web.dashboard import audit, bulk, connections, failures, job, jobs, now, organisation, workers
 from bankimport.web.dashboard.visit import LANGUAGE, THEME, THEMES, Visit, mark, static
 from bankimport.web.dashboard.words import LANGUAGES
+from bankimport.web.given import Action
 from bankimport.web.origins import ensure_own_page
 from bankimport.web.problem_types import title_of
 from bankimport.web.problems import Problem, ProblemRaised, problem_of
+from bankimport.web.table import PREFIX
 from bankimport.web.users import acting
 
 _log = structlog.get_logger(__name__)
@@ -37,7 +39,12 @@ class Page:
     name: str
     show: Show
     unhurried: bool = False
+    #: an organisation's own pages are asked for with it; the others are the whole queue's
+    action: Action = "operate"
 
+
+#: Where an organisation's own people see their connections.
+_PERSONS: Final = PREFIX + "/page"
 
 PAGES: Final = (
     Page("GET", "/dashboard", "now", now.show_now),
@@ -55,6 +62,11 @@ PAGES: Final = (
     Page("POST", "/dashboard/connections/{id}/sync", "sync", connections.sync),
     Page("GET", "/dashboard/audit", "audit", audit.show_audit),
     Page("GET", "/dashboard/workers", "workers", workers.show_workers),
+    Page("GET", _PERSONS, "organisation", organisation.show_organisation, action="read"),
+    Page("POST", _PERSONS + "/connect", "org-connect", organisation.connect, unhurried=True, action="sync"),
+    Page("POST", _PERSONS + "/{id}/renew", "org-renew", organisation.renew, unhurried=True, action="sync"),
+    Page("POST", _PERSONS + "/{id}/refresh", "org-refresh", organisation.refresh, action="sync"),
+    Page("POST", _PERSONS + "/{id}/withdraw", "org-withdraw", organisation.withdraw, unhurried=True, action="sync"),
 )
 
 
@@ -87,7 +99,7 @@ def _handler(page: Page) -> Callable[[web.Request], Coroutine[Any, Any, web.Resp
         try:
             if page.method == "POST":
                 ensure_own_page(request, visit.state.allowed_origins)
-            await ensure_allowed(request, visit.state.authorize, "operate", None)
+            await ensure_allowed(request, visit.state.authorize, page.action, visit.org_id or None)
             if page.method != "POST":
                 return await _chosen(visit) or await _within(page, visit)
             async with acting(request, visit.state.user, "page"):

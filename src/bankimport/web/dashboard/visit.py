@@ -19,7 +19,9 @@ from bankimport.status import JobState
 from bankimport.web.call import STATE, WebState
 from bankimport.web.dashboard import explanations
 from bankimport.web.dashboard.formats import Formats
+from bankimport.web.dashboard.outcomes import outcome
 from bankimport.web.dashboard.words import LANGUAGES, Words, preferred
+from bankimport.web.parameters import path_id
 from bankimport.web.problems import public
 
 LANGUAGE, THEME = "bankimport-language", "bankimport-theme"
@@ -101,6 +103,20 @@ class Visit:
         """How instants and numbers are written here."""
         return Formats(self.language, self.operations.settings.timezone, datetime.now(UTC))
 
+    @cached_property
+    def org_id(self) -> str:
+        """The organisation whose own page it is; empty for the operators' pages.
+
+        Raises:
+            NotFound: it is no id.
+        """
+        return path_id(self.request, "orgId", "organisation") if "orgId" in self.request.match_info else ""
+
+    @property
+    def home(self) -> str:
+        """The page that all others of this reader hang below."""
+        return self.url("organisation", {"orgId": self.org_id}) if self.org_id else self.url("now")
+
     def url(self, page: str, /, parts: Mapping[str, Any] | None = None, **query: Any) -> str:
         """Return the address of a page; of the query what is None or empty is left out."""
         path = public(
@@ -116,8 +132,9 @@ class Visit:
         return f"{path}?{query}" if query else path
 
     def events_url(self) -> str:
-        """Return the address of the events, of all organisations."""
-        return public(self.request, str(self.request.app.router["events"].url_for()))
+        """Return the address of the events, of the organisation or of all."""
+        route = self.request.app.router["org-events" if self.org_id else "events"]
+        return public(self.request, str(route.url_for(**({"orgId": self.org_id} if self.org_id else {}))))
 
     def see(self, page: str, /, parts: Mapping[str, str] | None = None, **query: Any) -> web.Response:
         """Answer a form: look at this page (again, if the reader reloads)."""
@@ -126,8 +143,7 @@ class Visit:
     def remember(self, name: str, value: str, location: str) -> web.Response:
         """Keep a choice of the reader in a cookie, and show the page that was asked for."""
         response = web.Response(status=303, headers={"Location": location, **self._headers()})
-        root = self.url("now")
-        response.set_cookie(name, value, max_age=_YEAR, path=root, httponly=True, samesite="Lax")
+        response.set_cookie(name, value, max_age=_YEAR, path=self.home, httponly=True, samesite="Lax")
         return response
 
     async def show(self, template: str, page: str, title: str, *, status: int = 200, **values: Any) -> web.Response:
@@ -136,9 +152,14 @@ class Visit:
         around = {"page": page, "title": title, "health": health, **self._around(), **values}
         return self._answer(environment().get_template(template).render(around), status)
 
+    def show_alone(self, template: str, title: str, **values: Any) -> web.Response:
+        """Answer with a page of an organisation's own people, which has nothing of the operators' around it."""
+        around = {"title": title, "org_id": self.org_id, "home": self.home, **self._around(), **values}
+        return self._answer(environment().get_template(template).render(around), 200)
+
     def refuse(self, status: int, title: str, detail: str, more: Mapping[str, str]) -> web.Response:
         """Answer with what is wrong, without asking anything of the queue: it may be what is away."""
-        values = {"status": status, "title": title, "detail": detail, **self._basics()}
+        values = {"status": status, "title": title, "detail": detail, "home": self.home, **self._basics()}
         response = self._answer(environment().get_template("refused.html").render(values), status)
         kept = {name: value for name, value in more.items() if name.lower() not in ("content-type", "content-length")}
         response.headers.update(kept)
@@ -154,32 +175,7 @@ class Visit:
 
     def outcome(self, job: JobStatus) -> str:
         """Return in a few words what became of a job."""
-        _ = self.words
-        if job.state is JobState.FAILED:
-            return _(explanations.error(job.error_code).what)
-        if job.state is JobState.DELAYED and job.delayed_until is not None:
-            return _("runs again {at}", at=self.formats.at(job.delayed_until))
-        if job.state is JobState.WAITING and job.blocked_by:
-            return _("waits for another job of its connection")
-        if job.state is JobState.COMPLETED and job.result:
-            return self._result(job.result)
-        return job.progress.message if job.progress is not None else ""
-
-    def _result(self, result: Mapping[str, Any]) -> str:
-        _, number = self.words, self.formats.number
-        if isinstance(result.get("newTransactions"), int):
-            changed = _int(result, "updatedTransactions") + _int(result, "removedTransactions")
-            text = _(
-                "{new} new, {changed} changed", new=number(_int(result, "newTransactions")), changed=number(changed)
-            )
-            deferred = result.get("deferred")
-            return text + _("; {n} reads later", n=len(deferred)) if isinstance(deferred, list) and deferred else text
-        if isinstance(result.get("totalConnections"), int):
-            total, good = _int(result, "totalConnections"), _int(result, "successfulSyncs")
-            return _("{good} of {total} connections synced", good=number(good), total=number(total))
-        if isinstance(result.get("organisations"), int):
-            return _("{n} organisations planned", n=number(_int(result, "organisations")))
-        return ""
+        return outcome(self.words, self.formats, job)
 
     def _basics(self) -> dict[str, Any]:
         shown = {
@@ -226,8 +222,3 @@ class Visit:
             "Cache-Control": "no-store",
             "Vary": "Cookie, Accept-Language",
         }
-
-
-def _int(result: Mapping[str, Any], name: str) -> int:
-    value = result.get(name)
-    return value if isinstance(value, int) else 0

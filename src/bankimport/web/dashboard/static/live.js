@@ -11,7 +11,7 @@
     if (document.hidden) return;
     asked = Date.now();
     const answer = await fetch(location.href).catch(() => null);
-    if (!answer || !answer.ok) return;
+    if (!answer || !answer.ok) return soon();
     const page = new DOMParser().parseFromString(await answer.text(), "text/html");
     for (const now of all("[data-live]")) {
       const next = page.querySelector(`[data-live="${CSS.escape(now.dataset.live)}"]`);

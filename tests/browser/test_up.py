@@ -1,0 +1,69 @@
+"""A new user's first minutes in a real browser: `bankimport up`, the link, a bank connected, imported, renewed."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from tests.browser.chromium import BINARY, Tab, tab
+from tests.processes import Processes, free_port
+
+pytestmark = pytest.mark.skipif(BINARY is None, reason="there is no Chromium on this machine")
+
+
+@pytest.fixture
+async def page(processes: Processes) -> AsyncIterator[Tab]:
+    """A browser that has followed the link of the terminal."""
+    running = processes.python("up", "-m", "bankimport", "up", "--port", str(free_port()))
+    link = (await running.line("Open this:", 60)).split()[-1]
+    await running.line("Ctrl-C ends it", 60)
+    async with tab(processes) as page:
+        await page.send("Log.enable")
+        await page.send("Network.enable")
+        await page.goto(link)
+        yield page
+        assert page.errors == []
+        assert [url for url in page.requests if url.startswith("http") and "127.0.0.1" not in url] == []
+    assert running.stop(30) == 0
+
+
+async def press(page: Tab, words: str, then: str) -> None:
+    """Press the button or link that says this, and wait for what it leads to."""
+    found = f"[...document.querySelectorAll('button, a')].find(each => each.textContent.trim().startsWith('{words}'))"
+    await page.wait_for(f"{found} !== undefined", 40)
+    await page.evaluate(f"{found}.click()")
+    await page.wait_for(then, 40)
+
+
+AT_BANK = "document.title === 'Sandbox Bank'"
+ONWARD = "document.getElementById('onward') !== null"
+
+
+async def agree(page: Tab, words: str) -> None:
+    """Agree at the bank, and wait for what the page says then."""
+    await page.evaluate("document.querySelector('button[value=consent]').click()")
+    await page.wait_for(f"(document.querySelector('[role=status]')?.textContent || '').includes('{words}')", 40)
+
+
+async def test_a_new_user(page: Tab) -> None:
+    """Signed in by the link alone; connects at the bank, sees the import live without a reload, renews, withdraws; and
+    the operator reads who did it."""
+    assert "bankimport" in await page.evaluate("document.title")
+    origin = await page.evaluate("location.origin")
+    own = f"{origin}/api/organisations/acme/bank-connections/page"
+    await page.goto(own)
+    await press(page, "Choose a bank", "document.getElementById('bank') !== null")
+    await press(page, "Go to the bank", ONWARD)
+    await press(page, "Go to the bank", AT_BANK)
+    await agree(page, "is connected")
+    await page.wait_for("document.querySelectorAll('section[id^=con-] th .id').length >= 3", 60)
+
+    await page.goto(own)
+    new = "[...document.querySelectorAll('section[id^=con-]')].find(each => each.id !== 'con-giro')"
+    await page.evaluate(f"{new}.querySelector('form[action$=renew] button').click()")
+    await page.wait_for(ONWARD, 40)
+    await press(page, "Go to the bank", AT_BANK)
+    await agree(page, "is renewed")
+
+    await page.goto(f"{origin}/api/dashboard/audit")
+    await page.wait_for("document.querySelector('main').textContent.includes('Renewed')", 40)
+    assert "browser-1" in await page.evaluate("document.querySelector('tbody').textContent")
