@@ -12,7 +12,6 @@ from unittest.mock import patch
 
 from bankimport.imports import (
     evidence,
-    identity,
     likeness,
     matching,
     own,
@@ -27,6 +26,7 @@ from bankimport.imports.evidence import Phase
 from bankimport.imports.extent import Reading
 from bankimport.imports.likeness import Likeness
 from bankimport.models import StoredTransaction, Transaction, Window
+from bankimport.reading import ids
 
 Mutation = tuple[str, Callable[[], AbstractContextManager[Any]], str]
 
@@ -236,7 +236,7 @@ MUTATIONS: list[Mutation] = [
     ),
     (
         "NOTPROVIDED is no id",
-        _off(identity, "_PLACEHOLDERS", frozenset()),
+        _off(ids, "_PLACEHOLDERS", frozenset()),
         _SEEN + "a_placeholder_is_no_id",
     ),
     # 10. What ends
