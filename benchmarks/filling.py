@@ -44,7 +44,7 @@ class Copies:
 
 def copy(admin: redis.Redis, keys: Keys, copies: Copies) -> None:
     """Write the copies."""
-    indexes = [keys.state(copies.state), keys.org("%s")]
+    indexes = [keys.state(copies.state), keys.of("org", "%s")]
     if copies.state is JobState.FAILED:
         indexes += [keys.of("failed_code", copies.code), keys.of("failed_type", "sync-connection")]
         indexes += [keys.of("failed_org", "%s")]

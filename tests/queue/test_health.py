@@ -31,7 +31,7 @@ async def age(driver: Driver, job_id: str, milliseconds: int = HOUR) -> None:
 
 async def forget_starts(driver: Driver) -> None:
     """Let the last start be long ago."""
-    await driver.queue.client.hset(driver.queue.keys.meta, "last-start", 1)
+    await driver.queue.client.hset(driver.queue.keys.of("meta"), "last-start", 1)
 
 
 async def beat(driver: Driver, worker: str = "w", *claims: Claim, lifetime: int = 60_000, trouble: str = "") -> Beat:
@@ -145,7 +145,7 @@ async def test_workers_beat(driver: Driver) -> None:
 
 
 async def _gone(driver: Driver, worker: str) -> bool:
-    return not await driver.queue.client.exists(driver.queue.keys.worker(worker))
+    return not await driver.queue.client.exists(driver.queue.keys.of("worker", worker))
 
 
 async def test_a_beat_keeps_leases_and_hears_of_lost_and_cancelled_runs(driver: Driver) -> None:
@@ -263,7 +263,7 @@ async def test_the_servers_clock_goes_back_by_an_hour(driver: Driver) -> None:
     ahead = float(claim.queued_ms + HOUR)
     await client.zadd(keys.state("active"), {claim.job_id: ahead})
     about = {"host": "h", "pid": 1, "version": "1", "lag": 0, "trouble": "", "running": 1, "seen": ahead}
-    await client.set(keys.worker("dead"), json.dumps(about), px=HOUR)
+    await client.set(keys.of("worker", "dead"), json.dumps(about), px=HOUR)
     await beat(driver, "alive")
     assert [worker.id for worker in (await driver.queue.health()).workers] == ["alive"]
     lease = driver.queue.settings.lease.total_seconds() * 1000

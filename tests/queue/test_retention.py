@@ -38,7 +38,11 @@ async def test_the_cleanup_removes_what_is_too_old(driver: Driver, state: JobSta
     assert await driver.do.cleanup_jobs(state, timedelta(days=keep), 500) == 2
     assert await driver.ids(state) == {jobs[2]}
     assert [await driver.state(job_id) for job_id in jobs] == [None, None, state]
-    assert [await driver.queue.client.zcard(driver.queue.keys.org(f"o{number}")) for number in range(3)] == [0, 0, 1]
+    assert [await driver.queue.client.zcard(driver.queue.keys.of("org", f"o{number}")) for number in range(3)] == [
+        0,
+        0,
+        1,
+    ]
 
 
 async def test_the_cleanup_goes_by_slices(driver: Driver) -> None:
@@ -101,7 +105,7 @@ async def test_without_a_cleanup_everything_ends_by_itself(driver: Driver, no_en
     assert 7.9 < await days(keys.job(done)) <= 8
     assert 30.9 < await days(keys.job(failed)) <= 31
     assert 31.9 < await days(keys.of("failed_code", "transient")) <= 32
-    assert 59.9 < await days(keys.org("o0")) <= 60
+    assert 59.9 < await days(keys.of("org", "o0")) <= 60
     assert await driver.leftovers() == []
 
 
@@ -121,4 +125,4 @@ async def test_an_index_forgets_records_that_ended_by_themselves(driver: Driver)
     for org in ("o0", "o1"):
         page = await driver.queue.page(JobFilter(org_id=org))
         assert [job.id for job in page.jobs] == ([] if org == "o0" else [there])
-    assert await driver.queue.client.exists(driver.queue.keys.org("o0")) == 0
+    assert await driver.queue.client.exists(driver.queue.keys.of("org", "o0")) == 0

@@ -150,7 +150,9 @@ async def test_a_function_that_another_worker_knows(driver: Driver, stranger: Ar
 
 async def quarantined(driver: Driver) -> list[str]:
     """Return the reasons of what was put aside."""
-    return [json.loads(row)["reason"] for row in await driver.queue.client.lrange(driver.queue.keys.quarantine, 0, -1)]
+    return [
+        json.loads(row)["reason"] for row in await driver.queue.client.lrange(driver.queue.keys.of("quarantine"), 0, -1)
+    ]
 
 
 GARBAGE: list[tuple[str, bytes, str]] = [
@@ -179,7 +181,7 @@ async def test_what_cannot_be_decoded_is_put_aside(driver: Driver, what: str, pa
     assert await driver.queue.client.zscore(driver.queue.keys.queue, "bad") is None
     assert await driver.queue.client.exists("arq:job:bad") == 0
     assert any("put aside" in warning for warning in (await driver.queue.health()).warnings)
-    assert await driver.queue.client.ttl(driver.queue.keys.quarantine) > 0
+    assert await driver.queue.client.ttl(driver.queue.keys.of("quarantine")) > 0
 
 
 async def test_a_member_that_is_no_text(driver: Driver) -> None:

@@ -22,7 +22,7 @@ async def test_a_token_is_kept_until_it_ends(driver: Driver) -> None:
     assert await shelf.get("a") is None
     await shelf.put("a", "sealed", timedelta(seconds=30))
     assert await shelf.get("a") == "sealed"
-    assert 0 < await driver.queue.client.pttl(driver.queue.keys.token("a")) <= 30_000
+    assert 0 < await driver.queue.client.pttl(driver.queue.keys.of("token", "a")) <= 30_000
     await shelf.drop("a")
     assert await shelf.get("a") is None
 
@@ -43,7 +43,7 @@ async def test_one_worker_makes_the_token_and_all_use_it(driver: Driver) -> None
     now = datetime.now(UTC)
     tokens = await asyncio.gather(*(workers[n % 3].access(now) for n in range(30)))
     assert (made, set(tokens)) == (1, {"access-1"})
-    kept = await driver.queue.client.get(driver.queue.keys.token(workers[0]._name))
+    kept = await driver.queue.client.get(driver.queue.keys.of("token", workers[0]._name))
     assert kept is not None
     assert b"access-1" not in kept
 

@@ -125,7 +125,7 @@ async def test_schedules_switched_off(settings: Settings, bank: FakeBank, store:
         status = await bank_import.get_job_status(job_id)
         assert status is not None
         assert status.state is JobState.COMPLETED
-        assert await bank_import.queue.client.zcard(bank_import.queue.keys.org("")) == 0
+        assert await bank_import.queue.client.zcard(bank_import.queue.keys.of("org", "")) == 0
 
 
 async def test_consents_are_refreshed(bank_import: BankImport, bank: FakeBank, store: MemoryStore) -> None:

@@ -93,7 +93,7 @@ async def test_four_workers_serve_two_years_of_ticks_once_each(queue: Queue) -> 
             seen = [tick + timedelta(milliseconds=skew) for skew in (123, 124, 130, 900)]
             await asyncio.gather(*(worker.serve(schedule.name, at) for worker, at in zip(workers, seen, strict=True)))
             served += 1
-    found = await queue.client.zcard(queue.keys.org(""))
+    found = await queue.client.zcard(queue.keys.of("org", ""))
     assert found == served
 
 
@@ -155,7 +155,7 @@ async def test_a_tick_that_fell_into_an_outage_is_caught_up(queue: Queue) -> Non
     """Redis was away at a young deployment's first tick: the worker, which looks now and then, serves it once."""
     clock = Clock(NOON - timedelta(hours=1))
     await planner(queue, clock).catch_up()
-    await queue.client.hset(queue.keys.meta, "born", str(int(clock.now.timestamp() * 1000)))
+    await queue.client.hset(queue.keys.of("meta"), "born", str(int(clock.now.timestamp() * 1000)))
     assert await jobs(queue, "waiting") == []
     clock.now = NOON + timedelta(minutes=1)
     for _ in range(3):
@@ -190,7 +190,7 @@ async def test_switched_off_schedules_neither_run_nor_catch_up(queue: Queue, set
     stopped = planner(off, Clock(NOON))
     await stopped.catch_up()
     assert stopped.cron_jobs() == []
-    assert await queue.client.zcard(queue.keys.org("")) == 0
+    assert await queue.client.zcard(queue.keys.of("org", "")) == 0
 
 
 async def test_organisations_start_one_stagger_apart(queue: Queue) -> None:

@@ -155,7 +155,7 @@ class Erasing:
         at."""
         found = [name.encode() for name in names]
         removed = 0
-        async for key in self._client.scan_iter(match=self._keys.idempotency("*"), count=1000):
+        async for key in self._client.scan_iter(match=self._keys.of("idempotency", "*"), count=1000):
             answer = await self._client.get(key) or b""
             if any(name in answer for name in found):
                 removed += await self._client.delete(key)
@@ -163,9 +163,9 @@ class Erasing:
 
     async def _clean_quarantine(self, names: Iterable[str]) -> None:
         found = [name.encode() for name in names]
-        for member in await self._client.lrange(self._keys.quarantine, 0, -1):  # type: ignore[misc]  # redis-py's union
+        for member in await self._client.lrange(self._keys.of("quarantine"), 0, -1):  # type: ignore[misc]  # redis-py's union
             if any(name in member for name in found):
-                await self._client.lrem(self._keys.quarantine, 0, member)  # type: ignore[misc]  # likewise
+                await self._client.lrem(self._keys.of("quarantine"), 0, member)  # type: ignore[misc]  # likewise
 
     async def rewrite_disk(self) -> bool:
         """Ask the server to write its append-only file anew, which still holds what was removed; return whether it has

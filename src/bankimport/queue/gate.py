@@ -100,7 +100,7 @@ class Gate(ArqRedis):
             return await super().delete(*names)
         with contextlib.suppress(RedisError, OSError):  # a TimeoutError is an OSError
             async with asyncio.timeout(_LAST_WORD):
-                others = await super().zcard(self.queue.keys.workers) > 1
+                others = await super().zcard(self.queue.keys.of("workers")) > 1
                 return 0 if others else await super().delete(*names)
         return 0
 

@@ -3,6 +3,7 @@
 
 import re
 from dataclasses import dataclass
+from itertools import chain, zip_longest
 
 #: arq's own keys of a stranger's job; ours have none.
 ARQ_JOB = "arq:job:"
@@ -125,70 +126,26 @@ class Keys:
 
     def job(self, job_id: str) -> str:
         """The record of a job."""
-        return f"{self.prefix}job:{job_id}"
+        return self.of("job", job_id)
 
     def state(self, state: str) -> str:
         """The ids of the jobs in a state."""
-        return f"{self.prefix}state:{state}"
-
-    def org(self, org_id: str) -> str:
-        """The jobs of an organisation."""
-        return f"{self.prefix}org:{org_id}"
-
-    def psu(self, job_id: str) -> str:
-        """The person behind an attended sync."""
-        return f"{self.prefix}psu:{job_id}"
-
-    def worker(self, worker_id: str) -> str:
-        """A worker's heartbeat."""
-        return f"{self.prefix}worker:{worker_id}"
-
-    def idempotency(self, digest: str) -> str:
-        """The answer to a POST with an `Idempotency-Key`."""
-        return f"{self.prefix}idempotency:{digest}"
-
-    def token(self, name: str) -> str:
-        """A provider's sealed token."""
-        return f"{self.prefix}token:{name}"
-
-    def token_turn(self, name: str) -> str:
-        """Whose turn it is to make that token."""
-        return f"{self.prefix}token-turn:{name}"
+        return self.of("state", state)
 
     @property
     def events(self) -> str:
         """The stream of all events but progress."""
-        return f"{self.prefix}events"
+        return self.of("events")
 
     @property
     def progress(self) -> str:
         """The stream of progress."""
-        return f"{self.prefix}progress"
+        return self.of("progress")
 
     @property
     def wake(self) -> str:
         """The list that wakes idle workers."""
-        return f"{self.prefix}wake"
-
-    @property
-    def workers(self) -> str:
-        """The ids of the workers."""
-        return f"{self.prefix}workers"
-
-    @property
-    def alerts(self) -> str:
-        """The alerts in force."""
-        return f"{self.prefix}alerts"
-
-    @property
-    def meta(self) -> str:
-        """Counters."""
-        return f"{self.prefix}meta"
-
-    @property
-    def quarantine(self) -> str:
-        """What could not be decoded."""
-        return f"{self.prefix}quarantine"
+        return self.of("wake")
 
 
 def lua_names(text: str) -> str:
@@ -202,12 +159,7 @@ def lua_names(text: str) -> str:
     for name in used:
         key = _BY_NAME[name]
         letters = "abc"[: key.parts]
-        pieces = [f"'{piece}'" for piece in _PART.split(key.pattern)]
-        joined = (
-            "P .. "
-            + pieces[0]
-            + "".join(f" .. {letter} .. {piece}" for letter, piece in zip(letters, pieces[1:], strict=True))
-        )
-        joined = joined.removesuffix(" .. ''")
+        quoted = [f"'{piece}'" if piece else "" for piece in _PART.split(key.pattern)]
+        joined = " .. ".join(filter(None, ["P", *chain.from_iterable(zip_longest(quoted, letters, fillvalue=""))]))
         rows.append(f"{name} = function({', '.join(letters)}) return {joined} end" if letters else f"{name} = {joined}")
     return "local key = {" + ", ".join(rows) + "}"

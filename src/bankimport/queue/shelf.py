@@ -24,21 +24,21 @@ class RedisShelf:
 
     async def get(self, name: str) -> str | None:
         """See `TokenShelf`."""
-        value: bytes | None = await patiently(lambda: self._queue.client.get(self._queue.keys.token(name)))
+        value: bytes | None = await patiently(lambda: self._queue.client.get(self._queue.keys.of("token", name)))
         return None if value is None else value.decode(errors="replace")
 
     async def put(self, name: str, value: str, ttl: timedelta) -> None:
         """See `TokenShelf`."""
-        await patiently(lambda: self._queue.client.set(self._queue.keys.token(name), value, px=_ms(ttl)))
+        await patiently(lambda: self._queue.client.set(self._queue.keys.of("token", name), value, px=_ms(ttl)))
 
     async def drop(self, name: str) -> None:
         """See `TokenShelf`."""
-        await patiently(lambda: self._queue.client.delete(self._queue.keys.token(name)))
+        await patiently(lambda: self._queue.client.delete(self._queue.keys.of("token", name)))
 
     @asynccontextmanager
     async def turn(self, name: str) -> AsyncGenerator[None, None]:
         """See `TokenShelf`."""
-        key = self._queue.keys.token_turn(name)
+        key = self._queue.keys.of("token_turn", name)
         lock = self._queue.client.lock(key, timeout=_TURN.total_seconds(), sleep=_PAUSE)
         try:
             await lock.acquire()

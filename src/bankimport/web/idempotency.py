@@ -55,7 +55,7 @@ class RedisAnswers:
 
     async def claim(self, key: str, digest: str) -> Answer | None:
         """Take the key, or return what was answered; see the port."""
-        name = self._keys.idempotency(key)
+        name = self._keys.of("idempotency", key)
         try:
             # NX with GET in one command needs Redis 7; SET NX first is as atomic: who sets it has it.
             if await self._client.set(name, f"{digest}\n", nx=True, px=CLAIMED):
@@ -76,11 +76,11 @@ class RedisAnswers:
     async def remember(self, key: str, digest: str, answer: Answer) -> None:
         """Keep the answer."""
         told = json.dumps({"status": answer.status, "text": answer.text, "location": answer.location})
-        await self._client.set(self._keys.idempotency(key), f"{digest}\n{told}", px=KEPT)
+        await self._client.set(self._keys.of("idempotency", key), f"{digest}\n{told}", px=KEPT)
 
     async def forget(self, key: str, digest: str) -> None:
         """Give the claim back."""
-        await self._client.delete(self._keys.idempotency(key))
+        await self._client.delete(self._keys.of("idempotency", key))
 
 
 def _digest(*parts: str | bytes) -> str:
