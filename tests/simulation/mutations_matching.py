@@ -25,6 +25,7 @@ from bankimport.imports.assignment import Assignment
 from bankimport.imports.evidence import Phase
 from bankimport.imports.extent import Reading
 from bankimport.imports.likeness import Likeness
+from bankimport.jobs import read_account
 from bankimport.models import StoredTransaction, Transaction, Window
 from bankimport.reading import ids
 
@@ -165,6 +166,16 @@ MUTATIONS: list[Mutation] = [
         _SEEN + "a_page_that_repeats_the_last_entry_of_the_page_before[pages differ same]",
     ),
     (
+        "what may be a repeat keeps an equal row from a move",
+        _off(matching, "_repeated", lambda repeats, claims: []),
+        _SEEN + "what_may_be_a_repeat_keeps_its_row_from_a_move",
+    ),
+    (
+        "at a page break a shared id says nothing of other words",
+        _off(repeats, "_repeats_one", lambda entry, entries, indices: True),
+        _SEEN + "a_shared_id_at_a_page_break_with_another_text_is_another",
+    ),
+    (
         "a booked entry and its own pending form are one",
         _off(repeats, "_replaced", lambda entries, indices, distinct: []),
         _SEEN + "a_booked_entry_and_its_own_pending_form_are_one",
@@ -260,6 +271,16 @@ MUTATIONS: list[Mutation] = [
         "a day is covered when it was read on two days",
         _off(window, "covered", _covers_at_once),
         _SEEN + "a_row_absent_from_the_one_read_after_an_outage[no ids]",
+    ),
+    (
+        "a day of which a row is missing for the first time is open again",
+        _off(window, "_without", lambda interval, days: iter([interval])),
+        _SEEN + "a_row_absent_from_days_that_were_known_is_asked_for_again",
+    ),
+    (
+        "the rest is asked for until an answer has fewer booked entries",
+        _off(read_account, "_how_many_booked", lambda entries: len(list(entries))),
+        "tests/simulation/test_answers_cut_off.py::test_pending_ones_and_repeats_do_not_make_an_answer_long[memory]",
     ),
     (
         "a window reaches fourteen days back",

@@ -496,8 +496,8 @@ def test_a_row_that_steps_out_of_the_window(steps: int, ref: str | None) -> None
     life = life_with(before)
     for _ in range(3):
         life.tomorrow(after)
-    (row,) = life.all()
-    assert row.missing_at_bank == 0
+        (row,) = life.all()
+        assert row.missing_at_bank == 0
 
 
 @pytest.mark.parametrize("window", [Window(april(10)), Window(april(10), april(15))], ids=["open", "closed"])
