@@ -10,6 +10,7 @@ import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
+from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
 from bankimport.errors import InvalidSettings, MissingExtra
@@ -232,7 +233,9 @@ def trace_parent() -> str | None:
     return found if found and TRACE_PARENT.fullmatch(found) else None
 
 
+@cache
 def _opentelemetry() -> tuple[Any, Any] | None:
+    """Return the API's modules. Looked for once: an import that fails searches the whole path each time."""
     try:
         from opentelemetry import propagate, trace
     except ModuleNotFoundError:

@@ -1,4 +1,4 @@
-"""A thousand requests at once, as a process of its own: python flood.py URL NUMBER"""
+"""A thousand requests at once, as a process of its own, once a line comes in: python flood.py URL NUMBER"""
 
 import asyncio
 import sys
@@ -17,6 +17,8 @@ async def main(url: str, number: int) -> None:
                 await answer.read()
                 return answer.status
 
+        print("ready", flush=True)
+        sys.stdin.readline()
         found = await asyncio.gather(*map(post, range(number)), return_exceptions=True)
     print(Counter(each if isinstance(each, int) else type(each).__name__ for each in found), flush=True)
 

@@ -62,6 +62,11 @@ async def authorize(request: web.Request, action: str, org_id: str | None) -> bo
     return token == "Bearer token"
 
 
+async def refuse(request: web.Request) -> web.Response:
+    """Refuse at once: what a request costs aiohttp alone."""
+    return web.json_response({"code": "too-many-requests"}, status=429)
+
+
 async def main(port: int) -> None:
     """Serve until the process is ended."""
     settings = Settings.load(
@@ -75,6 +80,7 @@ async def main(port: int) -> None:
             await bank_import.connections.add(org_id="acme", bank="bank", valid_until=date(2099, 12, 31), id=name)
         job_id = await bank_import.schedule_immediate_sync("giro")
         app = web.Application()
+        app.router.add_post("/nothing", refuse)
         app.add_subapp("/api", bank_import.web_app(authorize=authorize))
         runner = web.AppRunner(app)
         await runner.setup()
