@@ -105,7 +105,7 @@ print("completed", found.id)
 @pytest.mark.soak
 def test_a_generated_python_client_runs_a_sync(serving: Serving, tmp_path: Path) -> None:
     """`openapi-python-client` makes a client that asks for a sync and reads its typed result. It has an environment of
-    its own: it wants an older typer than our command line."""
+    its own: it wants an older typer than the page of our command line is made with."""
     subprocess.run([sys.executable, "-m", "venv", str(tmp_path / "venv")], check=True)
     own = tmp_path / "venv" / "bin"
     subprocess.run([str(own / "pip"), "install", "-q", "openapi-python-client>=0.26"], check=True, timeout=600)
