@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 from zoneinfo import ZoneInfo
 
+import typer
 from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
@@ -22,6 +23,7 @@ from pydantic_core import PydanticUndefined
 sys.path.insert(0, str(Path(__file__).parent))  # this folder is no package
 import generate_queue  # beside this file
 
+from bankimport.cli.application import application
 from bankimport.providers import BerlinGroupOptions, EnableBankingOptions, GoCardlessOptions, Limits
 from bankimport.settings import Settings
 from bankimport.web.problem_types import PROBLEM_TYPES
@@ -41,17 +43,6 @@ UNITS = {
     "_HOURS": ("hours", timedelta(hours=1)),
     "_DAYS": ("days", timedelta(days=1)),
 }
-COMMANDS = (
-    "",
-    "up",
-    "db upgrade",
-    "connections add",
-    "connections list",
-    "connections renew",
-    "connections disconnect",
-    "connect",
-    "sandbox",
-)
 
 
 def _unit(variable: str) -> tuple[str, timedelta]:
@@ -100,10 +91,20 @@ def settings() -> Iterator[str]:
         yield f"| {' | '.join(cells)} |"
 
 
+def _commands() -> Iterator[str]:
+    """Yield every command, those of groups with their group's name."""
+    yield ""
+    group = typer.main.get_group(application)
+    for name in group.list_commands(None):
+        command: Any = group.get_command(None, name)
+        names = list(getattr(command, "commands", ()))
+        yield from (f"{name} {each}" for each in names) if names else (name,)
+
+
 def command_line() -> Iterator[str]:
     """Yield the help of each command, as it is printed."""
     environment = {"COLUMNS": "100", "NO_COLOR": "1", "TERM": "dumb", "PATH": str(Path(sys.executable).parent)}
-    for command in COMMANDS:
+    for command in _commands():
         title = f"bankimport {command}".strip()
         arguments = [*command.split(), "--help"]
         answer = subprocess.run(

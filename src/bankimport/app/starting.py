@@ -74,14 +74,22 @@ async def check_store(store: BankStore) -> None:
         raise StartFailed("the database of BANK_SYNC_DATABASE_URL is not available: is it running?") from error
 
 
-def name_unknown_variables(environment: Mapping[str, str] | None = None) -> None:
-    """Say in the log which BANK_SYNC_… variable nobody reads, and which one may be meant."""
+def unread_variables(environment: Mapping[str, str]) -> dict[str, str | None]:
+    """Return the BANK_SYNC_… variables that nobody reads, each with the one that may be meant."""
     known = {str(field.validation_alias) for field in Settings.model_fields.values()}
-    for name in sorted(environment if environment is not None else os.environ):
+    found: dict[str, str | None] = {}
+    for name in sorted(environment):
         if not name.upper().startswith("BANK_SYNC_") or name.upper() in known or name.endswith(_OF_KUBERNETES):
             continue
         nearest = difflib.get_close_matches(name.upper(), known, 1, 0.6)
-        _log.warning("settings.unknown_variable", variable=name, nearest=nearest[0] if nearest else None)
+        found[name] = nearest[0] if nearest else None
+    return found
+
+
+def name_unknown_variables(environment: Mapping[str, str] | None = None) -> None:
+    """Say in the log which BANK_SYNC_… variable nobody reads, and which one may be meant."""
+    for name, nearest in unread_variables(environment if environment is not None else os.environ).items():
+        _log.warning("settings.unknown_variable", variable=name, nearest=nearest)
 
 
 Hook = Callable[[type[BaseException], BaseException, TracebackType | None], object]

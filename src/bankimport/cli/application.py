@@ -1,31 +1,24 @@
-"""The words of the command line."""
+"""The top of the command line."""
 
-import importlib.metadata
 from typing import Annotated
 
 import typer
 
-from bankimport.cli.connect import connect
-from bankimport.cli.connections import connections
-from bankimport.cli.database import database
-from bankimport.cli.sandbox import sandbox
-from bankimport.cli.trial import up
+from bankimport.cli.lazily import LazyGroup
 
 application = typer.Typer(
     help="Import bank transactions in the background. Configured by the environment alone.",
+    cls=LazyGroup,
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,
 )
-application.add_typer(database, name="db")
-application.add_typer(connections, name="connections")
-application.command()(up)
-application.command()(connect)
-application.command()(sandbox)
 
 
 def _version(asked: bool) -> None:  # noqa: FBT001  # typer hands an option's value by position
     if asked:
+        import importlib.metadata
+
         typer.echo(importlib.metadata.version("bankimport"))
         raise typer.Exit
 

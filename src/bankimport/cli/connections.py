@@ -20,7 +20,7 @@ T = TypeVar("T")
 #: So wide that no column is ever cut; a table is no wider than what stands in it.
 _UNCUT = 10_000
 
-connections = typer.Typer(help="Accesses to banks, one for each consent.", no_args_is_help=True)
+connections = typer.Typer(help="Accesses to banks, one for each consent.", no_args_is_help=True, rich_markup_mode=None)
 
 ConsentId = Annotated[str, typer.Option(help="The consent's id at the bank.")]
 ValidUntil = Annotated[datetime, typer.Option(formats=["%Y-%m-%d"], help="The consent's last day.")]

@@ -5,7 +5,7 @@ import typer
 from bankimport.errors import BankImportError, StartFailed
 from bankimport.settings import Settings
 
-database = typer.Typer(help="The SQL store's database.", no_args_is_help=True)
+database = typer.Typer(help="The SQL store's database.", no_args_is_help=True, rich_markup_mode=None)
 
 
 @database.callback()

@@ -34,6 +34,7 @@ from bankimport.stores.sql.authorisations import Authorisations
 from bankimport.stores.sql.credentials import Vault
 from bankimport.stores.sql.engine import adopt_engine, for_reading, open_engine, transact
 from bankimport.stores.sql.erasing import Erasures
+from bankimport.stores.sql.exporting import Exports
 from bankimport.stores.sql.loading import load
 from bankimport.stores.sql.remembering import memory_columns, memory_of
 from bankimport.stores.sql.rows import connection_of
@@ -44,7 +45,7 @@ _PAGE = 500
 _SYNCABLE = (ConnectionStatus.ACTIVE.value, ConnectionStatus.ERROR.value)
 
 
-class SqlStore(Authorisations, Audits, Erasures):
+class SqlStore(Authorisations, Audits, Erasures, Exports):
     """The `BankStore` of a SQL database.
 
     Args:

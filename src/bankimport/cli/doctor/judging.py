@@ -1,0 +1,148 @@
+"""What the facts of a set-up mean: pure, one rule a check."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Final, Literal
+
+from bankimport.settings import Settings
+
+State = Literal["ok", "warn", "bad"]
+#: bytes of a finished job with its events, as `benchmarks/peers` measures them
+_BYTES_A_JOB: Final = 1400
+_SYNCS_A_DAY: Final = 6
+_OLDEST: Final = (6, 2)
+_SKEW: Final = timedelta(seconds=2)
+_SOON: Final = timedelta(days=30)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One check: its name, how it stands, what was seen, what to do."""
+
+    check: str
+    state: State
+    says: str
+    mend: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class BankFacts:
+    """What was seen of a bank: an error's words, or none; how long our certificate is valid."""
+
+    trouble: str | None = None
+    certificate: timedelta | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What was seen. None: it could not be looked at."""
+
+    settings: Settings | None
+    settings_error: str | None = None
+    #: variables nobody reads, and the nearest that is read
+    unknown: Mapping[str, str | None] = field(default_factory=dict)
+    redis_error: str | None = None
+    version: tuple[int, int] | None = None
+    is_cluster: bool = False
+    policy: str | None = None
+    persistent: bool | None = None
+    #: a command that our user may not give
+    forbidden: str | None = None
+    maxmemory: int = 0
+    skew: timedelta = timedelta(0)
+    workers: int | None = None
+    database_error: str | None = None
+    schema_error: str | None = None
+    connections: int | None = None
+    organisations: int | None = None
+    banks: Mapping[str, BankFacts] = field(default_factory=dict)
+
+
+def findings(facts: Facts) -> list[Finding]:
+    """Return what each check found; where something is away, what stands on it is left out."""
+    if facts.settings is None:
+        says = facts.settings_error or "they can't be read"
+        return [Finding("settings", "bad", says, "docs/reference/settings.md has each variable with its range")]
+    found = [Finding("settings", "ok", "read"), *_typos(facts), *_redis(facts), *_database(facts, facts.settings)]
+    return [*found, *_load(facts, facts.settings), *_banks(facts)]
+
+
+def _typos(facts: Facts) -> Iterator[Finding]:
+    for name, nearest in facts.unknown.items():
+        mend = f"is {nearest} meant?" if nearest else "take it away"
+        yield Finding("settings-typo", "bad", f"nobody reads {name}", mend)
+
+
+def _redis(facts: Facts) -> Iterator[Finding]:
+    if facts.redis_error is not None:
+        yield Finding("redis", "bad", facts.redis_error, "start it, or set REDIS_HOST or REDIS_URL")
+        return
+    yield Finding("redis", "ok", "answers")
+    if facts.version is not None and facts.version < _OLDEST:
+        yield Finding(
+            "redis-version", "bad", f"{facts.version[0]}.{facts.version[1]}", "Redis 6.2 or Valkey 7.2 is needed"
+        )
+    if facts.is_cluster:
+        yield Finding("redis-cluster", "bad", "it is a Cluster, which arq can't use", "use one primary, with Sentinel")
+    if facts.forbidden is not None:
+        mend = "give the user of REDIS_USERNAME the rights of docs/how-to/redis-for-production.md"
+        yield Finding("redis-acl", "bad", f"our user may not {facts.forbidden}", mend)
+    if facts.policy not in (None, "noeviction"):
+        says = f"maxmemory-policy is {facts.policy}: Redis drops jobs when it is full"
+        yield Finding("redis-policy", "bad", says, "CONFIG SET maxmemory-policy noeviction")
+    if facts.persistent is False:
+        says = "nothing is persisted: queued jobs and the budget's ledger are lost when it restarts"
+        yield Finding("redis-persistence", "warn", says, "CONFIG SET appendonly yes")
+    if abs(facts.skew) > _SKEW:
+        says = f"this machine's clock and Redis's differ by {facts.skew.total_seconds():+.1f} s"
+        yield Finding("clock", "bad", says, "run a time service such as chrony on both")
+    if facts.workers == 0:
+        yield Finding("workers", "bad", "no worker is alive", "start one: arq bankimport.WorkerSettings")
+
+
+def _database(facts: Facts, settings: Settings) -> Iterator[Finding]:
+    if facts.database_error is not None:
+        mend = "start it, or set BANK_SYNC_DATABASE_URL"
+        yield Finding("database", "bad", facts.database_error, mend)
+    elif facts.schema_error is not None:
+        yield Finding("schema", "bad", facts.schema_error, "bankimport db upgrade")
+    else:
+        yield Finding("database", "ok", "answers, with this version's schema")
+    if settings.credentials_key is None and settings.environment == "production":
+        says = "credentials of connections can't be stored"
+        yield Finding("credentials-key", "bad", says, "set BANK_SYNC_CREDENTIALS_KEY to a Fernet key")
+
+
+def _load(facts: Facts, settings: Settings) -> Iterator[Finding]:
+    """Whether a tick's syncs start before the next tick, and whether what is kept fits."""
+    connections = facts.connections or 0
+    interval = timedelta(days=1) / _SYNCS_A_DAY
+    rate = settings.rate_limit_max / settings.rate_limit_duration.total_seconds()
+    if connections / rate > interval.total_seconds():
+        says = f"{connections} connections at {rate:g} starts a second need longer than the {interval} between ticks"
+        yield Finding("limiter", "bad", says, "raise BANK_SYNC_RATE_LIMIT_MAX, if the banks allow it")
+    spread = settings.stagger_delay * (facts.organisations or 0)
+    if spread > interval:
+        says = f"{facts.organisations} organisations, {settings.stagger_delay} apart, take longer than a tick"
+        yield Finding("stagger", "bad", says, "lower BANK_SYNC_STAGGER_DELAY_MS")
+    needed = int(connections * _SYNCS_A_DAY * (settings.keep_completed / timedelta(days=1)) * _BYTES_A_JOB)
+    if facts.maxmemory and needed > facts.maxmemory * 0.8:
+        says = f"{connections} connections need about {needed // 2**20} MiB, of {facts.maxmemory // 2**20} MiB"
+        yield Finding("redis-memory", "bad", says, "raise maxmemory, or lower BANK_SYNC_KEEP_COMPLETED_DAYS")
+
+
+def _banks(facts: Facts) -> Iterator[Finding]:
+    if not facts.banks:
+        yield Finding("banks", "warn", "BANK_SYNC_BANKS names none", "set it, unless your code gives the providers")
+    for name, bank in facts.banks.items():
+        if bank.certificate is not None and bank.certificate < _SOON:
+            ended = bank.certificate < timedelta(0)
+            says = f"{name}: our certificate {'has ended' if ended else f'ends in {bank.certificate.days} days'}"
+            yield Finding("certificate", "bad" if ended else "warn", says, "renew client_cert and client_key")
+        if bank.trouble is not None:
+            yield Finding(
+                "bank", "bad", f"{name}: {bank.trouble}", "check its entry in BANK_SYNC_BANKS and the network"
+            )
+        elif bank.certificate is None or bank.certificate >= _SOON:
+            yield Finding("bank", "ok", f"{name}: reachable")
