@@ -109,3 +109,21 @@ async def test_redis_goes_away_after_the_work(service: FakeService, monkeypatch:
             assert (await host.call("POST", "/giro/sync", headers=KEY))[0] == 202
             service.error = Unavailable("Redis")
             assert await host.problem("POST", "/giro/sync", headers=KEY) == (503, "unavailable")
+
+
+async def test_an_answer_with_a_cookie_is_not_kept(host: Host) -> None:
+    """Who begins to connect a bank is known by the answer's cookie: one that is lost is made anew. Red before: the
+    repeated answer had none, and nobody could have ended what was begun."""
+    for _ in range(2):
+        status, _, headers = await host.call("POST", "", json={"bank": "bank"}, headers=KEY)
+        assert status == 201
+        assert "bankimport_browser=" in headers["Set-Cookie"]
+        assert "Idempotency-Replayed" not in headers
+
+
+async def test_the_cookie_is_secure_behind_a_proxy(service: FakeService) -> None:
+    """Where clients see https, the cookie is for https alone, though the proxy speaks plain HTTP to us. Red before."""
+    for public, secure in (("https://www.example", True), ("http://www.example", False)):
+        async with serving(service, public_url=public) as host:
+            _, _, headers = await host.call("POST", "", json={"bank": "bank"})
+            assert ("; Secure" in headers["Set-Cookie"]) is secure

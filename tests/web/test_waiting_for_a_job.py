@@ -74,3 +74,23 @@ async def test_there_is_nothing_to_wait_for(host: Host, service: FakeService) ->
     assert await host.problem("GET", "/jobs/nix?wait=30") == (404, "not-found")
     assert await host.problem("GET", "/jobs/j1?wait=31") == (422, "invalid-request")
     assert time.monotonic() - began < 5
+
+
+async def test_who_waits_has_a_place(settings: Settings, service: FakeService) -> None:
+    """Those who wait count as followers of their organisation: more than it may have are refused, and nobody else is.
+    Red before: an organisation could hold as many connections open as it liked."""
+    client = connect(settings, Redis)
+    events = EventStream(client, Keys("bank-import"))
+    service.jobs = {"j1": job(), "g1": job("g1", "globex")}
+    async with serving(service, events=events, followers_per_organisation=2) as host:
+        waiting = [asyncio.create_task(host.call("GET", "/jobs/j1?wait=30")) for _ in range(2)]
+        await wait_until(lambda: events.hub.count("acme") == 2)
+        assert await host.problem("GET", "/jobs/j1?wait=30") == (429, "too-many-followers")
+        assert (await host.call("GET", "/jobs/j1"))[0] == 200
+        host.org = "globex"
+        assert (await host.call("GET", "/jobs/g1?wait=1", token="globex"))[0] == 200
+        for each in waiting:
+            each.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
+    await events.aclose()
+    await client.aclose()

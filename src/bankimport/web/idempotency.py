@@ -109,6 +109,9 @@ async def once(call: Call, answers: Answers, handle: Handle) -> web.StreamRespon
         await _quietly(answers.forget(key, digest))
         raise
     text = (response.text if isinstance(response, web.Response) else None) or ""
+    if response.cookies:  # it is for one browser, and says who that is: the same request is answered anew
+        await _quietly(answers.forget(key, digest))
+        return response
     answer = Answer(response.status, text, response.headers.get("Location"))
     await _quietly(answers.remember(key, digest, answer))
     return response

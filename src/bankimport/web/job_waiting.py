@@ -12,6 +12,7 @@ from bankimport.errors import NotFound, Unavailable
 from bankimport.models import JobStatus
 from bankimport.stream import Follower, FollowerEnded
 from bankimport.web.call import Call
+from bankimport.web.live import take_place
 from bankimport.web.views import JobView
 
 #: How often the record is looked at although nothing was heard: a job may be changed by more than its events.
@@ -56,7 +57,7 @@ async def _changed(call: Call, job_id: str, tag: str, wait: int) -> tuple[str, s
         raise Unavailable("the stream of events")
     loop = asyncio.get_running_loop()
     until = loop.time() + wait
-    follower = await call.service.bounds.within(events.subscribe(org_id=call.scope, job_id=job_id))
+    follower = await call.service.bounds.within(take_place(call, events, job_id))
     call.state.followers.add(follower)  # so that the host's shutdown ends it
     try:
         while True:

@@ -75,6 +75,15 @@ async def _subscribe(call: Call, events: EventStream) -> Follower:
         if job is None:
             raise NotFound("job")
         after = str(behind(after, job)) if after is not None else None
+    return await take_place(call, events, job_id, after)
+
+
+async def take_place(call: Call, events: EventStream, job_id: str | None, after: str | None = None) -> Follower:
+    """Return a follower, who also waits for one job: an organisation holds so many connections open, and no more.
+
+    Raises:
+        ProblemRaised: 429, it has as many as it may.
+    """
     follower = await events.subscribe(org_id=call.scope, job_id=job_id, after=after)
     if events.hub.count(call.scope) > call.state.live.per_organisation:
         follower.close()

@@ -16,7 +16,7 @@ from aiohttp import web
 
 from bankimport.acting import acting_as
 from bankimport.logs import frames_of
-from bankimport.web.problems import refuse
+from bankimport.web.problems import PUBLIC_URL, refuse
 
 _log = structlog.get_logger(__name__)
 
@@ -55,9 +55,8 @@ async def beginner(request: web.Request, user: User | None) -> tuple[str, str | 
 def remember(request: web.Request, response: web.Response, cookie: str | None) -> None:
     """Give the browser its cookie: scripts don't see it, and a bank's redirect brings it along (`Lax`)."""
     if cookie is not None:
-        response.set_cookie(
-            COOKIE, cookie, max_age=_LASTS, httponly=True, samesite="Lax", secure=request.secure, path="/"
-        )
+        secure = request.secure or request.app[PUBLIC_URL].startswith("https:")  # a proxy may speak plain HTTP to us
+        response.set_cookie(COOKIE, cookie, max_age=_LASTS, httponly=True, samesite="Lax", secure=secure, path="/")
 
 
 @asynccontextmanager
