@@ -1,20 +1,25 @@
 """The page of one organisation without a script: who is let in, what a person sees, and the walk to the bank and back."""
 
+import asyncio
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from urllib.parse import urlsplit
 
 import pytest
 from aiohttp import ClientSession, CookieJar, web
 
 from bankimport import BankImport, Settings
-from bankimport.models import AuditFilter
+from bankimport.models import AuditFilter, Institution
 from bankimport.providers import BerlinGroup
+from bankimport.queue import deadline
 from bankimport.sandbox import create_app
 from bankimport.stores import SqlStore, upgrade_async
 from bankimport.testing import run_until_idle
 from bankimport.web.dashboard.routes import PAGES
+from bankimport.web.limits import RequestLimit
+from bankimport.web.problems import refuse
 from tests.processes import free_port
 from tests.web.test_dashboard import HOSTILE, by_role
 
@@ -167,3 +172,30 @@ async def test_in_german_and_hostile(site: Site) -> None:
         assert answer.status == 303
         assert f"Path={PATH}" in answer.headers["Set-Cookie"]
     assert "Eine Bank verbinden" in await site.get()
+
+
+async def test_its_forms_count_as_the_organisations_requests(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who presses more buttons than an organisation may send requests is told to wait. Red before: forms had no limit,
+    and each asked the bank for an authorisation."""
+    monkeypatch.setattr(RequestLimit, "take", _none_left)
+    status, _, text = await site.post("/connect", bank="Sparhafen")
+    assert (status, "429" in text) == (429, True)
+    assert (await site.bank_import.audit.list(AuditFilter(org_id="acme"))).entries == ()
+    assert "No bank is connected yet" in await site.get()
+
+
+def _none_left(limit: RequestLimit, key: str) -> dict[str, str]:
+    raise refuse(429, "too-many-requests", f"too many requests of {key}", retry_after=timedelta(seconds=7))
+
+
+async def test_a_slow_list_of_banks(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A provider that takes longer for its list than Redis may for an answer holds the page up, and is shown all the
+    same. Red before: the whole page was answered 503."""
+    monkeypatch.setattr(deadline, "LONGEST", 0.2)
+
+    async def slow(bank: str, *, country: str | None = None) -> list[Institution]:
+        await asyncio.sleep(0.6)
+        return [Institution("slow", "Slow Savings", "DE")]
+
+    monkeypatch.setattr(site.bank_import.connections, "institutions", slow)
+    assert "Slow Savings" in await site.get("?connect=1")

@@ -17,6 +17,7 @@ from bankimport.web.dashboard import audit, bulk, connections, failures, job, jo
 from bankimport.web.dashboard.visit import LANGUAGE, THEME, THEMES, Visit, mark, static
 from bankimport.web.dashboard.words import LANGUAGES
 from bankimport.web.given import Action
+from bankimport.web.headers import carry
 from bankimport.web.origins import ensure_own_page
 from bankimport.web.problem_types import title_of
 from bankimport.web.problems import Problem, ProblemRaised, problem_of
@@ -32,7 +33,8 @@ Show = Callable[[Visit], Coroutine[Any, Any, web.Response]]
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One page, or the address of a form. `name` is for `Visit.url`; what is done to many jobs takes its time."""
+    """One page, or the address of a form. `name` is for `Visit.url`; what is done to many jobs, or
+    asks a bank, takes its time."""
 
     method: str
     path: str
@@ -62,7 +64,7 @@ PAGES: Final = (
     Page("POST", "/dashboard/connections/{id}/sync", "sync", connections.sync),
     Page("GET", "/dashboard/audit", "audit", audit.show_audit),
     Page("GET", "/dashboard/workers", "workers", workers.show_workers),
-    Page("GET", _PERSONS, "organisation", organisation.show_organisation, action="read"),
+    Page("GET", _PERSONS, "organisation", organisation.show_organisation, unhurried=True, action="read"),
     Page("POST", _PERSONS + "/connect", "org-connect", organisation.connect, unhurried=True, action="sync"),
     Page("POST", _PERSONS + "/{id}/renew", "org-renew", organisation.renew, unhurried=True, action="sync"),
     Page("POST", _PERSONS + "/{id}/refresh", "org-refresh", organisation.refresh, action="sync"),
@@ -102,6 +104,8 @@ def _handler(page: Page) -> Callable[[web.Request], Coroutine[Any, Any, web.Resp
             await ensure_allowed(request, visit.state.authorize, page.action, visit.org_id or None)
             if page.method != "POST":
                 return await _chosen(visit) or await _within(page, visit)
+            if visit.org_id:
+                carry(request, visit.state.requests.take(visit.org_id))
             async with acting(request, visit.state.user, "page"):
                 return await _within(page, visit)
         except web.HTTPException:  # the host's own answer, such as a 401
