@@ -6,13 +6,14 @@
 #   make test    the tests; ARGS="-k import -x" reaches pytest              (.venv)
 #   make soak    the tests with the big numbers: an hour or so              (.venv)
 #   make lint    ruff, mypy, import-linter                                  (.venv)
+#   make docs    the documentation as a site, in build/site                 (.venv)
 
 PYTHON ?= python3
 VENV ?= .venv
 DEMO_VENV ?= .venv-demo
 ARGS ?=
 
-.PHONY: demo serve test soak lint clean
+.PHONY: demo serve test soak lint docs clean
 .DEFAULT_GOAL := demo
 
 demo: $(DEMO_VENV)/.installed
@@ -35,8 +36,11 @@ lint: $(VENV)/.installed
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
 
+docs: $(VENV)/.installed
+	$(VENV)/bin/python docs/build.py
+
 clean:
-	rm -rf $(VENV) $(DEMO_VENV)
+	rm -rf $(VENV) $(DEMO_VENV) build
 
 $(DEMO_VENV)/.installed: pyproject.toml
 	$(call make_venv,$(DEMO_VENV))

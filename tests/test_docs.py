@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import re
+import runpy
 import subprocess
 import sys
 from datetime import UTC, datetime
@@ -127,3 +128,19 @@ def test_the_readme_tells_every_target_of_the_makefile() -> None:
     told = set(re.findall(r"`?make ([a-z]+)", "\n".join(page.read_text() for page in PAGES)))
     assert told & {"demo", "serve", "test", "soak", "lint"} == {"demo", "serve", "test", "soak", "lint"}
     assert {word for word in told if f"`make {word}`" in (ROOT / "README.md").read_text()} <= targets
+
+
+def test_the_site_is_built(tmp_path: Path) -> None:
+    """`make docs` builds every page without a warning, needs no network, and asks a reader's browser for none."""
+    build = runpy.run_path(str(ROOT / "docs" / "build.py"))
+    names = build["main"].__globals__
+    names.update(BUILD=tmp_path, SOURCE=tmp_path / "source", SITE=tmp_path / "site")
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
+            patch.setenv(name, "http://127.0.0.1:1")
+        assert build["main"]() == 0
+    pages = [page.relative_to(ROOT).with_suffix(".html") for page in PAGES if page.name != "README.md"]
+    assert [str(page) for page in pages if not (tmp_path / "site" / page).exists()] == []
+    loaded = re.compile(r"""<(?:script|link|img)[^>]*(?:src|href)=["']?https?://(?!zensical)""")
+    assert [page.name for page in (tmp_path / "site").rglob("*.html") if loaded.search(page.read_text())] == []
+    assert len((tmp_path / "site" / "llms.txt").read_text().splitlines()) > 40
