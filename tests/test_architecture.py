@@ -27,11 +27,11 @@ LONGER = {
     "src/bankimport/events.py": (300, "every event and its fields, from which a page is made"),
     "src/bankimport/__init__.py": (400, "every public name, once for a checker and once for `__all__`"),
     "src/bankimport/service/connections.py": (
-        380,
+        400,
         "what a host may wish of connections: short methods, long docstrings",
     ),
     "src/bankimport/providers/gocardless.py": (270, "one port and what its consents need, short methods"),
-    "src/bankimport/ports.py": (565, "every port, with its contract as docstrings"),
+    "src/bankimport/ports.py": (585, "every port, with its contract as docstrings"),
     "src/bankimport/testing/memory_store.py": (350, "a store's ports, a few lines each"),
     "src/bankimport/settings.py": (400, "the table of all variables"),
     "src/bankimport/testing/contracts/store.py": (

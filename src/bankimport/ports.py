@@ -343,6 +343,20 @@ class AuthorisationStore(Protocol):
 
 
 @runtime_checkable
+class AccountDecisions(Protocol):
+    """What a store offers beside `BankStore` if somebody is asked what matching could not decide."""
+
+    async def decide_account(self, connection_id: str, account_id: str, same_as: str | None) -> BankAccount:
+        """End the doubt about an `undecided` account, and return the one that goes on: itself, or the stored one that
+        it is, as `bankimport.imports.accounts.joined` has it. Then it goes itself, with what was read of it.
+
+        Raises:
+            NotFound: the connection has no such account.
+            Conflict: there is no doubt about it, or the other is listed too, or in another currency.
+        """
+
+
+@runtime_checkable
 class ConnectionSearch(Protocol):
     """What a store offers beside `BankStore` if operators are to see the connections of all organisations."""
 

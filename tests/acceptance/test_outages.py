@@ -219,6 +219,7 @@ def _calls(host: Host) -> dict[str, Awaitable[Any]]:
         "connections.list": connections.list("acme"),
         "connections.accounts": connections.accounts("giro", org_id="acme"),
         "connections.owned": connections.owned("acme", ["giro"]),
+        "connections.decide_account": connections.decide_account("giro", "acc", same_as=None),
         "connections.set_consent": connections.set_consent("giro", consent_id="c", org_id="acme"),
         "connections.update_credentials": connections.update_credentials("giro", None),
         "connections.disconnect": connections.disconnect("giro", org_id="acme"),

@@ -7,6 +7,7 @@ import pytest
 
 from bankimport.models import BankConnection
 from bankimport.testing.contracts import (
+    AccountDecisionContract,
     AuditContract,
     AuthorisationContract,
     ConnectionSearchContract,
@@ -28,6 +29,10 @@ class TestMemorySearch(ConnectionSearchContract):
 
 class TestMemoryErasure(ErasureContract):
     """The contract of erasing, in memory."""
+
+
+class TestMemoryDecisions(AccountDecisionContract):
+    """The contract of deciding about accounts, in memory."""
 
 
 class TestMemoryAudit(AuditContract):

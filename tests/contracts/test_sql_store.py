@@ -16,7 +16,13 @@ from bankimport.errors import Conflict, InvalidRequest, InvalidSettings, NotFoun
 from bankimport.models import AuditEntry, AuthorisationOutcome, BankAccount, Begun, Granted
 from bankimport.status import ConnectionStatus
 from bankimport.stores import SqlStore, upgrade_async
-from bankimport.testing.contracts import AuditContract, AuthorisationContract, ConnectionSearchContract, ErasureContract
+from bankimport.testing.contracts import (
+    AccountDecisionContract,
+    AuditContract,
+    AuthorisationContract,
+    ConnectionSearchContract,
+    ErasureContract,
+)
 from bankimport.testing.contracts.authorisations import authorisation
 from bankimport.testing.contracts.store import StoreContract, inserts, rows_of
 from tests.stores.databases import execute, postgres_server, postgres_url, scalar, store, url
@@ -50,6 +56,10 @@ class TestSqlErasure(ErasureContract):
         store = SqlStore(url, environment="development")
         yield store
         await store.aclose()
+
+
+class TestSqlDecisions(AccountDecisionContract):
+    """The contract of deciding about accounts, on both databases."""
 
 
 class TestSqlAudit(AuditContract):

@@ -69,6 +69,11 @@ def _merged(a: View, b: View) -> BankAccount:
     return replace(old, **told, is_listed=True, references=tuple(dict.fromkeys((*a.references, *b.references)))[:_KEPT])
 
 
+def joined(account: BankAccount, old: BankAccount) -> BankAccount:
+    """Return the stored account that somebody has said an undecided one to be: it goes on, as it is listed now."""
+    return _merged(View(account), View(old))
+
+
 def _new(a: View, left: Sequence[View]) -> BankAccount:
     """Return a new account, which says so if it may be one of the stored ones that are no longer listed."""
     doubt = None

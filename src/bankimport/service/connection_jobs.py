@@ -1,9 +1,14 @@
 """What an authorisation means for the jobs of its connection: one is begun, or all are stopped."""
 
+from collections.abc import Sequence
+from datetime import datetime
+
 from bankimport.commands import SyncConnection
 from bankimport.events import EventData
 from bankimport.models import BankConnection, PsuContext
+from bankimport.ports import AccessKey
 from bankimport.queue.connection_stop import stop_jobs
+from bankimport.queue.ledger import RedisLedger
 from bankimport.queue.queue import Enqueue, Queue
 from bankimport.queue.run import fields_of
 
@@ -22,6 +27,12 @@ class ConnectionJobs:
     async def stop(self, connection: BankConnection) -> None:
         """Cancel what waits and what runs."""
         await stop_jobs(self._queue, connection.org_id, connection.id)
+
+    async def close(self, keys: Sequence[AccessKey], until: datetime) -> None:
+        """Allow no read of what these keys count without the person before then."""
+        ledger = RedisLedger(self._queue)
+        for key in keys:
+            await ledger.close(key, until)
 
     async def tell(self, event: EventData, org_id: str) -> None:
         """Put an event into the organisation's stream."""

@@ -23,6 +23,7 @@ from bankimport.service.authorising import Authorising, Wish
 from bankimport.service.banking import Banking
 from bankimport.service.bounds import Bounds, bounded, unhurried
 from bankimport.service.connection_jobs import ConnectionJobs
+from bankimport.service.deciding import decide
 from bankimport.service.revoking import revoke
 from bankimport.settings import Settings
 from bankimport.status import ConnectionStatus
@@ -264,6 +265,22 @@ class Connections:
         """
         await self._own(connection_id, org_id)
         return await self._offering("list accounts").accounts(connection_id)
+
+    async def decide_account(
+        self, connection_id: str, account_id: str, *, same_as: str | None, org_id: str | None = None
+    ) -> BankAccount:
+        """End the doubt about an `undecided` account: it is the stored one `same_as`, which the bank lists no more, or
+        (None) one of its own. Return the one that goes on.
+
+        A joined account keeps its id and rows; what was read of the undecided one goes and is read again, without the
+        person after a day, since the bank has counted what was read today.
+
+        Raises:
+            NotFound: no such connection or account, or not `org_id`'s.
+            Conflict: there is no doubt about it, or the other is listed too, or in another currency.
+            NotOffered, Unavailable
+        """
+        return await decide(self.banking, connection_id, account_id, same_as, org_id)
 
     @bounded
     async def set_consent(

@@ -5,12 +5,13 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
+from itertools import count
 from typing import Any
 
 from bankimport.access.consents import is_syncable
 from bankimport.access.health import health_of
 from bankimport.errors import Conflict, LeaseLost, NotFound
-from bankimport.imports.accounts import assign
+from bankimport.imports.accounts import assign, joined
 from bankimport.models import (
     AccountState,
     Balance,
@@ -28,6 +29,7 @@ from bankimport.models import (
 from bankimport.ports import ChangeSet
 from bankimport.status import ConnectionStatus
 from bankimport.stores.access_keys import with_keys
+from bankimport.stores.deciding import decidable
 from bankimport.testing.memory_audit import MemoryAudit, is_about
 from bankimport.testing.memory_authorisations import MemoryAuthorisations
 
@@ -54,6 +56,7 @@ class MemoryStore(MemoryAuthorisations, MemoryAudit):
         self._authorisations = {}
         self._audit = {}
         self._accounts: dict[tuple[str, str], _Account] = {}
+        self._numbers = count(1)
         self._by_id: dict[str, _Account] = {}
         self._fences: dict[str, int] = {}
         self.before = before or (lambda name: None)
@@ -239,12 +242,21 @@ class MemoryStore(MemoryAuthorisations, MemoryAudit):
         taken = [account.stable_key for account in known]
         result = []
         for account in with_keys(decided.accounts, taken, elsewhere, connection.id):
-            stored = account if account.id else replace(account, id=f"account-{len(self._accounts) + 1}")
+            stored = account if account.id else replace(account, id=f"account-{next(self._numbers)}")
             if not account.id:
                 self._accounts[connection.id, stored.stable_key] = self._by_id[stored.id] = _Account(stored)
             self._by_id[stored.id].account = stored
             result.append(stored)
         return result
+
+    async def decide_account(self, connection_id: str, account_id: str, same_as: str | None) -> BankAccount:
+        """See `AccountDecisions`."""
+        account, old = decidable(await self.accounts(connection_id), account_id, same_as)
+        decided = replace(account, undecided=None) if old is None else joined(account, old)
+        if old is not None:
+            del self._by_id[account.id], self._accounts[connection_id, account.stable_key]
+        self._by_id[decided.id].account = decided
+        return decided
 
     def _check(self, connection_id: str, fence: int) -> None:
         if fence < self._fences.get(connection_id, 0):

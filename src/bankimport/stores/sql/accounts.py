@@ -7,11 +7,13 @@ from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import delete, insert, or_, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from bankimport.imports.accounts import assign
+from bankimport.imports.accounts import assign, joined
 from bankimport.models import AccountReference, BankAccount, BankConnection
 from bankimport.stores.access_keys import with_keys
+from bankimport.stores.deciding import decidable
+from bankimport.stores.sql.engine import transact
 from bankimport.stores.sql.rows import account_of
 from bankimport.stores.sql.schema import account_references, accounts, connections
 from bankimport.stores.sql.slices import sliced
@@ -48,6 +50,29 @@ async def upsert(db: AsyncConnection, connection: BankConnection, listed: Sequen
     for ids in sliced(away, 500):
         await db.execute(update(accounts).where(accounts.c.id.in_(ids)).values(is_listed=False))
     return result
+
+
+class Decisions:
+    """A part of the SQL store."""
+
+    _engine: AsyncEngine
+
+    async def decide_account(self, connection_id: str, account_id: str, same_as: str | None) -> BankAccount:
+        """See `AccountDecisions`. A run that reads the account just now can't write it any more, and begins anew."""
+
+        async def work(db: AsyncConnection) -> BankAccount:
+            known = await stored_accounts(db, accounts.c.connection_id == connection_id)
+            account, old = decidable(known, account_id, same_as)
+            if old is None:
+                decided = replace(account, undecided=None)
+                await _change(db, account, decided)
+                return decided
+            await db.execute(delete(accounts).where(accounts.c.id == account.id))
+            decided = joined(account, old)
+            await _change(db, old, decided)
+            return decided
+
+        return await transact(self._engine, work)
 
 
 async def _elsewhere(

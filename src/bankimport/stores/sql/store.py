@@ -28,7 +28,7 @@ from bankimport.models import (
 from bankimport.ports import ChangeSet
 from bankimport.status import ConnectionStatus
 from bankimport.stores.sql import migrations, searching
-from bankimport.stores.sql.accounts import stored_accounts, upsert
+from bankimport.stores.sql.accounts import Decisions, stored_accounts, upsert
 from bankimport.stores.sql.auditing import Audits
 from bankimport.stores.sql.authorisations import Authorisations
 from bankimport.stores.sql.credentials import Vault
@@ -45,7 +45,7 @@ _PAGE = 500
 _SYNCABLE = (ConnectionStatus.ACTIVE.value, ConnectionStatus.ERROR.value)
 
 
-class SqlStore(Authorisations, Audits, Erasures, Exports):
+class SqlStore(Authorisations, Audits, Decisions, Erasures, Exports):
     """The `BankStore` of a SQL database.
 
     Args:

@@ -11,12 +11,14 @@ They need pytest and pytest-asyncio. Failures tell more after
 from bankimport.testing.contracts.audit import AuditContract
 from bankimport.testing.contracts.authorisations import AuthorisationContract
 from bankimport.testing.contracts.consents import Answer, ConsentFlowContract, FlowUnderTest
+from bankimport.testing.contracts.deciding import AccountDecisionContract
 from bankimport.testing.contracts.erasing import ErasureContract
 from bankimport.testing.contracts.provider import BankUnderTest, ProviderContract, Trouble
 from bankimport.testing.contracts.searching import ConnectionSearchContract
 from bankimport.testing.contracts.store import StoreContract
 
 __all__ = [
+    "AccountDecisionContract",
     "Answer",
     "AuditContract",
     "AuthorisationContract",
