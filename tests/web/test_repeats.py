@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
+from aiohttp import web
 from redis.asyncio import Redis
 
 from bankimport.errors import Unavailable
@@ -111,14 +112,23 @@ async def test_redis_goes_away_after_the_work(service: FakeService, monkeypatch:
             assert await host.problem("POST", "/giro/sync", headers=KEY) == (503, "unavailable")
 
 
-async def test_an_answer_with_a_cookie_is_not_kept(host: Host) -> None:
-    """Who begins to connect a bank is known by the answer's cookie: one that is lost is made anew. Red before: the
-    repeated answer had none, and nobody could have ended what was begun."""
-    for _ in range(2):
-        status, _, headers = await host.call("POST", "", json={"bank": "bank"}, headers=KEY)
-        assert status == 201
-        assert "bankimport_browser=" in headers["Set-Cookie"]
-        assert "Idempotency-Replayed" not in headers
+async def test_the_way_to_a_bank_is_not_kept(service: FakeService, redis_client: "Redis[str]") -> None:
+    """Who begins to connect a bank is known by their login or by the answer's cookie, and the answer's address holds the
+    state of what was begun: one that is lost is made anew, and nothing of it stays in Redis. Red before: a repeated
+    answer had no cookie, so that nobody could have ended what was begun, and the address stood in Redis for a day."""
+
+    async def signed_in(request: web.Request) -> str | None:
+        return "maria"
+
+    answers = RedisAnswers(redis_client, Keys("bank-import"))
+    for user in (None, signed_in):
+        async with serving(service, answers=answers, user=user) as host:
+            for _ in range(2):
+                status, _, headers = await host.call("POST", "", json={"bank": "bank"}, headers=KEY)
+                assert status == 201
+                assert ("bankimport_browser=" in headers.get("Set-Cookie", "")) is (user is None)
+                assert "Idempotency-Replayed" not in headers
+        assert await redis_client.keys("*idempotency*") == []
 
 
 async def test_the_cookie_is_secure_behind_a_proxy(service: FakeService) -> None:

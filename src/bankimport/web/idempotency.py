@@ -24,7 +24,8 @@ _log = structlog.get_logger(__name__)
 HEADER = "Idempotency-Key"
 _KEY = re.compile(r"[!-~]{1,255}")
 KEPT = timedelta(hours=24)
-#: A claim whose process died is free again after this; no POST of ours takes as long.
+#: A claim whose process died is free again after this. What is done to very many jobs may take longer: done twice it is
+#: as if done once.
 CLAIMED = timedelta(seconds=60)
 
 
@@ -109,9 +110,6 @@ async def once(call: Call, answers: Answers, handle: Handle) -> web.StreamRespon
         await _quietly(answers.forget(key, digest))
         raise
     text = (response.text if isinstance(response, web.Response) else None) or ""
-    if response.cookies:  # it is for one browser, and says who that is: the same request is answered anew
-        await _quietly(answers.forget(key, digest))
-        return response
     answer = Answer(response.status, text, response.headers.get("Location"))
     await _quietly(answers.remember(key, digest, answer))
     return response

@@ -118,7 +118,7 @@ def _parameters(route: Route) -> Iterator[dict[str, Any]]:
         yield {"name": name, "in": "path", "required": True, "schema": _ID}
     for name, meaning in route.query.items():
         yield {"name": name, "in": "query", "description": meaning, "schema": _QUERY[name]}
-    if route.changes:
+    if route.changes and not route.personal:
         meaning = "the same key and body within 24 hours have the same answer"
         schema = {"type": "string", "pattern": "^[!-~]{1,255}$"}
         yield {"name": HEADER, "in": "header", "description": meaning, "schema": schema}

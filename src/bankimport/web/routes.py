@@ -58,7 +58,7 @@ def _handler(route: Route) -> Callable[[web.Request], Awaitable[web.StreamRespon
 
 
 async def _answered(route: Route, call: Call) -> web.StreamResponse:
-    if call.state.answers is None or not route.changes:
+    if call.state.answers is None or not route.changes or route.personal:
         return await route.handle(call)
     return await once(call, call.state.answers, route.handle)
 

@@ -28,7 +28,8 @@ PREFIX = "/organisations/{orgId}/bank-connections"
 class Route:
     """One route: what it needs to be allowed, who handles it, what goes in and out, what is refused.
 
-    `streams` sends events for as long as it is followed; `waits` may take longer than other answers.
+    `streams` sends events for as long as it is followed; `waits` may take longer than other answers; what a `personal`
+    one answers is for one person alone, so it is kept for no `Idempotency-Key`.
     """
 
     method: str
@@ -42,6 +43,7 @@ class Route:
     query: Mapping[str, str] = field(default_factory=dict)
     refused: tuple[int, ...] = ()
     waits: bool = False
+    personal: bool = False
 
     @property
     def of_organisation(self) -> bool:
@@ -102,9 +104,9 @@ ROUTES = (
     Route("GET", PREFIX + "/{id}", "read", handlers.get_connection, "connection", 200, ConnectionDetails,
           refused=(404,)),
     Route("POST", PREFIX, "sync", consent.connect, "connect", 201, AuthorisationBegun, consent.ConnectBody,
-          refused=(501, 502), waits=True),
+          refused=(501, 502), waits=True, personal=True),
     Route("POST", PREFIX + "/{id}/renew", "sync", consent.renew, "renew", 201, AuthorisationBegun, consent.RenewBody,
-          refused=(404, 501, 502), waits=True),
+          refused=(404, 501, 502), waits=True, personal=True),
     Route("GET", PREFIX + "/{id}/authorisation", "read", consent.show_authorisation, "authorisation", 200,
           AuthorisationStatus, refused=(404, 501)),
     Route("DELETE", PREFIX + "/{id}/authorisation", "sync", consent.give_up, "give-up", 200, AuthorisationStatus,
