@@ -13,6 +13,7 @@ from datetime import date, datetime
 from redis.asyncio import Redis
 
 from bankimport import BankImport, Settings
+from bankimport.logs import configure
 from bankimport.models import (
     AccountState,
     Balance,
@@ -171,5 +172,6 @@ def __getattr__(name: str) -> type[WorkerSettingsBase]:
     if name != "WorkerSettings":
         raise AttributeError(name)
     settings = Settings.load()
+    configure(settings)
     redis = Redis(host=settings.redis_host, port=settings.redis_port, db=settings.redis_db)
     return BankImport(settings, banks={"idle": IdleBank()}, store=IdleStore(redis)).worker_settings()
