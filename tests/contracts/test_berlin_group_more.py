@@ -19,7 +19,17 @@ from bankimport.errors import (
     StartOver,
     Transient,
 )
-from bankimport.models import BankConnection, Delta, Page, Transaction, TransactionStatus, Window
+from bankimport.models import (
+    BankConnection,
+    Begun,
+    Callback,
+    ConsentStatus,
+    Delta,
+    Page,
+    Transaction,
+    TransactionStatus,
+    Window,
+)
 from bankimport.ports import RotatesCredentials
 from bankimport.providers import BerlinGroup
 from bankimport.reading import read_transaction
@@ -296,4 +306,53 @@ async def test_a_row_of_each_is_readable(url: str) -> None:
     provider = BerlinGroup(url, card_accounts=True, booking_status="both")
     for position in range(4):
         assert all(isinstance(row, Transaction) for row in await rows_of(provider, position))
+    await provider.aclose()
+
+
+@pytest.mark.parametrize("shown", ["/psd2/v1/", "/v1/", "v1/"])
+async def test_links_of_a_bank_below_a_prefix(serve: Serve, shown: str) -> None:
+    """A gateway's links may leave its prefix out, or the slash: what begins with the version is below our base."""
+
+    @web.middleware
+    async def without_prefix(request: web.Request, handler: Any) -> web.Response:
+        answer: web.Response = await handler(request)
+        text = (answer.text or "").replace('"/psd2/v1/', f'"{shown}')
+        return web.Response(text=text, status=answer.status, content_type="application/json")
+
+    app = web.Application(middlewares=[without_prefix])
+    app.add_subapp("/psd2", create_app(page_size=20))
+    provider = BerlinGroup(f"{await serve(app)}/psd2")
+    [account, *_] = await provider.accounts(connection(), None)
+    window = Window(datetime.now(UTC).date() - timedelta(days=60))
+    pages = [page async for page in provider.transactions(connection(), account, window, cursor=None, psu=None)]
+    assert len(pages) > 3
+    await provider.aclose()
+
+
+@pytest.mark.parametrize("word", ["VALID", "Valid"])
+async def test_a_status_in_capitals(serve: Serve, word: str) -> None:
+    """It is the same status."""
+
+    async def consent(_: web.Request) -> web.Response:
+        return web.json_response({"consentStatus": word, "validUntil": "9999-12-31"})
+
+    app = web.Application()
+    app.router.add_get("/v1/consents/{id}", consent)
+    provider = BerlinGroup(await serve(app))
+    assert (await provider.consent(connection(), None)).status is ConsentStatus.VALID
+    await provider.aclose()
+
+
+async def test_a_bank_that_takes_a_moment(serve: Serve) -> None:
+    """The person is back, and the consent is still `received`: it is looked at again before anybody is told no."""
+    said = ["received", "Received", "valid"]
+
+    async def consent(_: web.Request) -> web.Response:
+        return web.json_response({"consentStatus": said.pop(0)})
+
+    app = web.Application()
+    app.router.add_get("/v1/consents/{id}", consent)
+    provider = BerlinGroup(await serve(app))
+    granted = await provider.consent_flow.finish(Begun("", "c-1"), Callback({"state": "s"}), None)
+    assert (granted.consent_id, said) == ("c-1", [])
     await provider.aclose()

@@ -158,7 +158,7 @@ class BerlinGroup:
             if link is None:
                 yield body, Page((), quota=quota)
                 return
-            url = self._client.resolve(link, url)
+            url = self._client.resolve(link, url, root="v1/")
             yield body, Page((), cursor=str(url), quota=quota)
 
     async def aclose(self) -> None:

@@ -94,7 +94,7 @@ class BerlinGroupConsent:
             return answer
         if _link(answer, _BY_NAME) is not None and not request.psu_id:
             raise InvalidRequest("/psuId", "must say what the person is called at this bank: it asks them in its app")
-        url = self._client.resolve(start, self._client.base)
+        url = self._client.resolve(start, self._client.base, root="v1/")
         return an_object((await self._send("POST", url, headers, {}, request.psu)).body, Scope.CONSENT)
 
     def _wishes(self, request: ConsentRequest) -> dict[str, str]:
@@ -136,7 +136,7 @@ class BerlinGroupConsent:
         consent = consent_of(body)
         if consent.status is ConsentStatus.VALID:
             return Granted(begun.consent_id or "", _last_day(consent.valid_until), credentials)
-        raise NotGranted(await self._whose_doing(begun, text_of(body, "consentStatus") or "", psu))
+        raise NotGranted(await self._whose_doing(begun, _status(body), psu))
 
     async def _settled(
         self, begun: Begun, callback: Callback, headers: Mapping[str, str], psu: PsuContext | None
@@ -144,7 +144,7 @@ class BerlinGroupConsent:
         """Return the consent; where the person comes back without an error, a bank may need a moment to know of it."""
         body = await self._consent(begun, headers, psu)
         for wait in () if callback.is_failure else _SETTLING:
-            if text_of(body, "consentStatus") != "received":
+            if _status(body) != "received":
                 break
             await asyncio.sleep(wait.total_seconds())
             body = await self._consent(begun, headers, psu)
@@ -156,7 +156,7 @@ class BerlinGroupConsent:
 
     async def _whose_doing(self, begun: Begun, status: str, psu: PsuContext | None) -> AuthorisationOutcome:
         """Return who ended it. `rejected` is said for both, so that the authorisation's own status decides."""
-        if status in ("received", "revokedByPsu"):
+        if status in ("received", "revokedbypsu"):
             return _O.CANCELLED
         if status != "rejected":
             return _O.BANK_FAILED
@@ -171,7 +171,7 @@ class BerlinGroupConsent:
         link = begun.details.get("scaStatus")
         if link is None:
             return None
-        url = self._client.resolve(link, self._client.base)
+        url = self._client.resolve(link, self._client.base, root="v1/")
         body = an_object((await self._send("GET", url, {}, None, psu)).body, Scope.CONSENT)
         return text_of(body, "scaStatus")
 
@@ -215,6 +215,10 @@ def _link(answer: Mapping[str, Any], name: str) -> str | None:
     links = answer.get("_links")
     link = links.get(name) if isinstance(links, dict) else None
     return text_of(link, "href") if isinstance(link, dict) else link if isinstance(link, str) else None
+
+
+def _status(body: Mapping[str, Any]) -> str:
+    return (text_of(body, "consentStatus") or "").casefold()
 
 
 def _last_day(day: date | None) -> date | None:

@@ -8,14 +8,15 @@ from bankimport.models import AccountReference, BankAccount, Consent, ConsentSta
 from bankimport.providers.answers import a_list, an_object, text_of
 from bankimport.reading.amounts import Unreadable, read_day
 
+#: in small letters, since some banks write them in capitals
 _STATUSES: Final = {
     "valid": ConsentStatus.VALID,
     "expired": ConsentStatus.EXPIRED,
     "received": ConsentStatus.PENDING,
-    "partiallyAuthorised": ConsentStatus.PENDING,
+    "partiallyauthorised": ConsentStatus.PENDING,
     "rejected": ConsentStatus.REVOKED,
-    "revokedByPsu": ConsentStatus.REVOKED,
-    "terminatedByTpp": ConsentStatus.REVOKED,
+    "revokedbypsu": ConsentStatus.REVOKED,
+    "terminatedbytpp": ConsentStatus.REVOKED,
 }
 #: what names an account beyond its consent
 _REFERENCES: Final = ("iban", "bban", "pan", "maskedPan", "msisdn")
@@ -23,7 +24,7 @@ _REFERENCES: Final = ("iban", "bban", "pan", "maskedPan", "msisdn")
 
 def consent_of(body: Any) -> Consent:
     """Return the consent of `GET /v1/consents/{id}`. 9999-12-31 means the bank's maximum (banking.md §1)."""
-    status = _STATUSES.get(text_of(an_object(body, Scope.CONSENT), "consentStatus") or "")
+    status = _STATUSES.get((text_of(an_object(body, Scope.CONSENT), "consentStatus") or "").casefold())
     if status is None:
         raise MalformedData("the bank's consent has no status we know", scope=Scope.CONSENT)
     try:

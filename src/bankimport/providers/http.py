@@ -99,12 +99,15 @@ class BoundedClient:
         """Return the URL of a path; an id of the bank's is one segment, whatever it holds."""
         return self.base.joinpath(*(quote(part, safe="") for part in parts), encoded=True)
 
-    def resolve(self, href: str, current: URL) -> URL:
-        """Return where a bank's link leads.
+    def resolve(self, href: str, current: URL, *, root: str | None = None) -> URL:
+        """Return where a bank's link leads. What begins with `root`, such as `v1/`, with or without a slash, is
+        below our base: a gateway's link leaves out what stands before it.
 
         Raises:
             MalformedData: to another host, port or scheme: such a link is never followed.
         """
+        if root is not None and href.removeprefix("/").startswith(root):
+            href = f"{self.base}{href.removeprefix('/')}"
         try:
             target = current.join(URL(href))
             place = (target.scheme, target.host, target.port)  # the scheme's own port may be written out
