@@ -63,6 +63,7 @@ from bankimport.models.jobs import (
 from bankimport.models.memory import AccountState, DayRead, Doubt, DoubtReason, IdWorth, Memory
 from bankimport.models.model import Model, StrictModel
 from bankimport.models.reported import Delta, Page, Quota, ReportedTransaction, UnreadableBalance
+from bankimport.models.throughput import EndedJobs, Throughput
 
 __all__ = [
     "ID_PATTERN",
@@ -100,6 +101,7 @@ __all__ = [
     "Delta",
     "Doubt",
     "DoubtReason",
+    "EndedJobs",
     "ErasureReport",
     "Granted",
     "Id",
@@ -128,6 +130,7 @@ __all__ = [
     "StoredTransaction",
     "StrictModel",
     "SyncOptions",
+    "Throughput",
     "Transaction",
     "TransactionStatus",
     "Undecided",

@@ -5,7 +5,8 @@ from datetime import datetime
 
 from bankimport.acting import actor, because
 from bankimport.errors import InvalidRequest
-from bankimport.models import QueueHealth, QueueStats, ScheduleStatus
+from bankimport.models import QueueHealth, QueueStats, ScheduleStatus, Throughput
+from bankimport.queue.throughput import throughput
 from bankimport.service.bounds import bounded
 from bankimport.service.core import Core
 from bankimport.service.timetable import timetable
@@ -33,6 +34,11 @@ class WholeQueue(Core):
     async def get_schedules(self) -> Sequence[ScheduleStatus]:
         """Return when the schedules were due and are due next, and what became of the last due time."""
         return await timetable(self.queue, self._clock())
+
+    @bounded
+    async def get_throughput(self) -> Throughput:
+        """Return how many jobs ended in each minute of the last hour, and in each hour of the last week."""
+        return await throughput(self.queue, self._clock())
 
     @bounded
     async def get_queue_stats(self) -> QueueStats:

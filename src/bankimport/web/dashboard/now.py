@@ -7,9 +7,10 @@ from datetime import datetime
 from aiohttp import web
 
 from bankimport.errors import InvalidRequest, Unavailable
-from bankimport.models import JobPage, QueueHealth, ScheduleStatus
+from bankimport.models import JobPage, QueueHealth, ScheduleStatus, Throughput
 from bankimport.status import JobState
 from bankimport.web.dashboard import explanations, forms
+from bankimport.web.dashboard.chart import UP, chart
 from bankimport.web.dashboard.visit import Visit
 
 _SHOWN = 8
@@ -20,13 +21,14 @@ async def show_now(visit: Visit) -> web.Response:
     operations = visit.operations
     health = await operations.get_queue_health()
     try:
-        running, failed, schedules = await asyncio.gather(
+        running, failed, schedules, ended = await asyncio.gather(
             operations.list_jobs(None, state=JobState.ACTIVE, limit=_SHOWN),
             operations.list_jobs(None, state=JobState.FAILED, limit=5),
             operations.get_schedules(),
+            operations.get_throughput(),
         )
     except Unavailable:
-        running, failed, schedules = JobPage(jobs=()), JobPage(jobs=()), []
+        running, failed, schedules, ended = JobPage(jobs=()), JobPage(jobs=()), [], Throughput(minutes=(), hours=())
     return await visit.show(
         "now.html",
         "now",
@@ -39,6 +41,8 @@ async def show_now(visit: Visit) -> web.Response:
         running=running.jobs,
         failed=failed.jobs,
         schedules=_soonest(schedules),
+        charts=(("hour", chart(ended.minutes), ended.minutes), ("week", chart(ended.hours), ended.hours)),
+        line=UP,
     )
 
 

@@ -1,0 +1,47 @@
+"""Bars of what ended over time: completed jobs stand on a line, failed ones hang below it. Pure."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from bankimport.models import EndedJobs
+
+UP, DOWN = 76, 30
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """One step: x and width in per cent, heights in pixels."""
+
+    x: float
+    width: float
+    up: float
+    down: float
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """The bars, the highest number, and the sums."""
+
+    bars: tuple[Bar, ...]
+    most: int
+    completed: int
+    failed: int
+
+
+def chart(steps: Sequence[EndedJobs]) -> Chart:
+    """Draw the steps; both directions have one scale, so that failures look as many as they are. What is there is at
+    least a pixel high."""
+    most = max((max(each.completed, each.failed) for each in steps), default=0)
+    width = 100 / max(len(steps), 1)
+    bars = [
+        Bar(round(at * width, 3), round(width * 0.76, 3), _high(each.completed, most, UP), _high(each.failed, most, UP))
+        for at, each in enumerate(steps)
+        if each.completed or each.failed
+    ]
+    down = [Bar(bar.x, bar.width, bar.up, min(bar.down, DOWN)) for bar in bars]
+    done, failed = sum(each.completed for each in steps), sum(each.failed for each in steps)
+    return Chart(tuple(down), most, done, failed)
+
+
+def _high(number: int, most: int, room: int) -> float:
+    return max(1.0, round(number * room / most, 1)) if number else 0.0
