@@ -54,9 +54,10 @@ def sync_days(r: random.Random, days: int) -> Iterator[tuple[date, int]]:
         yield today, r.choice((1, 1, 2, 3))
 
 
-def compare(found: Booked, expected: Booked, what: str) -> None:
-    """The stored booked rows are the bank's, each as often."""
-    assert found == expected, f"{what}: too many {dict(found - expected)}, lost {dict(expected - found)}"
+def compare(found: Booked, expected: Booked, waiting: Booked, what: str) -> None:
+    """The stored booked rows are the bank's, each as often; what is `waiting` for a second read may be there or not."""
+    too_many, lost = found - expected, expected - waiting - found
+    assert not too_many and not lost, f"{what}: too many {dict(too_many)}, lost {dict(lost)}"
 
 
 def run_pure(seed: int, ids: Ids, days: int = 120) -> int:
@@ -83,8 +84,8 @@ def run_pure(seed: int, ids: Ids, days: int = 120) -> int:
                 asked = window if decision.cut_before is None else Window(decision.cut_before)
                 memory = covered(memory, asked, today, decision.unsure)
                 complete_syncs += 1
-                expected = bank.booked(today, HORIZON) - put_off(memory)
-                compare(rows.booked(missing=ids not in PUT_OFF), expected, f"seed {seed}, ids {ids}, {today}")
+                found, expected = rows.booked(missing=ids not in PUT_OFF), bank.booked(today, HORIZON)
+                compare(found, expected, put_off(memory), f"seed {seed}, ids {ids}, {today}")
     return complete_syncs
 
 
@@ -148,8 +149,8 @@ async def run_job(seed: int, ids: Ids, store: BankStore, connection: BankConnect
                 complete_syncs += 1
                 (account,) = await store.accounts(connection.id)
                 memory = (await store.account_state(account)).memory
-                expected = bank.booked(today, HORIZON) - put_off(memory)
-                compare(await booked(ids not in PUT_OFF), expected, f"seed {seed}, ids {ids}, {clock()}")
+                found, expected = await booked(ids not in PUT_OFF), bank.booked(today, HORIZON)
+                compare(found, expected, put_off(memory), f"seed {seed}, ids {ids}, {clock()}")
             key = AccessKey(connection.bank, "DE02120300000000202051", Scope.TRANSACTIONS)
             assert len((await ledger.history(key, connection.id, clock() - ROLLING)).reads) <= 4
     return complete_syncs

@@ -110,7 +110,7 @@ def match(
     entries = sorted(entries, key=order)
     claims = Claims(reading, list(entries), sorted(rows, key=lambda row: row.id))
     named = rows_by_name(claims.rows)
-    claim_own(claims, named, worth)
+    unsure = claim_own(claims, named, worth)
     if reading.extent is not Extent.COMPLETE:
         nameless = [e for e in claims.entries if reading.extent is Extent.INCOMPLETE or not strong_keys(e)]
         claims.add(
@@ -118,6 +118,7 @@ def match(
         )
         return claims
     doubted: Counter[tuple[object, ...]] = Counter((d.status, d.day, d.amount, d.currency) for d in doubts)
+    claims.put_off([entry for entry in unsure if not _take(doubted, entry)], DoubtReason.EDGE)
     repeats = [e for e in claims.entries if e.may_repeat and not strong_keys(e) and not _take(doubted, e)]
     claims.put_off(repeats, DoubtReason.REPEAT)
     claims.add(_repeated(repeats, claims))

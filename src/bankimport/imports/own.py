@@ -15,8 +15,11 @@ from bankimport.models import RowStatus, StoredTransaction, Transaction, Transac
 _BOOKED: Final = TransactionStatus.BOOKED
 
 
-def claim_own(claims: Claims, named: Named, worth: Worth) -> None:
-    """Claim by ids that are believed and by links, the nearest first; and drop the pending form of what is booked."""
+def claim_own(claims: Claims, named: Named, worth: Worth) -> list[Transaction]:
+    """Claim by ids that are believed and by links, the nearest first; and drop the pending form of what is booked.
+
+    Return the entries that are unsure: their id names a row before the window, and an equal row stands where they do.
+    """
     reading = claims.reading
     found: list[tuple[bool, int, int, StoredTransaction]] = []
     settled: set[int] = set()
@@ -28,17 +31,22 @@ def claim_own(claims: Claims, named: Named, worth: Worth) -> None:
                 settled.add(at)
     pairs: list[Pair] = []
     taken: set[str] = set()
+    unsure: list[Transaction] = []
     for outside, _, at, row in sorted(found, key=lambda each: (*each[:3], each[3].id)):
         entry = claims.entries[at]
         if at in settled or row.id in taken:
             continue
-        if (outside and _stands_inside(entry, claims, taken)) or _is_unsure(entry, row, claims, named, taken):
+        if outside and _stands_inside(entry, claims, taken):
+            unsure.append(entry)
+            continue
+        if _is_unsure(entry, row, claims, named, taken):
             continue
         taken.add(row.id)
         settled.add(at)
         pairs.append((entry, row))
     claims.entries = [entry for at, entry in enumerate(claims.entries) if at not in settled]
     claims.add(pairs)
+    return unsure
 
 
 def _ranked(
