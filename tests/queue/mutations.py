@@ -126,14 +126,14 @@ MUTATIONS = (
         f"{LUA}/retry_job.lua",
         "if not can(job, 'retry') or (not by_hand and job.state == 'cancelled') then",
         "if false then",
-        WALK,
+        "tests/queue/test_transitions.py::test_every_operation_in_every_state",
     ),
     Mutation(
         "the wake-up of held jobs",
         f"{LUA}/lib/moves.lua",
         "    free_lock(job.lock)\n",
         "",
-        WALK,
+        "tests/queue/test_asking.py::test_one_sync_of_a_connection_at_a_time",
     ),
     Mutation(
         "held jobs are woken though the first is cancelled",
