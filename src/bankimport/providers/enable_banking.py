@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Final, Literal, Self
 from pydantic import Field, SecretStr, model_validator
 from yarl import URL
 
-from bankimport.errors import AccountUnavailable, InvalidSettings, MalformedData, RateLimited, ReauthRequired
+from bankimport.errors import AccountUnavailable, InvalidSettings, MalformedData, RateLimited, ReauthRequired, Transient
 from bankimport.models import (
     Balance,
     BankAccount,
@@ -130,11 +130,11 @@ class EnableBanking:
         return [await self._detailed(member, psu) for member in members]
 
     async def _detailed(self, member: Mapping[str, Any], psu: PsuContext | None) -> BankAccount:
-        """Return an account with its details; without them where the bank gives none just now."""
+        """Return an account with its details; without them where the bank gives none just now: its hashes name it."""
         bare = account_of(member, {})
         try:
             reply = await self._reply(self._path("accounts", bare.provider_id, "details"), psu, Scope.ACCOUNTS)
-        except (AccountUnavailable, RateLimited):
+        except (AccountUnavailable, RateLimited, Transient):
             return bare
         return account_of(member, an_object(reply.body, Scope.ACCOUNTS))
 

@@ -108,27 +108,39 @@ class GoCardless:
             if error.reason != "expired":
                 raise
             return Consent(ConsentStatus.EXPIRED)
-        status = _STATUSES.get(text_of(requisition, "status") or "")
+        status = _STATUSES.get((text_of(requisition, "status") or "").upper())
         if status is None:
             raise MalformedData("the requisition has no status we know", scope=Scope.CONSENT)
         agreement = text_of(requisition, "agreement")
         if not agreement or status is not ConsentStatus.VALID:
             return Consent(status)
-        return Consent(
-            status, _last_day(await self._get(self._path("agreements", "enduser", agreement), Scope.CONSENT))
-        )
+        try:
+            found = await self._get(self._path("agreements", "enduser", agreement), Scope.CONSENT)
+        except ReauthRequired as error:
+            if error.reason == "expired":
+                return Consent(ConsentStatus.EXPIRED)
+            return Consent(status)  # the requisition is linked all the same: a read tells if nothing is granted
+        return Consent(status, _last_day(found))
 
     async def accounts(self, connection: BankConnection, psu: PsuContext | None) -> Sequence[BankAccount]:
-        """See `BankProvider`. An account whose details the bank gives no more just now is known by its number."""
+        """See `BankProvider`. An account whose details the bank gives no more just now is known by its number; one that
+        is gone is left out, and costs no other."""
         listed = (await self._requisition(connection, Scope.ACCOUNTS)).get("accounts")
         if not isinstance(listed, list):
             raise MalformedData("the requisition has no list of accounts", scope=Scope.ACCOUNTS)
         rows: list[Mapping[str, Any]] = []
+        gone: AccountUnavailable | None = None
         for account_id in listed:
             if not isinstance(account_id, str) or not account_id:
                 raise MalformedData("an account of the requisition has no id", scope=Scope.ACCOUNTS)
-            about = await self._get(self._path("accounts", account_id), Scope.ACCOUNTS)
+            try:
+                about = await self._get(self._path("accounts", account_id), Scope.ACCOUNTS)
+            except AccountUnavailable as error:
+                gone = error
+                continue
             rows.append({**about, **await self._details(account_id), "resourceId": account_id})
+        if gone is not None and not rows:
+            raise gone
         return accounts_of({"accounts": rows})
 
     async def _details(self, account_id: str) -> Mapping[str, Any]:
@@ -233,11 +245,11 @@ def _seconds(value: Any, otherwise: int) -> int:
 
 
 def _last_day(agreement: Mapping[str, Any]) -> date | None:
-    days = agreement.get("access_valid_for_days")
+    days = text_of(agreement, "access_valid_for_days") or ""
     try:
         accepted = read_day(agreement.get("accepted") or agreement.get("created"))
     except Unreadable:
         return None
-    if accepted is None or not isinstance(days, int) or not 0 < days <= 3650:
+    if accepted is None or not days.isascii() or not days.isdigit() or not 0 < int(days[:5]) <= 3650:
         return None
-    return accepted + timedelta(days=days)
+    return accepted + timedelta(days=int(days))
