@@ -186,21 +186,18 @@ async def refused(name: str, refusals: Sequence[Refusal], settings: Settings) ->
         update={"retry_delay_scale": SCALE, "rate_limit_max": 1000, "org_concurrency": 20, "concurrency": 20}
     )
     with captured() as lines:
-        async with _world(name, settings, unattended_limit=None) as (bank_import, switches, _), bank_import.working():
+        async with _world(name, settings, unattended_limit=None) as (bank_import, switches, _):
             world = World(bank_import, lines)
             until = (datetime.now(UTC) + timedelta(days=60)).date()
-
-            async def add(key: str) -> str:
+            for key in (*(each.key for each in refusals), "last"):  # before twenty jobs write into the same file
                 await bank_import.connections.add(
                     org_id="acme", bank="bank", consent_id=f"person-{key}", valid_until=until, id=key
                 )
-                return await bank_import.schedule_immediate_sync(key)
-
             for each in refusals:
                 fields = {"endpoint": each.endpoint, "retry_after": each.retry_after}
                 switch = Switch(kind=Kind.ERROR, status=each.status, code=each.code, **fields)
                 switches.add(f"person-{each.key}", switch)
-            ids = {each.key: await add(each.key) for each in refusals}
+            ids = {each.key: await bank_import.schedule_immediate_sync(each.key) for each in refusals}
 
             async def over() -> bool:
                 for key, job_id in ids.items():
@@ -213,10 +210,11 @@ async def refused(name: str, refusals: Sequence[Refusal], settings: Settings) ->
                     for job in world.jobs.values()
                 )
 
-            await wait_until(over, 90, what=f"the jobs of {name}")
-            last = await add("last")
-            async for event in bank_import.events(org_id="acme", after="0"):
-                world.events.append(event)
-                if event.job_id == last and event.name == "bank.job.completed":  # the bank is well otherwise
-                    break
-            yield world
+            async with bank_import.working():
+                await wait_until(over, 90, what=f"the jobs of {name}")
+                last = await bank_import.schedule_immediate_sync("last")
+                async for event in bank_import.events(org_id="acme", after="0"):
+                    world.events.append(event)
+                    if event.job_id == last and event.name == "bank.job.completed":  # the bank is well otherwise
+                        break
+                yield world
