@@ -1,6 +1,7 @@
 """A new user's first minutes in a real browser: `bankimport up`, the link, a bank connected, imported, renewed."""
 
 from collections.abc import AsyncIterator
+from importlib import resources
 
 import pytest
 
@@ -67,3 +68,38 @@ async def test_a_new_user(page: Tab) -> None:
     await page.goto(f"{origin}/api/dashboard/audit")
     await page.wait_for("document.querySelector('main').textContent.includes('Renewed')", 40)
     assert "browser-1" in await page.evaluate("document.querySelector('tbody').textContent")
+
+
+PAGES = (
+    "",
+    "/jobs",
+    "/failures",
+    "/connections",
+    "/connections/giro",
+    "/workers",
+    "/audit",
+    "/bulk?action=discard&scope=all&state=completed",
+)
+
+
+async def test_axe_finds_nothing(page: Tab) -> None:
+    """On each page, wide and on a phone, in the light and in the dark, axe-core finds nothing; and no page is wider than
+    its window."""
+    axe = resources.files("axe_core_python").joinpath("axe.min.js").read_text()
+    origin = await page.evaluate("location.origin")
+    paths = [f"/api/dashboard{each}" for each in PAGES]
+    found: list[str] = []
+    for width, scheme in ((1280, "light"), (375, "dark")):
+        await page.send(
+            "Emulation.setDeviceMetricsOverride", width=width, height=900, deviceScaleFactor=1, mobile=False
+        )
+        await page.send("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
+        for path in (*paths, "/api/organisations/acme/bank-connections/page?connect=1"):
+            await page.goto(f"{origin}{path}")
+            assert await page.evaluate("document.documentElement.scrollWidth") <= width, path
+            await page.evaluate(f"{axe}; void 0")
+            said = await page.evaluate(
+                "axe.run().then(said => said.violations.map(each => each.id + ': ' + each.nodes[0].html.slice(0, 200)))"
+            )
+            found += [f"{path} at {width}, {scheme}: {each}" for each in said]
+    assert found == []
