@@ -16,7 +16,7 @@ def main() -> int:
     except ModuleNotFoundError as error:
         if error.name not in ("typer", "rich"):
             raise
-        sys.stderr.write("bankimport: the extra 'cli' is needed for the command line: pip install 'bankimport[cli]'\n")
+        sys.stderr.write("bankimport: the command line needs the extra 'cli': pip install 'bankimport[cli]'\n")
         return 2
     try:
         application(prog_name="bankimport")
