@@ -19,7 +19,7 @@ from aiohttp import web
 from rich.console import Console
 from rich.table import Table
 
-from bankimport.errors import BankImportError, StartFailed
+from bankimport.errors import BankImportError
 from bankimport.logs import configure
 from bankimport.models import (
     AuthorisationBegun,
@@ -128,7 +128,7 @@ async def _callback(bank_import: "BankImport", user: str, port: int) -> AsyncIte
         try:
             await web.TCPSite(runner, "127.0.0.1", port).start()
         except OSError:
-            raise StartFailed(f"port {port} of 127.0.0.1 is taken: choose another --port, or none") from None
+            raise typer.BadParameter(f"port {port} of 127.0.0.1 is taken: choose another --port, or none") from None
         yield f"http://127.0.0.1:{runner.addresses[0][1]}/callback"
     finally:
         await runner.cleanup()

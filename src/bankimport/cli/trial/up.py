@@ -84,7 +84,7 @@ async def _site(app: web.Application, port: int) -> AsyncIterator[str]:
         try:
             await web.TCPSite(runner, "127.0.0.1", port).start()
         except OSError:
-            raise StartFailed(f"port {port} is taken: choose another one with --port") from None
+            raise typer.BadParameter(f"port {port} is taken: choose another one with --port") from None
         yield f"http://127.0.0.1:{runner.addresses[0][1]}"
     finally:
         await runner.cleanup()
