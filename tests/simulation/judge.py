@@ -27,7 +27,7 @@ class Judge:
     reads: int = 0
     doubled: list[str] = field(default_factory=list)
     lost: list[str] = field(default_factory=list)
-    put_off: set[tuple[object, ...]] = field(default_factory=set)
+    put_off: Counter[tuple[object, ...]] = field(default_factory=Counter)
     asked_from: date = date.max
     untold: Booked = field(default_factory=Counter)
     forgotten: Booked = field(default_factory=Counter)
@@ -102,15 +102,17 @@ class Judge:
         return self.untold + self.forgotten
 
     def _waiting(self, pages: Pages) -> Booked:
-        """What is booked and begins a page as the page before ended, without an id, and didn't in the read before."""
+        """What is booked and begins a page as the page before ended, without an id, and didn't in the read before: among
+        as many equal ones."""
         waiting: Booked = Counter()
-        before_that, self.put_off = self.put_off, set()
+        told = Counter(_content(entry) for page in pages for entry in page)
+        before_that, self.put_off = self.put_off, Counter()
         for before, page in pairwise(pages):
             for entry in _repeated(before, page):
                 one, content = read(entry), _content(entry)
                 names = bool(one.ids) and all(habit.overlaps for habit in self.bank.habits)
-                self.put_off.add(content)
-                if not names and content not in before_that and one.status is TransactionStatus.BOOKED:
+                self.put_off[content] = told[content]
+                if not names and told[content] > before_that[content] and one.status is TransactionStatus.BOOKED:
                     waiting[one.day, one.amount, one.currency] += 1
         return waiting
 

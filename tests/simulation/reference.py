@@ -89,6 +89,17 @@ def is_spelled(one: str | None, other: str | None) -> bool:
     return mine.startswith(theirs) or theirs.startswith(mine)
 
 
+def is_cut_off(one: Transaction, other: Transaction) -> bool:
+    """Whether each text is the other's beginning, and one of them says something at all."""
+    texts = [
+        (one.counterparty_name, other.counterparty_name),
+        (one.remittance, other.remittance),
+        (one.counterparty_iban, other.counterparty_iban),
+    ]
+    says = any(plain(mine) and plain(theirs) for mine, theirs in texts[:2])
+    return says and all(is_spelled(mine, theirs) for mine, theirs in texts)
+
+
 def is_repeat(one: Transaction, other: Transaction) -> bool:
     """Whether two entries are the same but for the spelling, and no id of another namespace says they are two."""
     same = (one.status, one.day, money(one)) == (other.status, other.day, money(other))
@@ -364,8 +375,8 @@ class Ground:
         if not self.may_be(told, row):
             return None
         kept, off = row.transaction, distance(told, row)
-        if off == 0 and content(told)[1:] == content(kept)[1:]:
-            return (penalty(told, row),)
+        if self.equal(told, row) is not None:
+            return self.equal(told, row)
         if off <= FAR and self.names(told, row, believed=False):
             return (TIER + cost(told, row),)
         if not matches(told, kept) or off > MOVE:
@@ -373,9 +384,13 @@ class Ground:
         return ((3 if off else 2) * TIER + cost(told, row),)
 
     def equal(self, told: Transaction, row: StoredTransaction) -> Rank | None:
-        """Equal content alone."""
-        same = not other_kind(told, row) and content(told)[1:] == content(row.transaction)[1:]
-        return (penalty(told, row),) if same else None
+        """Equal content alone, and hardly less where a text is cut off."""
+        kept = row.transaction
+        if other_kind(told, row) or told.day != kept.day or money(told) != money(kept):
+            return None
+        if content(told)[1:] == content(kept)[1:]:
+            return (penalty(told, row),)
+        return (penalty(told, row) + 1,) if is_cut_off(told, kept) else None
 
     def weaker(self, told: Transaction, row: StoredTransaction) -> Rank | None:
         """The same day whatever the text, or a move whose texts don't conflict."""

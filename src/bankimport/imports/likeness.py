@@ -69,7 +69,7 @@ def compare(one: Wording, other: Wording) -> tuple[Likeness, float]:
     if one.spelling == other.spelling:
         return Likeness.MATCHING, 1.0
     common, score = _common(one.text, other.text)
-    if _is_cut_off(one, other):
+    if is_cut_off(one, other):
         return Likeness.MATCHING, max(score, _CUT_OFF)
     if one.iban and other.iban:
         if one.iban != other.iban:
@@ -80,7 +80,7 @@ def compare(one: Wording, other: Wording) -> tuple[Likeness, float]:
     return (Likeness.MATCHING if common >= _MATCHING else Likeness.WEAK), score
 
 
-def _is_cut_off(one: Wording, other: Wording) -> bool:
+def is_cut_off(one: Wording, other: Wording) -> bool:
     """Return whether one text begins as the other, and says something at all."""
     names, texts = (one.spelling[0], other.spelling[0]), (one.spelling[2], other.spelling[2])
     return (all(names) or all(texts)) and is_same_spelling(one, other)

@@ -14,8 +14,7 @@ from bankimport.imports.assignment import Assignment
 from bankimport.imports.evidence import (
     BOOKED_AFTER,
     BOOKED_BEFORE,
-    DELETED,
-    ENDED,
+    CUT_OFF,
     FAR,
     Phase,
     Side,
@@ -139,7 +138,7 @@ class _Group:
         edges = []
         for at in self._candidates(entry, side):
             found = rank(side, self._row_sides[at])
-            equal = found is not None and found.cost in (0, DELETED, ENDED)
+            equal = found is not None and found.cost - self._row_sides[at].penalty <= CUT_OFF
             if found is not None and found.phase is self._phase and (equal or not self._only_equal):
                 edges.append((at, found.cost))
         return edges

@@ -281,6 +281,14 @@ def test_what_may_be_a_repeat_keeps_its_row_from_a_move() -> None:
     assert life.live() == booked_of([reported("-8.00", april(15), text="Buch"), *twins, reported("-3.50", april(19))])
 
 
+def test_what_may_be_a_repeat_keeps_a_row_whose_text_is_cut_off() -> None:
+    """Without ids, twins of which one was stored with its text cut off are both there when a page break parts them."""
+    one = reported("-4.20", april(12), text="Karte PayPal Europe")
+    life = life_with(one, replace(one, remittance="Karte PayPal E"))
+    life.sync([one], [replace(one)])
+    assert life.live() == booked_of([one, one])
+
+
 def test_a_shared_id_at_a_page_break_with_another_text_is_another() -> None:
     """Where an id names all of one merchant, what begins a page in other words than the last of the page before is new."""
     batch_of_two = batch(april(17), "-3.50", "-12.00")
