@@ -47,12 +47,15 @@ class Judge:
         self.bank.is_heard = True
         self._waiting(pages)
 
-    def looks(self, live: Booked, window: Window, today: date, pages: Pages) -> None:
-        """Compare after a complete, honest read: day by day behind the window's edge, and by money as a whole."""
+    def looks(self, live: Booked, window: Window, today: date, pages: Pages, *, may_ask: bool = True) -> None:
+        """Compare after a complete, honest read: day by day behind the window's edge, and by money as a whole.
+
+        `may_ask`: what the bank has left out could be asked for, too.
+        """
         self.reads += 1
         self.bank.is_heard = True
         truth, edge = self.bank.booked(today), window.since + EDGE
-        waiting = self._waiting(pages) + self._untold(truth, window, pages)
+        waiting = self._waiting(pages) + self._untold(truth, window, pages, may_ask=may_ask)
         found = Counter({row: n for row, n in live.items() if row[0] >= self.bank.known_from})
         near = Counter({row: n for row, n in truth.items() if row[0] >= edge})
         self._note(today, Counter({row: n for row, n in found.items() if row[0] >= edge}), near, near - waiting)
@@ -87,7 +90,7 @@ class Judge:
         least = Counter((p.money(today), "EUR") for p in begun if is_sure(p))
         return most, least - waiting
 
-    def _untold(self, truth: Booked, window: Window, pages: Pages) -> Booked:
+    def _untold(self, truth: Booked, window: Window, pages: Pages, *, may_ask: bool) -> Booked:
         """What a bank that cuts its answers off has left out: one or two more than before look as if they had gone."""
         if all(habit.answers_all for habit in self.bank.habits):
             return Counter()
@@ -98,7 +101,8 @@ class Judge:
         )
         untold = Counter({row: n for row, n in (truth - told).items() if row[0] >= window.since})
         self.forgotten += Counter({row: n for row, n in self.untold.items() if row[0] < window.since})
-        self.untold = untold if (untold - self.untold).total() < CUT_OFF else Counter()
+        is_noticed = may_ask and (untold - self.untold).total() >= CUT_OFF
+        self.untold = Counter() if is_noticed else untold
         return self.untold + self.forgotten
 
     def _waiting(self, pages: Pages) -> Booked:
