@@ -36,7 +36,7 @@ async def test_starts_beyond_the_limit(settings: Settings, registry: CollectorRe
     class Noting(FakeBank):
         """Looks at the gauge while a run asks it."""
 
-        async def accounts(self, *asked: object) -> list[object]:  # type: ignore[override]
+        async def accounts(self, *asked: object) -> list[object]:  # type: ignore[override]  # it wants no argument
             held.append(value(registry, "leases"))
             return []
 

@@ -135,7 +135,7 @@ async def test_a_person_walks_without_a_script(site: Site) -> None:
 @pytest.mark.parametrize(("role", "status"), [(None, 401), ("globex", 403)])
 async def test_only_its_own_people_are_let_in(site: Site, page: object, role: str | None, status: int) -> None:
     """Another organisation's people and strangers are refused on the server, on the page and with each form."""
-    method, path = page.method, page.path  # type: ignore[attr-defined]
+    method, path = page.method, page.path  # type: ignore[attr-defined]  # a route of the table, private to the pages
     url = f"{site.origin}/api{path}".replace("{orgId}", "acme").replace("{id}", "giro")
     headers = {"Origin": site.origin, "Content-Type": "application/x-www-form-urlencoded"}
     async with (

@@ -185,7 +185,7 @@ async def test_a_bank_that_is_away_holds_up_nobody(settings: Settings, bank: str
     path = tmp_path / "bank.db"
     async with imported(settings, bank, f"sqlite+aiosqlite:///{path}") as bank_import:
         monkey = BerlinGroup("http://127.0.0.1:1", name="sandbox")
-        bank_import.banks["sandbox"] = monkey  # type: ignore[index]
+        bank_import.banks["sandbox"] = monkey  # type: ignore[index]  # a read-only view to others, a dict here
         report = await bank_import.erase_organisation(ORG)
         assert report.revoked == 0
         assert {each.error_code for each in report.not_revoked} == {"unavailable"}
@@ -217,7 +217,7 @@ async def test_a_consumer_goes_on(settings: Settings, bank: str, tmp_path: Path)
         for each in after:
             [(_, fields)] = await client.xrange(stream, each["message_id"], each["message_id"])
             assert (fields[b"orgId"], each["consumer"]) == (b"globex", b"one")
-        await first.aclose()  # type: ignore[attr-defined]
+        await first.aclose()  # type: ignore[attr-defined]  # an iterator to its callers, a generator here
 
 
 async def test_a_job_that_runs_is_waited_for(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -245,7 +245,7 @@ async def test_a_store_that_can_not(settings: Settings) -> None:
     class Plain:
         async def aclose(self) -> None: ...
 
-    async with BankImport(settings, banks={}, store=Plain()) as bank_import:  # type: ignore[arg-type]
+    async with BankImport(settings, banks={}, store=Plain()) as bank_import:  # type: ignore[arg-type]  # it is no store, which is the test
         with pytest.raises(NotOffered):
             await bank_import.erase_organisation(ORG)
 

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 from redis.asyncio import Redis
+from redis.exceptions import ResponseError
 
 from bankimport.commands import SyncConnection
 from bankimport.errors import Unavailable
@@ -66,13 +67,21 @@ async def busy(admin: Redis, server: Server) -> AsyncIterator[None]:
     await admin.config_set("busy-reply-threshold", "20")
     other = Redis(port=server.port)
     running = asyncio.create_task(other.eval(BUSY, 0))
-    await asyncio.sleep(0.2)  # until the server says so to others
+    await wait_until(lambda: _says_busy(admin), what="the server to say so to others")
     try:
         yield
     finally:
         await admin.execute_command("SCRIPT", "KILL")
         await asyncio.gather(running, return_exceptions=True)
         await other.aclose()
+
+
+async def _says_busy(admin: Redis) -> bool:
+    try:
+        await admin.ping()
+    except ResponseError as error:
+        return "BUSY" in str(error)
+    return False
 
 
 @asynccontextmanager

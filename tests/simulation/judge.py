@@ -29,6 +29,7 @@ class Judge:
     lost: list[str] = field(default_factory=list)
     put_off: Counter[tuple[object, ...]] = field(default_factory=Counter)
     asked_from: date = date.max
+    read_from: date = date.max
     untold: Booked = field(default_factory=Counter)
     forgotten: Booked = field(default_factory=Counter)
     again: int = 0
@@ -42,8 +43,9 @@ class Judge:
         """Note that these days were asked for: nothing of the days before may be stored."""
         self.asked_from = min(self.asked_from, window.since)
 
-    def sees(self, pages: Pages) -> None:
+    def sees(self, window: Window, pages: Pages) -> None:
         """Note a complete read that wasn't honest: what it repeats it has shown."""
+        self.read_from = min(self.read_from, window.since)
         self.bank.is_heard = True
         self._waiting(pages)
 
@@ -53,6 +55,7 @@ class Judge:
         `may_ask`: what the bank has left out could be asked for, too.
         """
         self.reads += 1
+        self.read_from = min(self.read_from, window.since)
         self.bank.is_heard = True
         truth, edge = self.bank.booked(today), window.since + EDGE
         waiting = self._waiting(pages) + self._untold(truth, window, pages, may_ask=may_ask)
@@ -70,7 +73,8 @@ class Judge:
         bank = self.bank
         truth = Counter({row: n for row, n in bank.booked(today).items() if row[0] >= self.asked_from})
         found = Counter({row: n for row, n in live.items() if row[0] >= bank.known_from})
-        self._note(today, found, truth, truth - self._waiting(pages) - self.untold - self.forgotten)
+        least = Counter({row: n for row, n in truth.items() if row[0] >= self.read_from})
+        self._note(today, found, truth, least - self._waiting(pages) - self.untold - self.forgotten)
         self.again = max(0, booked - sum(is_booked for _, is_booked in bank.ever_shown))
         if self.again and not any(bank.ids in habit.replaces for habit in bank.habits):
             self.doubled.append(f"{self.again} booked rows are another's, missing now")
@@ -87,7 +91,7 @@ class Judge:
             return not p.hidden and not edge - 2 * EDGE <= p.day(today) < edge
 
         most = Counter((p.money(today), "EUR") for p in begun)
-        least = Counter((p.money(today), "EUR") for p in begun if is_sure(p))
+        least = Counter((p.money(today), "EUR") for p in begun if is_sure(p) and p.day(today) >= self.read_from)
         return most, least - waiting
 
     def _untold(self, truth: Booked, window: Window, pages: Pages, *, may_ask: bool) -> Booked:

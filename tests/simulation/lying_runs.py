@@ -55,7 +55,7 @@ def live_pure(
             if cut is None and all(honest for _, _, honest in asked):
                 judge.looks(life.live(), asked[0][0], today, asked[0][1])
             elif cut is None:
-                judge.sees(asked[0][1])
+                judge.sees(*asked[0][:2])
     honest_days = 0
     while honest_days < 2:
         life.today += timedelta(days=1)
@@ -63,7 +63,7 @@ def live_pure(
         life.turn(answer, window=EVERYTHING if all(habit.answers_all for habit in bank.habits) else None)
         honest_days += all(honest for _, _, honest in asked)
         if honest_days < 2:
-            judge.sees(asked[0][1])
+            judge.sees(*asked[0][:2])
     judge.ends(life.live(), life.today, asked[0][1], life.rows.booked().total(), len(life.all()))
     return judge
 
@@ -139,7 +139,7 @@ class JobLife:
         if not done or not self.provider.reads:
             return False
         if not all(honest for _, _, honest in self.provider.reads):
-            self.judge.sees(self.provider.reads[0][1])
+            self.judge.sees(*self.provider.reads[0][:2])
             return False
         window, pages, _ = self.provider.reads[0]
         if window.until is None:
@@ -148,7 +148,7 @@ class JobLife:
             live = await booked_rows(self.store)
             self.judge.looks(live, window, self.clock().date(), pages, may_ask=may_ask)
         else:
-            self.judge.sees(pages)
+            self.judge.sees(window, pages)
         return window.until is None
 
     async def turns(self, today: date, *, events: bool) -> None:

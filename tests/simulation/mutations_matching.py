@@ -167,7 +167,7 @@ MUTATIONS: list[Mutation] = [
     ),
     (
         "what may be a repeat keeps an equal row from a move",
-        _off(matching, "_repeated", lambda repeats, claims: []),
+        _off(matching, "_rows_kept", lambda repeats, claims: []),
         _SEEN + "what_may_be_a_repeat_keeps_its_row_from_a_move",
     ),
     (

@@ -150,7 +150,7 @@ def _refused_list_is_forgotten() -> AbstractContextManager[Any]:
         try:
             return await true(self)
         except UnattendedRefused:
-            self.ledger._closed = before  # type: ignore[attr-defined]
+            self.ledger._closed = before  # type: ignore[attr-defined]  # the fake ledger's
             raise
 
     return patch.object(Access, "accounts", accounts)

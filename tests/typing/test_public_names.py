@@ -66,7 +66,7 @@ def test_what_signatures_name_is_public() -> None:
     missing: dict[str, str] = {}
     for name, value in names.items():
         for where, carrier in signatures(name, value):
-            hints = typing.get_type_hints(carrier, localns=LATE)  # type: ignore[arg-type]
+            hints = typing.get_type_hints(carrier, localns=LATE)  # type: ignore[arg-type]  # whatever has a signature
             for field, hint in hints.items():
                 for kind in classes(hint) if not field.startswith("_") else ():
                     ours = kind.__module__.startswith("bankimport") and kind.__name__ not in OURS

@@ -136,7 +136,7 @@ def asked(answer: ClientResponse) -> dict[str, list[str]]:
 @pytest.mark.parametrize(("role", "status"), [(None, 401), ("acme", 403), ("globex", 403)])
 async def test_only_operators_are_let_in(pages: Pages, page: object, role: str | None, status: int) -> None:
     """Each page and each form is refused on the server to members and to strangers, and does nothing."""
-    method, path = page.method, page.path  # type: ignore[attr-defined]
+    method, path = page.method, page.path  # type: ignore[attr-defined]  # a route of the table, private to the pages
     path = re.sub(r"{action:(\w+).*?}", r"\1", path).replace("{id}", "giro").removeprefix("/dashboard")
     if method == "GET":
         await pages.get(path, role=role, status=status)

@@ -17,7 +17,7 @@ from typing import Final, NamedTuple
 
 from bankimport.imports.extent import MOVED, Reading
 from bankimport.imports.identity import AliasKey
-from bankimport.imports.likeness import Likeness, Wording, compare, is_cut_off, wording
+from bankimport.imports.likeness import Likeness, Wording, compare, is_truncated, wording
 from bankimport.models import RowStatus, StoredTransaction, Transaction, TransactionStatus
 
 FAR: Final = 14
@@ -45,8 +45,8 @@ class Rank(NamedTuple):
     cost: int
 
 
-#: the costs within a phase; equal content costs nothing, and hardly more where a text is cut off
-CUT_OFF: Final = 1
+#: the costs within a phase; equal content costs nothing, and hardly more where a text is truncated
+TRUNCATED: Final = 1
 _ID: Final = 1_000_000
 _SAME_DAY: Final = 2_000_000
 _MOVED: Final = 3_000_000
@@ -100,8 +100,10 @@ def rank(entry: Side, row: Side) -> Rank | None:
         if BOOKED_BEFORE <= days <= BOOKED_AFTER and like is not Likeness.CONFLICTING:
             phase, cost = Phase.BECAME, text * 100 + near
     elif entry.is_booked == row.is_booked:
-        if days == 0 and (entry.words.spelling == row.words.spelling or is_cut_off(entry.words, row.words)):
-            phase, cost = Phase.LIKELY, 0 if entry.words.spelling == row.words.spelling else CUT_OFF
+        if days == 0 and entry.words.spelling == row.words.spelling:
+            phase = Phase.LIKELY
+        elif days == 0 and is_truncated(entry.words, row.words):
+            phase, cost = Phase.LIKELY, TRUNCATED
         elif abs(days) <= FAR and like is not Likeness.CONFLICTING and not entry.ids.isdisjoint(row.ids):
             phase, cost = Phase.LIKELY, _ID + text * 100 + near
         elif abs(days) <= MOVED and like is Likeness.MATCHING:

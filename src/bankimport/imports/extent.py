@@ -11,6 +11,8 @@ from bankimport.models import RowStatus, StoredTransaction, Window
 #: so many days a row may move from one read to the next
 MOVED: Final = 3
 _EDGE: Final = timedelta(days=MOVED)
+#: `missing_at_bank` counts up to here: one more complete read that lacks a row changes nothing
+MISSING_LIMIT: Final = 2
 
 
 class Extent(Enum):

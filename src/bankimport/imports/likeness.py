@@ -13,7 +13,7 @@ _WORD: Final = re.compile(r"\w{2,}")
 #: from this share of common words on, two texts match
 _MATCHING: Final = 0.5
 #: how alike a text and its beginning are
-_CUT_OFF: Final = 0.9
+_TRUNCATED: Final = 0.9
 
 
 class Likeness(IntEnum):
@@ -69,8 +69,8 @@ def compare(one: Wording, other: Wording) -> tuple[Likeness, float]:
     if one.spelling == other.spelling:
         return Likeness.MATCHING, 1.0
     common, score = _common(one.text, other.text)
-    if is_cut_off(one, other):
-        return Likeness.MATCHING, max(score, _CUT_OFF)
+    if is_truncated(one, other):
+        return Likeness.MATCHING, max(score, _TRUNCATED)
     if one.iban and other.iban:
         if one.iban != other.iban:
             return Likeness.CONFLICTING, 0.0
@@ -80,7 +80,7 @@ def compare(one: Wording, other: Wording) -> tuple[Likeness, float]:
     return (Likeness.MATCHING if common >= _MATCHING else Likeness.WEAK), score
 
 
-def is_cut_off(one: Wording, other: Wording) -> bool:
+def is_truncated(one: Wording, other: Wording) -> bool:
     """Return whether one text begins as the other, and says something at all."""
     names, texts = (one.spelling[0], other.spelling[0]), (one.spelling[2], other.spelling[2])
     return (all(names) or all(texts)) and is_same_spelling(one, other)

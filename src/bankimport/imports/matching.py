@@ -18,7 +18,7 @@ from typing import Final
 
 from bankimport.imports.claims import Claims
 from bankimport.imports.evidence import Phase, is_stale
-from bankimport.imports.extent import Extent, Reading
+from bankimport.imports.extent import MISSING_LIMIT, Extent, Reading
 from bankimport.imports.identity import strong_keys
 from bankimport.imports.own import claim_own, corrected
 from bankimport.imports.pairing import Pair, order, pair
@@ -38,8 +38,6 @@ _BOOKED: Final = TransactionStatus.BOOKED
 _STRONG: Final = IdQuality.STRONG
 _STATUS_OF: Final = {_BOOKED: RowStatus.BOOKED, TransactionStatus.PENDING: RowStatus.PENDING}
 #: so many of the oldest rows absent, and nothing older reported: the bank has cut its answer off
-#: `missing_at_bank` counts up to here: one more complete read that lacks a row changes nothing
-MISSING_LIMIT: Final = 2
 _CUT_OFF: Final = 3
 
 
@@ -110,7 +108,7 @@ def match(
     entries = sorted(entries, key=order)
     claims = Claims(reading, list(entries), sorted(rows, key=lambda row: row.id))
     named = rows_by_name(claims.rows)
-    unsure = claim_own(claims, named, worth)
+    ambiguous = claim_own(claims, named, worth)
     if reading.extent is not Extent.COMPLETE:
         nameless = [e for e in claims.entries if reading.extent is Extent.INCOMPLETE or not strong_keys(e)]
         claims.add(
@@ -118,10 +116,10 @@ def match(
         )
         return claims
     doubted: Counter[tuple[object, ...]] = Counter((d.status, d.day, d.amount, d.currency) for d in doubts)
-    claims.put_off([entry for entry in unsure if not _take(doubted, entry)], DoubtReason.EDGE)
+    claims.put_off([entry for entry in ambiguous if not _take(doubted, entry)], DoubtReason.EDGE)
     repeats = [e for e in claims.entries if e.may_repeat and not strong_keys(e) and not _take(doubted, e)]
     claims.put_off(repeats, DoubtReason.REPEAT)
-    claims.add(_repeated(repeats, claims))
+    claims.add(_rows_kept(repeats, claims))
     _claim(claims, Phase.LIKELY, frozenset(key[0] for key in named if not worth.is_believed(key[0])))
     claims.add(pair(Phase.LIKELY, claims.outside(), claims.rows, only_equal=True))
     _claim(claims, Phase.WEAKER)
@@ -139,7 +137,7 @@ def match(
     return claims
 
 
-def _repeated(repeats: Sequence[Transaction], claims: Claims) -> list[Pair]:
+def _rows_kept(repeats: Sequence[Transaction], claims: Claims) -> list[Pair]:
     """Return the pairs of what was put off: each with an equal row that no other equal entry has, before any move."""
     if not repeats:
         return []

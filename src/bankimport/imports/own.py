@@ -18,7 +18,7 @@ _BOOKED: Final = TransactionStatus.BOOKED
 def claim_own(claims: Claims, named: Named, worth: Worth) -> list[Transaction]:
     """Claim by ids that are believed and by links, the nearest first; and drop the pending form of what is booked.
 
-    Return the entries that are unsure: their id names a row before the window, and an equal row stands where they do.
+    Return the ambiguous entries: their id names a row before the window, and an equal row stands where they do.
     """
     reading = claims.reading
     found: list[tuple[bool, int, int, StoredTransaction]] = []
@@ -31,13 +31,13 @@ def claim_own(claims: Claims, named: Named, worth: Worth) -> list[Transaction]:
                 settled.add(at)
     pairs: list[Pair] = []
     taken: set[str] = set()
-    unsure: list[Transaction] = []
+    ambiguous: list[Transaction] = []
     for outside, _, at, row in sorted(found, key=lambda each: (*each[:3], each[3].id)):
         entry = claims.entries[at]
         if at in settled or row.id in taken:
             continue
         if outside and _stands_inside(entry, claims, taken):
-            unsure.append(entry)
+            ambiguous.append(entry)
             continue
         if _is_unsure(entry, row, claims, named, taken):
             continue
@@ -46,7 +46,7 @@ def claim_own(claims: Claims, named: Named, worth: Worth) -> list[Transaction]:
         pairs.append((entry, row))
     claims.entries = [entry for at, entry in enumerate(claims.entries) if at not in settled]
     claims.add(pairs)
-    return unsure
+    return ambiguous
 
 
 def _ranked(

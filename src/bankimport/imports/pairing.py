@@ -14,8 +14,8 @@ from bankimport.imports.assignment import Assignment
 from bankimport.imports.evidence import (
     BOOKED_AFTER,
     BOOKED_BEFORE,
-    CUT_OFF,
     FAR,
+    TRUNCATED,
     Phase,
     Side,
     rank,
@@ -41,7 +41,8 @@ _KINDS: Final = {TransactionStatus.BOOKED: 0, TransactionStatus.PENDING: 1, Tran
 
 
 def order(t: Transaction) -> tuple[object, ...]:
-    """Return its place in an order of entries that is the same whatever the order of the pages."""
+    """Return its place in an order of entries that is the same whatever the order of the pages; of equal ones what may
+    be a repeat comes last."""
     texts = t.counterparty_name or "", t.counterparty_iban or "", t.remittance or ""
     return _KINDS[t.status], t.day, t.currency, t.amount, texts, sorted(map(key_of, t.ids)), t.may_repeat
 
@@ -138,7 +139,7 @@ class _Group:
         edges = []
         for at in self._candidates(entry, side):
             found = rank(side, self._row_sides[at])
-            equal = found is not None and found.cost - self._row_sides[at].penalty <= CUT_OFF
+            equal = found is not None and found.cost - self._row_sides[at].penalty <= TRUNCATED
             if found is not None and found.phase is self._phase and (equal or not self._only_equal):
                 edges.append((at, found.cost))
         return edges

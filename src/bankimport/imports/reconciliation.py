@@ -10,9 +10,9 @@ from typing import Final
 
 from bankimport.imports.claims import Claims
 from bankimport.imports.evidence import BOOKED_AFTER
-from bankimport.imports.extent import Extent, Reading
+from bankimport.imports.extent import MISSING_LIMIT, Extent, Reading
 from bankimport.imports.identity import AliasKey, key_of, strong_keys
-from bankimport.imports.matching import MISSING_LIMIT, is_unchanged
+from bankimport.imports.matching import is_unchanged
 from bankimport.imports.pairing import Pair
 from bankimport.imports.worth import Worth
 from bankimport.models import (

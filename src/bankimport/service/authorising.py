@@ -62,23 +62,23 @@ class Authorising:
     """Begins and ends authorisations. What it may believe is decided in `access.authorisations`."""
 
     def __init__(self, banking: Banking) -> None:
-        self._ = banking
+        self._banking = banking
         self._ending = Ending(banking)
 
     async def begin(self, wish: Wish) -> AuthorisationBegun:
         """Ask the bank, and remember what was asked: only then is the person sent there."""
-        flow, store = self._.flow(wish.bank), self._.authorisations()
-        self._.check_return(wish.return_to)
-        state, now = secrets.token_urlsafe(32), self._.clock()
+        flow, store = self._banking.flow(wish.bank), self._banking.authorisations()
+        self._banking.check_return(wish.return_to)
+        state, now = secrets.token_urlsafe(32), self._banking.clock()
         request = ConsentRequest(
-            redirect_url=self._.callback_url(wish.bank, wish.callback_url),
+            redirect_url=self._banking.callback_url(wish.bank, wish.callback_url),
             state=state,
             institution=wish.institution,
             language=wish.language,
             psu=wish.psu,
             psu_id=wish.psu_id,
         )
-        begun = await self._.asked(flow.begin(request))
+        begun = await self._banking.asked(flow.begin(request))
         details = begun.details if begun.url is not None else {**begun.details, DECOUPLED: "yes"}
         authorisation = Authorisation(
             id=f"auth_{secrets.token_urlsafe(12)}",
@@ -93,7 +93,7 @@ class Authorising:
             created_at=now,
             expires_at=now + LIFETIME,
         )
-        await self._.within(store.add_authorisation(authorisation))
+        await self._banking.within(store.add_authorisation(authorisation))
         _log.info("authorisation.begun", connection_id=wish.connection_id, bank=wish.bank, renewal=wish.is_renewal)
         return AuthorisationBegun(
             id=wish.connection_id, url=begun.url, message=begun.message, expires_at=authorisation.expires_at
@@ -103,12 +103,12 @@ class Authorising:
         self, bank: str, parameters: Mapping[str, str], *, user: str | None, psu: PsuContext | None
     ) -> AuthorisationEnd:
         """Do what the callback means; a second one has the same answer."""
-        callback, store = Callback(parameters), self._.authorisations()
+        callback, store = Callback(parameters), self._banking.authorisations()
         state_hash = hashed(callback.state)
-        until = self._.clock() + _PATIENCE
+        until = self._banking.clock() + _PATIENCE
         while True:
-            found = await self._.within(store.authorisation_of(state_hash)) if callback.state else None
-            now = self._.clock()
+            found = await self._banking.within(store.authorisation_of(state_hash)) if callback.state else None
+            now = self._banking.clock()
             decision = decide(found, callback, bank=bank, user=user, now=now)
             if decision.action is Action.TELL:
                 return await self._tell(decision.outcome or _O.FAILED, bank, user)
@@ -133,7 +133,7 @@ class Authorising:
         found = await self._own(connection_id, org_id)
         if found.is_decoupled and found.step is not AuthorisationStep.ENDED:
             found = await self._looked(found, psu if user == found.user else None)
-        is_late = has_died(found, self._.clock())
+        is_late = has_died(found, self._banking.clock())
         step = AuthorisationStep.WAITING if found.is_decoupled and not found.outcome else found.step
         return AuthorisationStatus(
             id=connection_id,
@@ -147,12 +147,12 @@ class Authorising:
 
     async def _looked(self, found: Authorisation, psu: PsuContext | None) -> Authorisation:
         """Return the authorisation after the bank was asked how it stands, at most once in a while by all who ask."""
-        now = self._.clock()
+        now = self._banking.clock()
         if now >= found.expires_at:
             await self._ending.end(found, _O.FAILED, "too-late")
-        elif await self._.within(self._.authorisations().claim_authorisation(found.id, now, now - POLL)):
+        elif await self._banking.within(self._banking.authorisations().claim_authorisation(found.id, now, now - POLL)):
             try:
-                status = await self._.raw(self._.flow(found.bank).status(found.begun))
+                status = await self._banking.raw(self._banking.flow(found.bank).status(found.begun))
             except Retryable:
                 status = ConsentStatus.PENDING
             except JobError as error:
@@ -160,7 +160,7 @@ class Authorising:
                 status = ConsentStatus.PENDING
             if status is not ConsentStatus.PENDING:
                 await self._ending.ask(found, Callback({}), psu)
-        return await self._.within(self._.authorisations().authorisation_of(found.state_hash)) or found
+        return await self._banking.within(self._banking.authorisations().authorisation_of(found.state_hash)) or found
 
     async def give_up(self, connection_id: str, org_id: str | None) -> None:
         """End the authorisation that goes on, if one does: a renewed connection is as it was before."""
@@ -170,18 +170,22 @@ class Authorising:
         await self._ending.give_up(found)
 
     async def _own(self, connection_id: str, org_id: str | None) -> Authorisation:
-        found = await self._.within(self._.authorisations().latest_authorisation(connection_id))
+        found = await self._banking.within(self._banking.authorisations().latest_authorisation(connection_id))
         if found is None or org_id not in (None, found.org_id):
             raise NotFound("authorisation")
         return found
 
     async def _claimed(self, found: Authorisation, now: datetime) -> bool:
-        return await self._.within(self._.authorisations().claim_authorisation(found.id, now, now - CLAIM))
+        return await self._banking.within(
+            self._banking.authorisations().claim_authorisation(found.id, now, now - CLAIM)
+        )
 
     async def _tell(self, outcome: AuthorisationOutcome, bank: str, user: str | None) -> AuthorisationEnd:
         """Answer an error that names no authorisation: nothing is changed by it, since anybody can send it; whose user
         has begun just one is sent back."""
-        waiting = await self._.within(self._.authorisations().waiting_authorisations(user or "", bank, self._.clock()))
+        waiting = await self._banking.within(
+            self._banking.authorisations().waiting_authorisations(user or "", bank, self._banking.clock())
+        )
         places = {each.return_to for each in waiting if each.return_to}
         url = with_answer(places.pop(), {"outcome": outcome.value}) if len(places) == 1 else None
         return AuthorisationEnd(outcome=outcome, reason="no-state", url=url)

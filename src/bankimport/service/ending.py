@@ -28,20 +28,22 @@ class Ending:
     """Ends authorisations, each once, whoever asks."""
 
     def __init__(self, banking: Banking) -> None:
-        self._ = banking
+        self._banking = banking
         self._verifying = Verifying(banking)
 
     async def give_up(self, found: Authorisation) -> None:
         """End one because the person has come back by another way, and take back what they may have consented to."""
-        if await self._.within(self._.authorisations().end_authorisation(found.id, _O.CANCELLED, "given-up")):
+        if await self._banking.within(
+            self._banking.authorisations().end_authorisation(found.id, _O.CANCELLED, "given-up")
+        ):
             await self._verifying.take_back(found)
 
     async def ask(self, found: Authorisation, callback: Callback, psu: PsuContext | None) -> AuthorisationEnd:
         """Ask the bank what came of it; verify the new consent before it takes the old one's place."""
-        flow = self._.flow(found.bank)
+        flow = self._banking.flow(found.bank)
         granted: Granted | None = None
         try:
-            granted = await self._.raw(flow.finish(found.begun, callback, psu))
+            granted = await self._banking.raw(flow.finish(found.begun, callback, psu))
             verified = await self._verifying.verified(found, granted, psu)
         except JobError as error:
             outcome, reason = _meaning(error)
@@ -65,11 +67,11 @@ class Ending:
         psu: PsuContext | None = None,
     ) -> AuthorisationEnd:
         """Write the end. If somebody has ended it meanwhile (given up, begun anew), what was granted is taken back."""
-        store = self._.authorisations()
-        ended = await self._.within(
+        store = self._banking.authorisations()
+        ended = await self._banking.within(
             store.end_authorisation(found.id, outcome, reason, granted=granted, same_login=same)
         )
-        now = await self._.within(store.authorisation_of(found.state_hash))
+        now = await self._banking.within(store.authorisation_of(found.state_hash))
         _log.info("authorisation.ended", connection_id=found.connection_id, outcome=outcome.value, reason=reason)
         if ended:
             await self._note(found, outcome)
@@ -82,20 +84,20 @@ class Ending:
     async def _note(self, found: Authorisation, outcome: AuthorisationOutcome) -> None:
         action, subject = "renew" if found.is_renewal else "connect", f"connection:{found.connection_id}"
         facts = {"org_id": found.org_id, "subject": subject, "who": found.user}
-        await self._.audit.note(f"connection.{action}", **facts, bank=found.bank, outcome=outcome.value)
+        await self._banking.audit.note(f"connection.{action}", **facts, bank=found.bank, outcome=outcome.value)
 
     async def _serves(self, connection_id: str, consent_id: str) -> bool:
         """Return whether the consent is the connection's already: another request has asked the bank as well."""
-        connection = await self._.within(self._.store.connection(connection_id))
+        connection = await self._banking.within(self._banking.store.connection(connection_id))
         return connection is not None and connection.consent_id == consent_id
 
     async def _begin_import(self, connection_id: str, psu: PsuContext | None) -> None:
         """Import while the person is there; where the queue is away the schedule does it."""
-        connection = await self._.within(self._.store.connection(connection_id))
+        connection = await self._banking.within(self._banking.store.connection(connection_id))
         if connection is None or connection.status is not ConnectionStatus.ACTIVE:
             return
         try:
-            await self._.within(self._.jobs.begin(connection, psu, _WHO))
+            await self._banking.within(self._banking.jobs.begin(connection, psu, _WHO))
         except BankImportError as error:
             _log.warning("authorisation.import_not_begun", connection_id=connection_id, error_code=error.code)
 

@@ -30,11 +30,11 @@ class Verifying:
     """Asks the bank about consents that are not a connection's yet."""
 
     def __init__(self, banking: Banking) -> None:
-        self._ = banking
+        self._banking = banking
 
     async def verified(self, found: Authorisation, granted: Granted, psu: PsuContext | None) -> BankConnection:
         """Return the connection with its new consent, once the bank has said that it is valid."""
-        known = await self._.within(self._.store.connection(found.connection_id))
+        known = await self._banking.within(self._banking.store.connection(found.connection_id))
         base = known or BankConnection(found.connection_id, found.org_id, found.bank)
         changed = replace(
             base,
@@ -42,10 +42,10 @@ class Verifying:
             consent_valid_until=granted.valid_until,
             credentials=base.credentials if granted.credentials is None else granted.credentials,
         )
-        provider = self._.provider(found.bank)
+        provider = self._banking.provider(found.bank)
         for left in reversed(range(_TRIES)):
             try:
-                consent = await self._.raw(provider.consent(changed, psu))
+                consent = await self._banking.raw(provider.consent(changed, psu))
                 break
             except Retryable:
                 if not left:
@@ -57,14 +57,14 @@ class Verifying:
 
     async def same_login(self, found: Authorisation, changed: BankConnection, psu: PsuContext | None) -> str | None:
         """Return another connection of the organisation to the same accounts; a bank that lists none now says none."""
-        others = await self._.living(found.org_id, found.bank, but=found.connection_id)
+        others = await self._banking.living(found.org_id, found.bank, but=found.connection_id)
         if not others:
             return None
         try:
-            listed = await self._.raw(self._.provider(found.bank).accounts(changed, psu))
+            listed = await self._banking.raw(self._banking.provider(found.bank).accounts(changed, psu))
         except JobError:
             return None  # the sync reads the list again, and says what is wrong
-        return first_of_same_login(listed, [(each.id, await self._.accounts(each.id)) for each in others])
+        return first_of_same_login(listed, [(each.id, await self._banking.accounts(each.id)) for each in others])
 
     async def take_back(self, found: Authorisation, granted: Granted | None = None) -> None:
         """Withdraw at the bank what nobody waits for any more; where that fails it ends by itself."""
@@ -79,6 +79,6 @@ class Verifying:
             credentials=None if granted is None else granted.credentials,
         )
         try:
-            await self._.raw(self._.flow(found.bank).revoke(unwanted))
+            await self._banking.raw(self._banking.flow(found.bank).revoke(unwanted))
         except BankImportError as error:
             _log.warning("authorisation.not_taken_back", connection_id=found.connection_id, error_code=error.code)
