@@ -86,9 +86,44 @@ def _is_final(error: BaseException) -> bool:
     )
 
 
-async def patiently(call: Callable[[], Awaitable[T]], *, within: float | None = None) -> T:
+async def in_place(call: Callable[[], Awaitable[T]], seconds: float) -> T:
+    """Return what a call returns that ends when it is cancelled."""
+    async with asyncio.timeout(seconds):
+        return await call()
+
+
+async def on_its_own(call: Callable[[], Awaitable[T]], seconds: float) -> T:
+    """Return what a call returns; one that goes on although it is cancelled is left alone.
+
+    redis-py sends with `asyncio.wait_for`, which loses a cancellation that meets its end (CPython issue 86296: until
+    Python 3.12): a loop that stood still for as long as the time limit would wait for `SOCKET_TIMEOUT` as well.
+    """
+    task = asyncio.ensure_future(call())
+    try:
+        await asyncio.wait({task}, timeout=seconds)
+        if task.done():
+            return task.result()
+    finally:
+        if not task.done():
+            task.cancel()
+            task.add_done_callback(_forget)
+    raise TimeoutError
+
+
+def _forget(task: "asyncio.Future[Any]") -> None:
+    """Take the error of a call that nobody waits for, or asyncio complains of it."""
+    if not task.cancelled():
+        task.exception()
+
+
+async def patiently(
+    call: Callable[[], Awaitable[T]],
+    *,
+    within: float | None = None,
+    bounded: Callable[[Callable[[], Awaitable[T]], float], Awaitable[T]] = on_its_own,
+) -> T:
     """Return what a call returns; it is tried again while Redis is lost, until the time is over: that of the whole call
-    (`deadline`), or `within` seconds.
+    (`deadline`), or `within` seconds. `bounded` sets the time limit of a try.
 
     Raises:
         Unavailable: the time is over, or the server refuses; it says why.
@@ -98,8 +133,7 @@ async def patiently(call: Callable[[], Awaitable[T]], *, within: float | None = 
     last: BaseException | None = None
     while True:
         try:
-            async with asyncio.timeout(max(0.0, until - time.monotonic())):
-                return await call()
+            return await bounded(call, max(0.0, until - time.monotonic()))
         except Exception as error:
             if not is_lost(error):
                 raise

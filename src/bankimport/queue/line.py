@@ -10,7 +10,7 @@ from redis.asyncio import Redis
 from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import BusyLoadingError, ReadOnlyError, ResponseError
 
-from bankimport.queue.connection import patiently
+from bankimport.queue.connection import in_place, patiently
 
 Commands = Sequence[Sequence[Any]]
 
@@ -44,13 +44,14 @@ class Line:
             self.trouble = None
             return answers
 
-        return await patiently(once)
+        return await patiently(once, bounded=in_place)
 
     async def _once(self, commands: Commands) -> list[Any]:
         if self._connection is None:
-            self._connection = await self._client.connection_pool.get_connection()
+            self._connection = self._client.connection_pool.get_available_connection()
             # `patiently` bounds a whole exchange; redis-py would begin a task for each sending, a timer for each answer
             self._connection.socket_timeout = None
+            await self._connection.disconnect(nowait=True)  # what another has left in it is not ours
         connection = self._connection
         try:
             await connection.connect()
