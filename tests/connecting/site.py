@@ -85,10 +85,8 @@ class Browser:
         return found
 
     async def renew(self, connection_id: str) -> dict[str, Any]:
-        """Begin to renew the consent."""
+        """Begin to renew the consent: which bank it is is known, whatever the provider."""
         body = {"returnTo": f"{self.site.host}/banks"}
-        if self.kind in INSTITUTIONS:
-            body["institution"] = INSTITUTIONS[self.kind]
         found: dict[str, Any] = await self.ask("POST", f"/{connection_id}/renew", body, status=201)
         return found
 

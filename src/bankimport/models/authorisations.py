@@ -114,6 +114,8 @@ class Authorisation:
     reason: str | None = None
     #: another connection of the organisation to the same accounts
     same_login: str | None = None
+    #: which bank was asked, where the provider has many
+    institution: str | None = None
 
     @property
     def is_decoupled(self) -> bool:

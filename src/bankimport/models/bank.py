@@ -31,6 +31,8 @@ class BankConnection:
     #: when the bank was last asked without the person, however that ended
     asked_at: datetime | None = None
     created_at: datetime | None = None
+    #: which bank, where the provider has many: what a renewal asks for again
+    institution: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,6 +36,8 @@ class ConnectionSummary(Model):
     id: str
     org_id: str
     bank: str
+    #: which bank, where the provider has many
+    institution: str | None = None
     status: ConnectionStatus
     status_reason: str | None = None
     explanation: str

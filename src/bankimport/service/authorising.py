@@ -92,6 +92,7 @@ class Authorising:
             begun=replace(begun, url="", message=None, details=details),
             created_at=now,
             expires_at=now + LIFETIME,
+            institution=wish.institution,
         )
         await self._banking.within(store.add_authorisation(authorisation))
         _log.info("authorisation.begun", connection_id=wish.connection_id, bank=wish.bank, renewal=wish.is_renewal)

@@ -114,6 +114,9 @@ class Connections(StoredConnections):
     ) -> AuthorisationBegun:
         """Begin to renew a connection's consent; the old one serves until the new one is verified, and if it never is.
 
+        `institution` is needed where the provider has many banks and the connection was not made by `connect`, which
+        remembers it; the first renewal does too.
+
         Raises:
             NotFound: no such connection, or not `org_id`'s.
             InvalidRequest, InvalidSettings, ConnectingFailed, NotOffered, Unavailable: as `connect`.
@@ -127,7 +130,7 @@ class Connections(StoredConnections):
             user=_checked_user(user),
             connection_id=connection.id,
             is_renewal=True,
-            institution=institution,
+            institution=institution or connection.institution,
             language=language,
             return_to=return_to,
             callback_url=callback_url,

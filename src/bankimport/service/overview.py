@@ -119,6 +119,7 @@ class Overview:
             "id": connection.id,
             "org_id": connection.org_id,
             "bank": connection.bank,
+            "institution": connection.institution,
             "status": connection.status,
             "status_reason": connection.status_reason,
             "explanation": explain(connection, now),

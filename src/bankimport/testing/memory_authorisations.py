@@ -30,6 +30,7 @@ class MemoryAuthorisations:
                 authorisation.bank,
                 ConnectionStatus.PENDING,
                 created_at=authorisation.created_at,
+                institution=authorisation.institution,
             )
 
     async def authorisation_of(self, state_hash: str) -> Authorisation | None:
@@ -83,6 +84,7 @@ class MemoryAuthorisations:
                 status_reason=None,
                 next_sync_at=None,
                 credentials=connection.credentials if granted.credentials is None else granted.credentials,
+                institution=known.institution or connection.institution,
             )
         elif not known.is_renewal and connection.status is ConnectionStatus.PENDING:
             del self._connections[connection.id]

@@ -95,7 +95,7 @@ class Authorisations:
                 return False
             its_connection = connections.c.id == row.connection_id
             if granted is not None:
-                await db.execute(update(connections).where(its_connection).values(_renewed(granted, credentials)))
+                await db.execute(update(connections).where(its_connection).values(_renewed(row, granted, credentials)))
             elif not row.is_renewal:
                 pending = connections.c.status == ConnectionStatus.PENDING.value
                 await db.execute(delete(connections).where(its_connection, pending))
@@ -122,13 +122,14 @@ async def _sweep(db: AsyncConnection, org_id: str, before: datetime) -> None:
     await db.execute(delete(authorisations).where(old))
 
 
-def _renewed(granted: Granted, credentials: str | None) -> dict[str, Any]:
+def _renewed(row: Row[Any], granted: Granted, credentials: str | None) -> dict[str, Any]:
     return {
         "consent_id": granted.consent_id,
         "consent_valid_until": granted.valid_until,
         "status": ConnectionStatus.ACTIVE.value,
         "status_reason": None,
         "next_sync_at": None,
+        **({} if row.institution is None else {"institution": row.institution}),
         **({} if credentials is None else {"credentials": credentials}),
     }
 
@@ -140,6 +141,7 @@ def _new_connection(authorisation: Authorisation) -> dict[str, Any]:
         "bank": authorisation.bank,
         "status": ConnectionStatus.PENDING.value,
         "created_at": authorisation.created_at,
+        "institution": authorisation.institution,
     }
 
 
@@ -160,6 +162,7 @@ def _row_of(authorisation: Authorisation, vault: Vault) -> dict[str, Any]:
         "created_at": authorisation.created_at,
         "expires_at": authorisation.expires_at,
         "step": authorisation.step.value,
+        "institution": authorisation.institution,
     }
 
 
@@ -181,4 +184,5 @@ def _authorisation_of(row: Row[Any], vault: Vault) -> Authorisation:
         outcome=None if row.outcome is None else AuthorisationOutcome(row.outcome),
         reason=row.reason,
         same_login=row.same_login,
+        institution=row.institution,
     )

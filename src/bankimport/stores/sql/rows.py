@@ -47,6 +47,7 @@ def connection_of(row: Row[Any], vault: Vault) -> BankConnection:
         next_sync_at=row.next_sync_at,
         asked_at=row.asked_at,
         created_at=row.created_at,
+        institution=row.institution,
     )
 
 

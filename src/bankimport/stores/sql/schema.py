@@ -118,6 +118,7 @@ connections = Table(
     Column("next_sync_at", Instant),
     Column("asked_at", Instant),
     Column("created_at", Instant, nullable=False),
+    Column("institution", String(256)),
     Column("fence", BigInteger, nullable=False, server_default="0"),  # internal: the latest run that has written
     Index(None, "org_id", "id"),
     Index(None, "consent_valid_until"),
@@ -176,6 +177,7 @@ authorisations = Table(
     Column("outcome", String(16)),
     Column("reason", String(64)),
     Column("same_login", String(128)),
+    Column("institution", String(256)),
     UniqueConstraint("state_hash"),
     Index(None, "connection_id", "created_at"),
     Index(None, "org_id", "expires_at"),

@@ -92,6 +92,21 @@ class AuthorisationContract:
         assert await store.end_authorisation("auth-2", AuthorisationOutcome.BANK_FAILED)
         assert await store.connection("conn-1") == before
 
+    async def test_which_bank_is_remembered(self, store: Any) -> None:
+        """Where a provider has many: from the beginning, and a renewal that names another one brings it."""
+        await store.add_authorisation(authorisation(institution="DE:One"))
+        assert (await store.connection("conn-1")).institution == "DE:One"
+        assert (await store.authorisation_of(hashed("state-1"))).institution == "DE:One"
+        await store.end_authorisation("auth-1", AuthorisationOutcome.CONNECTED, granted=GRANTED)
+        again = {"connection_id": "conn-1", "is_renewal": True}
+        await store.add_authorisation(authorisation(2, **again, institution="DE:Two"))
+        await store.end_authorisation("auth-2", AuthorisationOutcome.CANCELLED)
+        assert (await store.connection("conn-1")).institution == "DE:One"
+        for number, named in ((3, "DE:Two"), (4, None)):
+            await store.add_authorisation(authorisation(number, **again, institution=named))
+            await store.end_authorisation(f"auth-{number}", AuthorisationOutcome.RENEWED, granted=GRANTED)
+            assert (await store.connection("conn-1")).institution == "DE:Two"
+
     async def test_who_begins_again_ends_what_was_begun(self, store: Any) -> None:
         """Only the last one of a connection can be granted."""
         await store.add_authorisation(authorisation())
