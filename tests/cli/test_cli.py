@@ -68,6 +68,9 @@ def test_a_connection_is_added_listed_renewed_and_cut(run: Run, tmp_path: Path) 
     with closing(sqlite3.connect(tmp_path / "bank.db")) as database:
         rows = database.execute("SELECT id, org_id, consent_id, consent_valid_until, status FROM bank_connections")
         assert rows.fetchall() == [("giro", "acme", "c-2", "2100-01-01", "DISCONNECTED")]
+        entries = database.execute("SELECT action, via, org_id, subject FROM bank_audit ORDER BY id").fetchall()
+    about = ("cli", "acme", "connection:giro")
+    assert entries == [(f"connection.{done}", *about) for done in ("add", "set-consent", "disconnect")]
 
 
 def test_upgrading_twice_changes_nothing(run: Run) -> None:

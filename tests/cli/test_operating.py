@@ -4,8 +4,10 @@ import asyncio
 import csv
 import io
 import json
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -157,3 +159,27 @@ def test_help_needs_nothing() -> None:
     assert all(f"  {name} " in answer.stdout for name in COMMANDS)
     wrong = [sys.executable, "-m", "bankimport", "nonsense"]
     assert subprocess.run(wrong, env=clean_environment(), capture_output=True, check=False).returncode == 2
+
+
+def test_banks_and_accounts(operate: Run, redis_url: str, tmp_path: Path) -> None:
+    """Which banks can be connected; which accounts a connection has, and who it is about whom there is a doubt."""
+    prepared(redis_url, tmp_path, "giro")
+    banks = {"sandbox": {"type": "berlin-group", "base_url": "http://127.0.0.1:1"}}
+    own = {"BANK_SYNC_BANKS": json.dumps(banks)}
+    answer = operate("connections", "institutions", "sandbox", "-o", "json", **own)
+    assert (answer.returncode, json.loads(answer.stdout)) == (0, [])
+    assert operate("connections", "institutions", "other", **own).returncode == 2
+    assert operate("connections", "institutions", "sandbox", "--country", "Germany", **own).returncode == 2
+    rows = json.loads(operate("connections", "accounts", "giro", "-o", "json").stdout)
+    assert [(row["listed"], row["undecided"], row["could_be"]) for row in rows] == [("yes", None, "")] * 3
+    doubtful, old = rows[0]["account"], rows[1]["account"]
+    with closing(sqlite3.connect(tmp_path / "bank.db")) as database, database:
+        database.execute("UPDATE bank_accounts SET undecided = 'name', currency = 'EUR' WHERE id = ?", (doubtful,))
+        database.execute("UPDATE bank_accounts SET is_listed = 0, currency = 'EUR' WHERE id = ?", (old,))
+    shown = operate("connections", "accounts", "giro").stdout
+    assert f"name       {old}" in shown
+    for wrong in ((), ("--same-as", old, "--another")):
+        assert operate("connections", "decide", "giro", doubtful, *wrong, **own).returncode == 2
+    assert operate("connections", "decide", "giro", "nix", "--another", **own).returncode == 3
+    assert operate("connections", "decide", "giro", doubtful, "--same-as", old, **own).stdout == f"{old}\n"
+    assert operate("connections", "decide", "giro", doubtful, "--another", **own).returncode == 3

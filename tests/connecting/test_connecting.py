@@ -15,7 +15,7 @@ from bankimport.sandbox import Kind, Switch
 from bankimport.sandbox.counter import STATE
 from bankimport.settings import Settings
 from bankimport.status import ConnectionStatus, JobState
-from tests.connecting.site import Site, site_of
+from tests.connecting.site import INSTITUTIONS, Site, site_of
 
 # arq closes its pool by a name that redis-py has given up
 pytestmark = pytest.mark.filterwarnings("ignore:Call to deprecated close:DeprecationWarning")
@@ -256,3 +256,32 @@ async def test_the_bank_says_revoked(site: Site) -> None:
     assert job.state is JobState.CANCELLED
     told = await site.told("bank.connection.revoked")
     assert [(each.data["connectionId"], each.data["by"]) for each in told] == [(connection_id, "bank")]
+
+
+async def test_which_banks_there_are(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A page learns what `bank` and `institution` take; the long lists are asked for once."""
+    anna, stranger = await site.browser(), await site.browser(None)
+    address = f"{site.host}/api/organisations/acme/banks"
+    async with anna.session.get(address) as answer:
+        assert (await answer.json()) == {"banks": [{"name": site.kind, "connectable": True}]}
+    flow = site.bank_import.connections.banking.flow(site.kind)
+    real, asked = flow.banks, []
+
+    async def banks(country: str | None = None) -> Any:
+        asked.append(country)
+        return await real(country)
+
+    monkeypatch.setattr(flow, "banks", banks)
+    url = f"{address}/{site.kind}/institutions"
+    for _ in range(3):
+        async with anna.session.get(url, params={"country": "de"}) as answer:
+            assert answer.status == 200, await answer.text()
+            found = (await answer.json())["institutions"]
+    assert [each["id"] for each in found] == [INSTITUTIONS[site.kind] for _ in {site.kind} & set(INSTITUTIONS)]
+    assert all({"id", "name", "country", "longestConsentDays", "requiredHeaders", "methods"} == set(e) for e in found)
+    assert asked == ["DE"]
+    for wrong, status in ((f"{url}?country=Germany", 422), (f"{address}/other/institutions", 404)):
+        async with anna.session.get(wrong) as answer:
+            assert answer.status == status
+    async with stranger.session.get(url) as answer:
+        assert answer.status == 403

@@ -9,6 +9,7 @@ from bankimport.models import TransactionStatus
 from bankimport.settings import Settings
 from bankimport.stores import SqlStore, upgrade_async
 from bankimport.testing import FakeBank, run_until_idle
+from tests.web.serving import by_token, serving
 
 # arq closes its pool by a name that redis-py has given up
 pytestmark = pytest.mark.filterwarnings("ignore:Call to deprecated close:DeprecationWarning")
@@ -52,10 +53,24 @@ async def test_the_old_pot_goes_on(settings: Settings) -> None:
         assert job.result["undecided"] == 1
         [doubtful] = [each for each in await connections.accounts("giro") if each.undecided]
 
+        details = {each.id: each for each in (await bank_import.get_connection("giro", "acme")).accounts}
+        assert details[doubtful.id].could_be == (before["Holiday"],)
+        assert [(each.listed, each.undecided) for each in details.values() if each.could_be] == [(True, "name")]
+        assert not details[before["Holiday"]].listed
         with pytest.raises(errors.NotFound):
             await connections.decide_account("giro", doubtful.id, same_as=before["Holiday"], org_id="globex")
-        decided = await connections.decide_account("giro", doubtful.id, same_as=before["Holiday"], org_id="acme")
-        assert (decided.id, decided.name) == (before["Holiday"], "House")
+        async with serving(bank_import, authorize=by_token) as host:
+            path = f"/giro/accounts/{doubtful.id}/decision"
+            assert await host.problem("POST", path, json={}) == (422, "invalid-request")
+            assert await host.problem("POST", path, json={"sameAs": before["Giro"]}) == (409, "conflict")
+            assert await host.problem("POST", path, json={"sameAs": "nix"}) == (404, "not-found")
+            status, body, _ = await host.call("POST", path, json={"sameAs": before["Holiday"]})
+        assert status == 200, body
+        told = {each["id"]: each for each in body["accounts"]}
+        assert sorted(told) == sorted(before.values())
+        assert "undecided" not in told[before["Holiday"]]
+        [decided] = [each for each in await connections.accounts("giro") if each.id == before["Holiday"]]
+        assert decided.name == "House"
 
         job_id = await bank_import.schedule_immediate_sync("giro")
         await run_until_idle(bank_import)

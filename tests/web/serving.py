@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from aiohttp import ClientSession, web
@@ -20,6 +20,7 @@ from bankimport.models import (
     ConnectionDetails,
     ConnectionPage,
     ConnectionSummary,
+    Institution,
     JobPage,
     JobProgress,
     JobStatus,
@@ -31,6 +32,7 @@ from bankimport.models import (
 from bankimport.queue.filters import JobFilter
 from bankimport.service import Bounds
 from bankimport.status import ConnectionStatus, JobState
+from bankimport.testing import FakeBank
 from bankimport.web import Action, web_app
 
 NOW = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
@@ -80,6 +82,13 @@ class FakeConnecting:
     async def revoke(self, connection_id: str, *, org_id: str | None = None) -> None:
         """Do nothing."""
 
+    async def institutions(self, bank: str, *, country: str | None = None) -> Sequence[Institution]:
+        """Return one."""
+        return [Institution("DE:One", "One", country or "DE", timedelta(days=90), ("Psu-Ip-Address",), ("app",))]
+
+    async def decide_account(self, connection_id: str, account_id: str, **decision: Any) -> None:
+        """Do nothing."""
+
 
 class FakeAudit:
     """Nobody did anything."""
@@ -101,6 +110,7 @@ class FakeService:
     error: Exception | None = None
     next_cursor: str | None = None
     bounds: Bounds = field(default_factory=lambda: Bounds(opened=True))
+    banks: dict[str, Any] = field(default_factory=lambda: {"bank": FakeBank()})
     #: how people connect their banks: tests/connecting has the real one
     connections: "FakeConnecting" = field(default_factory=lambda: FakeConnecting())
     #: what people did: tests/dashboard has the real one
@@ -236,6 +246,8 @@ class Host:
         """Return status, JSON and headers of an answer; `*` asks at the whole queue's routes."""
         headers = {"Authorization": token, "Content-Type": "application/json", **options.pop("headers", {})}
         url = f"{self.queue_url if token == '*' else self.url}{path}"
+        if path.startswith("@"):  # beside the connections
+            url = f"{self.url.removesuffix('/bank-connections')}{path[1:]}"
         async with self.session.request(method, url, headers=headers, **options) as answer:
             return answer.status, await answer.json(content_type=None), answer.headers
 

@@ -18,6 +18,7 @@ from bankimport.queue.keys import Keys
 from bankimport.settings import Settings
 from bankimport.stream import EventStream
 from bankimport.web import authorising, web_app
+from bankimport.web.banks import DecisionBody
 from bankimport.web.bodies import JobsBody
 from bankimport.web.consent import ConnectBody
 from bankimport.web.table import ROUTES, Route
@@ -176,11 +177,12 @@ def expected(route: Route, role: str, job_id: str, socket: bool) -> int:
 async def asked(host: Host, route: Route, role: str, job_id: str, socket: bool) -> int:
     """Return the status that the route answers."""
     path = route.path.replace("{orgId}", "acme").replace("{jobId}", job_id).replace("{id}", "giro")
+    path = path.replace("{accountId}", "acc_1").replace("{bank}", "bank")
     headers = {"Authorization": role, "Content-Type": "application/json"}
     if socket:
         headers |= {"Upgrade": "websocket", "Connection": "Upgrade", "Sec-WebSocket-Version": "13"}
         headers |= {"Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ=="}
-    bodies = {JobsBody: b'{"reason": "test"}', ConnectBody: b'{"bank": "bank"}'}
+    bodies = {JobsBody: b'{"reason": "test"}', ConnectBody: b'{"bank": "bank"}', DecisionBody: b'{"sameAs": null}'}
     body = bodies.get(route.body, b"") if route.body is not None else b""
     async with host.session.request(route.method, f"{host.origin}/api{path}", headers=headers, data=body) as answer:
         return answer.status

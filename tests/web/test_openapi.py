@@ -23,7 +23,8 @@ async def described(host: Host) -> dict[str, Any]:
 def schema_of(description: dict[str, Any], method: str, path: str, status: int) -> Draft202012Validator:
     """Return what checks an answer."""
     prefix = "" if path.startswith("/queue/pause") else "/organisations/{orgId}/bank-connections"
-    answer = description["paths"][prefix + path][method.lower()]["responses"][str(status)]
+    prefix = "/organisations/{orgId}" if path.startswith("@") else prefix
+    answer = description["paths"][prefix + path.removeprefix("@")][method.lower()]["responses"][str(status)]
     [content] = answer["content"].values()
     return Draft202012Validator({**content["schema"], "components": description["components"]})
 
@@ -71,6 +72,9 @@ async def test_every_route_is_described() -> None:
         ("GET", "", "", 200),
         ("GET", "/{id}", "/giro", 200),
         ("GET", "/{id}", "/nix", 404),
+        ("GET", "@/banks", "@/banks", 200),
+        ("GET", "@/banks/{bank}/institutions", "@/banks/bank/institutions?country=fi", 200),
+        ("GET", "@/banks/{bank}/institutions", "@/banks/nix/institutions", 404),
         ("POST", "/queue/pause", "/queue/pause", 200),
         ("POST", "/jobs/{jobId}/cancel", "/jobs/nix/cancel", 404),
     ],

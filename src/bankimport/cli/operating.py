@@ -35,16 +35,20 @@ Yes = Annotated[bool, typer.Option("--yes", help="Don't ask.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")]
 
 
+def said_on_standard_error() -> None:
+    """Let words of ours go to standard error, where they are worth it: standard output is for data."""
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+
+
 def with_bank_import(work: Callable[["BankImport"], Awaitable[T]], *, reason: str | None = None) -> T:
     """Return what `work` returns of a started `BankImport` of the environment; what it does is written down as the
     account's that runs the command."""
     from bankimport.app import BankImport
 
-    # words of ours go to standard error, where they are worth it: standard output is for data
-    structlog.configure(
-        wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-    )
+    said_on_standard_error()
 
     async def run() -> T:
         async with BankImport.from_env() as bank_import:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
 
+from bankimport.models.accounts import Undecided
 from bankimport.models.model import Model
 from bankimport.status import ConnectionStatus
 
@@ -80,6 +81,12 @@ class AccountDetails(Model):
     #: what was read completely on one day so far; what lies between these and `coverage` is a gap
     read_once: tuple[CoveredDays, ...] = ()
     attended_only: bool = False
+    #: whether the bank's latest list has it; else it is kept, and nothing is asked for it
+    listed: bool = True
+    #: why it couldn't be told, when it was new, from one that had left the list; somebody decides
+    undecided: Undecided | None = None
+    #: the accounts of this connection that it may be said to be
+    could_be: tuple[str, ...] = ()
     reads_today: ReadsToday
 
 

@@ -18,9 +18,10 @@ from bankimport.ports import BankProvider, BankStore, Clock
 from bankimport.service.audit import Audit
 from bankimport.service.authorising import Authorising, Wish
 from bankimport.service.banking import Banking
-from bankimport.service.bounds import Bounds, unhurried
+from bankimport.service.bounds import Bounds, bounded, unhurried
 from bankimport.service.connection_jobs import ConnectionJobs
 from bankimport.service.deciding import decide
+from bankimport.service.institutions import Institutions
 from bankimport.service.revoking import revoke
 from bankimport.service.stored_connections import StoredConnections
 from bankimport.settings import Settings
@@ -47,6 +48,7 @@ class Connections(StoredConnections):
         super().__init__(store, banks, clock, bounds, audit)
         self.banking = Banking(store, banks, jobs, settings, clock, bounds, audit)
         self._authorising = Authorising(self.banking)
+        self._institutions = Institutions(self.banking)
 
     async def connect(
         self,
@@ -189,13 +191,16 @@ class Connections(StoredConnections):
         await revoke(self.banking, connection_id, org_id)
 
     async def institutions(self, bank: str, *, country: str | None = None) -> Sequence[Institution]:
-        """Return the banks that a provider can connect, of a country (`DE`) or of all.
+        """Return the banks that a provider can connect, of a country (`DE`) or of all; none where it is one bank.
+
+        Each list is asked for once an hour.
 
         Raises:
             InvalidRequest, NotOffered, Unavailable, ConnectingFailed
         """
-        return await self.banking.asked(self.banking.flow(bank).banks(country))
+        return await self._institutions.of(bank, country)
 
+    @bounded
     async def decide_account(
         self, connection_id: str, account_id: str, *, same_as: str | None, org_id: str | None = None
     ) -> BankAccount:

@@ -29,6 +29,7 @@ from bankimport.ports import AccessKey, AccessLedger, BankProvider, BankStore, C
 from bankimport.schedules.ticks import SYNCS
 from bankimport.service.connections import Connections
 from bankimport.status import ConnectionStatus
+from bankimport.stores.deciding import could_be
 
 _DAYS = (1, 3, 7, 14)
 _COUNTED_FOR = timedelta(minutes=1)
@@ -91,7 +92,8 @@ class Overview:
             raise NotFound("connection")
         accounts = await self._store_accounts(connection_id)
         bank_allows = await bank.capabilities(connection) if bank is not None else None
-        details = await asyncio.gather(*(self._account(connection, account, bank_allows) for account in accounts))
+        told = (self._account(connection, account, bank_allows, accounts) for account in accounts)
+        details = await asyncio.gather(*told)
         return ConnectionDetails(**self._summary(connection), accounts=tuple(details))
 
     async def consents_ending(self) -> Mapping[int, int]:
@@ -136,7 +138,11 @@ class Overview:
         return max(tick, connection.next_sync_at) if connection.next_sync_at is not None else tick
 
     async def _account(
-        self, connection: BankConnection, account: BankAccount, bank: Capabilities | None
+        self,
+        connection: BankConnection,
+        account: BankAccount,
+        bank: Capabilities | None,
+        known: Sequence[BankAccount],
     ) -> AccountDetails:
         state = await self._store.account_state(account)
         latest = max(state.coverage, key=lambda each: each.until, default=None)
@@ -151,6 +157,9 @@ class Overview:
             coverage=_days(state.coverage),
             read_once=_days(state.memory.once),
             attended_only=state.attended_only,
+            listed=account.is_listed,
+            undecided=account.undecided,
+            could_be=could_be(known, account),
             reads_today=await self._reads_today(connection, account, bank),
         )
 

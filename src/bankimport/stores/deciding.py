@@ -20,11 +20,24 @@ def decidable(
     if same_as is None:
         return account, None
     old = _found(known, same_as)
-    if old.is_listed or old.id == account.id:
-        raise Conflict(f"account {same_as!r} is listed by the bank: it is another one")
-    if account.currency and old.currency and account.currency.upper() != old.currency.upper():
-        raise Conflict(f"account {same_as!r} is in another currency")
+    if (objection := _objection(account, old)) is not None:
+        raise Conflict(f"account {same_as!r} {objection}")
     return account, old
+
+
+def could_be(known: Sequence[BankAccount], account: BankAccount) -> tuple[str, ...]:
+    """Return the ids of the stored accounts that an undecided one may be said to be."""
+    if account.undecided is None:
+        return ()
+    return tuple(each.id for each in known if _objection(account, each) is None)
+
+
+def _objection(account: BankAccount, old: BankAccount) -> str | None:
+    if old.is_listed or old.id == account.id:
+        return "is listed by the bank: it is another one"
+    if account.currency and old.currency and account.currency.upper() != old.currency.upper():
+        return "is in another currency"
+    return None
 
 
 def _found(known: Sequence[BankAccount], account_id: str) -> BankAccount:

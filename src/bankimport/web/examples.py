@@ -45,8 +45,22 @@ EXAMPLES: Mapping[str, Any] = {
     "ConnectionDetails": {
         **_CONNECTION,
         "accounts": [
-            {"id": "acc_1", "currency": "EUR", "ibanEnd": "3000", "attendedOnly": False, "readsToday": {"used": 3}}
+            {"id": "acc_1", "currency": "EUR", "ibanEnd": "3000", "listed": True, "readsToday": {"used": 3}}
         ],
+    },
+    "DecisionBody": {"sameAs": "acc_1"},
+    "BankList": {"banks": [{"name": "eb", "connectable": True}, {"name": "my-gateway", "connectable": True}]},
+    "InstitutionList": {
+        "institutions": [
+            {
+                "id": "DE:Sandbox Bank",
+                "name": "Sandbox Bank",
+                "country": "DE",
+                "longestConsentDays": 180,
+                "requiredHeaders": ["Psu-Ip-Address", "Psu-User-Agent"],
+                "methods": ["redirect"],
+            }
+        ]
     },
     "AuditPage": {
         "entries": [

@@ -32,6 +32,7 @@ _QUERY: dict[str, dict[str, Any]] = {
     "limit": {"type": "integer", "minimum": 1, "maximum": 200},
     "wait": {"type": "integer", "minimum": 0, "maximum": 30},
     "after": _POSITION,
+    "country": {"type": "string", "pattern": "^[A-Za-z]{2}$"},
     **{name: {"type": "string", "pattern": pattern.pattern} for name, pattern in AUDIT_TEXTS.items()},
 }
 _TEXT = {"type": "string"}

@@ -13,7 +13,7 @@ from bankimport.models import (
     QueueStats,
 )
 from bankimport.models.model import Model, StrictModel
-from bankimport.web import consent, handlers
+from bankimport.web import banks, consent, handlers
 from bankimport.web.bodies import EmptyBody, JobsBody, OrgSyncBody, PauseBody, SyncBody
 from bankimport.web.call import Handle
 from bankimport.web.given import Action
@@ -22,6 +22,7 @@ from bankimport.web.metrics import show_metrics
 from bankimport.web.views import AcceptedView, BulkView, JobListView, JobView, OrganisationHealthView
 
 PREFIX = "/organisations/{orgId}/bank-connections"
+BANKS = "/organisations/{orgId}/banks"
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +113,12 @@ ROUTES = (
     Route("DELETE", PREFIX + "/{id}/authorisation", "sync", consent.give_up, "give-up", 200, AuthorisationStatus,
           EmptyBody, refused=(404, 501), waits=True),
     Route("DELETE", PREFIX + "/{id}", "sync", consent.revoke, "revoke", 200, ConnectionDetails, EmptyBody,
+          refused=(404, 501, 502), waits=True),
+    Route("POST", PREFIX + "/{id}/accounts/{accountId}/decision", "sync", banks.decide_account, "decide-account", 200,
+          ConnectionDetails, banks.DecisionBody, refused=(404, 409, 501)),
+    Route("GET", BANKS, "read", banks.list_banks, "banks", 200, banks.BankListView),
+    Route("GET", BANKS + "/{bank}/institutions", "read", banks.list_institutions, "institutions", 200,
+          banks.InstitutionListView, query={"country": "only banks of this country, such as `DE`"},
           refused=(404, 501, 502), waits=True),
     Route("GET", "/queue/health", "operate", handlers.queue_health, "health", 200, QueueHealth),
     Route("GET", "/queue/stats", "operate", handlers.queue_stats, "stats", 200, QueueStats),
