@@ -6,6 +6,7 @@ import sys
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 import redis
 from arq.connections import RedisSettings
@@ -14,6 +15,10 @@ from redis.asyncio import Redis
 from bankimport.settings import Settings
 from tests.endless_keys import endless_keys
 from tests.processes import Processes, Valkey, start_valkey
+
+# its wall-clock deadline of 200 ms fails on a busy machine, and says nothing about the code
+hypothesis.settings.register_profile("no deadline", deadline=None)
+hypothesis.settings.load_profile("no deadline")
 
 SOAK = os.environ.get("BANKIMPORT_SOAK") == "1"
 _numbers = itertools.count(1)

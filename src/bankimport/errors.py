@@ -287,12 +287,15 @@ class ConsentExpired(ReauthRequired):
 
 
 class CredentialError(Permanent):
-    """Our own key, certificate or address is refused: alarm the operator, mark no user."""
+    """Our own key, certificate, address or contract is refused, `what` where that is told: alarm the operator, mark no
+    user."""
 
     code = "credential-error"
 
-    def __init__(self, *, scope: Scope | None = None) -> None:
-        super().__init__("the bank refuses our own key, certificate or address", scope=scope)
+    def __init__(
+        self, what: str = "the bank refuses our own key, certificate or address", *, scope: Scope | None = None
+    ) -> None:
+        super().__init__(what, scope=scope)
 
 
 class AccountUnavailable(Permanent):

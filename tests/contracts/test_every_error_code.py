@@ -1,6 +1,7 @@
 """Every error code of every API, through a real job: who is marked, what is retried and when, what the job says, and
 what the log says. And each that can come while a person connects: how that ends."""
 
+from dataclasses import replace
 from typing import Final
 
 import pytest
@@ -46,6 +47,13 @@ BRAKED: Final = Seen("ACTIVE", "delayed rate-limited", (40,), "the bank limits t
 LIMITED: Final = passing("the bank limits the rate of access", "rate-limited")
 #: ours: the operator is alarmed, and no person is asked for anything
 CREDENTIAL: Final = Seen("ACTIVE", "failed credential-error", (), OURS, FAILED, ())
+
+
+def ours(says: str) -> Seen:
+    """The same, and it is known of what."""
+    return replace(CREDENTIAL, says=says)
+
+
 PERIOD: Final = permanent("period-rejected", "the bank doesn't serve the period asked for")
 ACCOUNT: Final = permanent("account-unavailable", "the bank no longer gives access to this account")
 UNSURE: Final = passing("the bank refused an access that its consent allows")
@@ -119,14 +127,14 @@ ENABLE_BANKING: Final = {
     Refusal(404, "TRANSACTION_DOES_NOT_EXIST"): rejected(404),
     Refusal(401, "UNAUTHORIZED_ACCESS"): CREDENTIAL,
     Refusal(403, "ACCESS_DENIED"): CREDENTIAL,
-    Refusal(403, "UNAUTHORIZED_IP"): CREDENTIAL,
+    Refusal(403, "UNAUTHORIZED_IP"): ours("Enable Banking refuses our address: it is not on the application's list"),
     Refusal(403, "INVALID_HOST"): CREDENTIAL,
-    Refusal(422, "REDIRECT_URI_NOT_ALLOWED"): CREDENTIAL,
-    Refusal(403, None): CREDENTIAL,  # "Application is not active"
+    Refusal(422, "REDIRECT_URI_NOT_ALLOWED"): ours("our callback's address is not registered with the application"),
+    Refusal(403, None): ours("Enable Banking refuses our application: not active, or its key is wrong"),
     Refusal(422, "WRONG_ASPSP_PROVIDED"): permanent("unsupported", "Enable Banking doesn't know this bank"),
     Refusal(422, "PSU_HEADER_NOT_PROVIDED"): Seen(
         "ACTIVE", "completed", (), "Nothing was imported: 3 accounts answered only while the person is present", (),
-        TOLD * 3,  # one an account
+        TOLD,  # one for all three accounts
     ),
     Refusal(422, "PSU_HEADER_INVALID"): permanent(
         "unsupported", "the bank refuses what the person's browser says of itself"
@@ -143,9 +151,15 @@ GOCARDLESS: Final = {
     Refusal(400, "End User Agreement (EUA) 1-2 has expired"): again("expired"),
     Refusal(401, "AccessExpiredError"): again("expired"),
     Refusal(403, "No valid End User Agreement"): again("invalid"),
-    Refusal(402, "Usage limit exceeded"): CREDENTIAL,
-    Refusal(403, "IP address access denied"): CREDENTIAL,
-    Refusal(401, "No active account found with the given credentials"): CREDENTIAL,
+    Refusal(402, "Usage limit exceeded"): ours(
+        "the usage limit of our contract with GoCardless is reached (402): raise it with them, or wait"
+    ),
+    Refusal(403, "IP address access denied"): ours(
+        "GoCardless refuses our address: it is not on the list of our secret"
+    ),
+    Refusal(401, "No active account found with the given credentials"): ours(
+        "GoCardless knows no such secret: secret_id or secret_key is wrong, or was revoked"
+    ),
     Refusal(401, "Invalid token"): passing("GoCardless refuses the access token; the next try has a new one"),
     Refusal(401, "Something else"): UNSURE,
     Refusal(403, "Account access forbidden"): ACCOUNT,

@@ -154,14 +154,22 @@ async def _failed(
     if isinstance(error, ReauthRequired | CredentialError):
         raise error
     if isinstance(error, UnattendedRefused):
-        event = ReauthRequiredEvent(
-            connection_id=ground.connection.id, reason=UnattendedRefused.code, timestamp=ground.clock()
-        )
-        if not state.attended_only:  # told first: a crash between repeats the event and loses none
-            await ground.run.emit(event)
+        if not state.attended_only and not await _is_told(ground):  # told first: a crash between repeats the event
+            reason = UnattendedRefused.code
+            await ground.run.emit(
+                ReauthRequiredEvent(connection_id=ground.connection.id, reason=reason, timestamp=ground.clock())
+            )
         await ground.store.set_attended_only(account)
         return AccountSync(result.model_copy(update={"outcome": AccountOutcome.ATTENDED_ONLY}), rows=read.rows)
     return failure(result, error or RuntimeError("a read ended without an outcome"), rows=read.rows)
+
+
+async def _is_told(ground: Ground) -> bool:
+    """Return whether the person has been asked for already, for another account: one visit serves all of them."""
+    for account in await ground.store.accounts(ground.connection.id):
+        if (await ground.store.account_state(account)).attended_only:
+            return True
+    return False
 
 
 def failure(result: AccountResult, error: Exception, *, rows: int = 0) -> AccountSync:

@@ -34,6 +34,10 @@ def _ours(scope: Scope) -> JobError:
     return CredentialError(scope=scope)
 
 
+def _our(what: str) -> _Make:
+    return lambda scope: CredentialError(what, scope=scope)
+
+
 def _passing(scope: Scope) -> JobError:
     return Transient("the bank did not answer Enable Banking", scope=scope)
 
@@ -71,9 +75,9 @@ CODES: Final[Mapping[str, _Make]] = {
     "INVALID_ACCOUNT_ID": _one_account,
     "UNAUTHORIZED_ACCESS": _ours,
     "ACCESS_DENIED": _ours,
-    "UNAUTHORIZED_IP": _ours,
+    "UNAUTHORIZED_IP": _our("Enable Banking refuses our address: it is not on the application's list"),
     "INVALID_HOST": _ours,
-    "REDIRECT_URI_NOT_ALLOWED": _ours,
+    "REDIRECT_URI_NOT_ALLOWED": _our("our callback's address is not registered with the application"),
     "WRONG_ASPSP_PROVIDED": _unsupported("Enable Banking doesn't know this bank"),
     "PSU_HEADER_INVALID": _unsupported("the bank refuses what the person's browser says of itself"),
 }
@@ -97,8 +101,8 @@ def error_of(reply: Reply, scope: Scope, now: datetime, *, is_attended: bool) ->
         return CODES[code](scope)
     if reply.status >= 500 or reply.status == 408:
         return Transient(f"the bank answered {reply.status}", scope=scope, retry_after=wait)
-    if reply.status in (401, 403):  # without a code it is about our application: not active, its token refused
-        return CredentialError(scope=scope)
+    if reply.status in (401, 403):  # without a code it is about our application
+        return CredentialError("Enable Banking refuses our application: not active, or its key is wrong", scope=scope)
     is_of_account = code != "TRANSACTION_DOES_NOT_EXIST"
     if reply.status == 404 and is_of_account and scope in (Scope.BALANCES, Scope.TRANSACTIONS):
         return AccountUnavailable(scope=scope)

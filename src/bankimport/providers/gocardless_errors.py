@@ -22,6 +22,9 @@ from bankimport.providers.quota import quota_of, retry_after
 #: the daily limit of an account and scope, where no header says when it begins anew
 _QUOTA: Final = timedelta(hours=6)
 _SECONDS: Final = re.compile(r"\b([0-9]{1,6}) seconds?\b")
+_USED_UP: Final = "the usage limit of our contract with GoCardless is reached (402): raise it with them, or wait"
+_ADDRESS: Final = "GoCardless refuses our address: it is not on the list of our secret"
+_UNKNOWN: Final = "GoCardless knows no such secret: secret_id or secret_key is wrong, or was revoked"
 _OF_ONE_ACCOUNT: Final = frozenset({Scope.BALANCES, Scope.TRANSACTIONS})
 
 
@@ -47,8 +50,12 @@ def error_of(reply: Reply, scope: Scope, now: datetime) -> JobError:
 
 
 def _refused(status: int, said: str, scope: Scope) -> JobError:
-    if status == 402 or "ip address" in said or "no active account found" in said:
-        return CredentialError(scope=scope)  # their limit of our contract, our address, our secret
+    if status == 402:
+        return CredentialError(_USED_UP, scope=scope)
+    if "ip address" in said:
+        return CredentialError(_ADDRESS, scope=scope)
+    if "no active account found" in said:
+        return CredentialError(_UNKNOWN, scope=scope)
     if status == 401 and "token" in said:
         return TokenRefused(scope=scope)
     if scope in _OF_ONE_ACCOUNT or scope is Scope.ACCOUNTS:

@@ -87,7 +87,7 @@ class Banking:
             raise Unavailable("the bank") from error
         except JobError as error:
             is_ours = error.code in ("credential-error", "bank-rejected", "unsupported")
-            _log.error("authorisation.bank_refused", error_code=error.code)
+            _log.error("authorisation.bank_refused", error_code=error.code, error=str(error))
             raise ConnectingFailed(is_ours=is_ours) from error
 
     def provider(self, bank: str) -> BankProvider:
