@@ -98,6 +98,62 @@ async def test_the_app_is_not_opened_in_time(settings: Settings, monkeypatch: py
         assert await site.connection(begun["id"]) is None
 
 
+@pytest.mark.parametrize(("answer", "left"), [("consent", ConnectionStatus.ACTIVE), ("cancel", None)])
+async def test_nobody_polls(settings: Settings, answer: str, left: ConnectionStatus | None) -> None:
+    """The page is closed before the person is done: it ends as if it were polled. Red before: it waited for a poll."""
+    async with site_of(settings, "decoupled") as site:
+        looking = site.bank_import.connections.authorising.looking_after
+        looking.look = looking.quiet = timedelta(milliseconds=50)
+        anna = await site.browser()
+        begun = await anna.connect(psuId="anna-1")
+        await in_the_app(anna, answer)
+
+        async def over() -> bool:
+            found = await site.connection(begun["id"])
+            return (None if found is None else found.status) is left
+
+        await wait_until(over, 20, what="the end that nobody asks for")
+        if left is not None:
+            assert await anna.imported(begun["id"]) > 50
+
+
+async def test_nobody_polls_and_nobody_consents(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After its hour it has ended, and the connection is gone; a process that stops leaves nothing running."""
+    async with site_of(settings, "decoupled") as site:
+        banking = site.bank_import.connections.banking
+        looking = site.bank_import.connections.authorising.looking_after
+        looking.look = looking.quiet = timedelta(milliseconds=50)
+        anna = await site.browser()
+        begun = await anna.connect(psuId="anna-1")
+        clock = banking.clock
+        monkeypatch.setattr(banking, "clock", lambda: clock() + timedelta(hours=1, seconds=1))
+
+        async def gone() -> bool:
+            return await site.connection(begun["id"]) is None
+
+        await wait_until(gone, 10, what="the end of its time")
+        monkeypatch.undo()
+        looking.look = timedelta(hours=1)
+        await anna.connect(psuId="anna-1")
+        waiting = [task for task in asyncio.all_tasks() if "_until_it_ends" in repr(task)]
+        assert waiting
+    assert all(task.done() for task in waiting)
+
+
+async def test_who_polls_goes_first(settings: Settings) -> None:
+    """While a page asks, the process doesn't: the page knows the person's address."""
+    async with site_of(settings, "decoupled") as site:
+        looking = site.bank_import.connections.authorising.looking_after
+        looking.look = timedelta(milliseconds=20)
+        anna = await site.browser()
+        begun = await anna.connect(psuId="anna-1")
+        [consent] = site.sandbox[STATE].authorisings
+        for _ in range(10):
+            await anna.ask("GET", f"/{begun['id']}/authorisation", status=200)
+            await asyncio.sleep(0.05)
+        assert len(site.sandbox[STATE].requests[consent]) == 1
+
+
 async def test_the_bank_stumbles_while_it_is_polled(settings: Settings) -> None:
     """A bank that is away for a moment costs nothing but time, and isn't asked at each look of the page."""
     async with site_of(settings, "decoupled") as site:

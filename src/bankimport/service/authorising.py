@@ -33,6 +33,7 @@ from bankimport.models.authorisations import DECOUPLED
 from bankimport.return_paths import with_answer
 from bankimport.service.banking import Banking
 from bankimport.service.ending import Ending, end_of
+from bankimport.service.looking_after import LookingAfter
 
 _log = structlog.get_logger(__name__)
 _O: Final = AuthorisationOutcome
@@ -64,6 +65,7 @@ class Authorising:
     def __init__(self, banking: Banking) -> None:
         self._banking = banking
         self._ending = Ending(banking)
+        self.looking_after = LookingAfter(banking, self._looked)
 
     async def begin(self, wish: Wish) -> AuthorisationBegun:
         """Ask the bank, and remember what was asked: only then is the person sent there."""
@@ -95,6 +97,8 @@ class Authorising:
             institution=wish.institution,
         )
         await self._banking.within(store.add_authorisation(authorisation))
+        if authorisation.is_decoupled:
+            self.looking_after.begin(authorisation)
         _log.info("authorisation.begun", connection_id=wish.connection_id, bank=wish.bank, renewal=wish.is_renewal)
         return AuthorisationBegun(
             id=wish.connection_id, url=begun.url, message=begun.message, expires_at=authorisation.expires_at
@@ -146,7 +150,7 @@ class Authorising:
             same_login=found.same_login,
         )
 
-    async def _looked(self, found: Authorisation, psu: PsuContext | None) -> Authorisation:
+    async def _looked(self, found: Authorisation, psu: PsuContext | None = None) -> Authorisation:
         """Return the authorisation after the bank was asked how it stands, at most once in a while by all who ask."""
         now = self._banking.clock()
         if now >= found.expires_at:

@@ -47,7 +47,7 @@ class Connections(StoredConnections):
     ) -> None:
         super().__init__(store, banks, clock, bounds, audit)
         self.banking = Banking(store, banks, jobs, settings, clock, bounds, audit)
-        self._authorising = Authorising(self.banking)
+        self.authorising = Authorising(self.banking)
         self._institutions = Institutions(self.banking)
 
     async def connect(
@@ -99,7 +99,7 @@ class Connections(StoredConnections):
             psu=psu,
             psu_id=psu_id,
         )
-        return await self._authorising.begin(wish)
+        return await self.authorising.begin(wish)
 
     async def renew(
         self,
@@ -139,7 +139,7 @@ class Connections(StoredConnections):
             psu=psu,
             psu_id=psu_id,
         )
-        return await self._authorising.begin(wish)
+        return await self.authorising.begin(wish)
 
     async def finish(
         self, bank: str, parameters: Mapping[str, str], *, user: str | None, psu: PsuContext | None = None
@@ -152,7 +152,7 @@ class Connections(StoredConnections):
             AuthorisationRefused: the callback is nobody's, or another user began.
             NotOffered, Unavailable
         """
-        return await self._authorising.finish(bank, parameters, user=user, psu=psu)
+        return await self.authorising.finish(bank, parameters, user=user, psu=psu)
 
     @unhurried
     async def authorisation(
@@ -171,7 +171,7 @@ class Connections(StoredConnections):
         Raises:
             NotFound, NotOffered, Unavailable
         """
-        return await self._authorising.status(connection_id, org_id, user=user, psu=psu)
+        return await self.authorising.status(connection_id, org_id, user=user, psu=psu)
 
     async def give_up(self, connection_id: str, *, org_id: str | None = None) -> None:
         """End an authorisation that goes on: a new connection goes, a renewed one is as it was.
@@ -179,7 +179,7 @@ class Connections(StoredConnections):
         Raises:
             NotFound, NotOffered, Unavailable
         """
-        await self._authorising.give_up(connection_id, org_id)
+        await self.authorising.give_up(connection_id, org_id)
 
     async def revoke(self, connection_id: str, *, org_id: str | None = None) -> None:
         """Withdraw an access: nothing is read from now on, the bank is told, the credentials are forgotten. Rows stay.

@@ -68,6 +68,7 @@ class Core:
     async def _close(self) -> None:
         """Close all connections, those of the store and the providers too."""
         self.bounds.state = "closed"
+        await self.connections.authorising.looking_after.aclose()
         await self.stream.aclose()
         await self.queue.client.aclose()
         for bank in self.banks.values():
