@@ -15,7 +15,6 @@ from bankimport.imports import (
     reconcile,
     window_to_load,
 )
-from bankimport.imports.identity import key_of, strong_keys
 from bankimport.imports.repeats import marked, once
 from bankimport.jobs.read_account import SHORTEST_HISTORY
 from bankimport.models import (
@@ -48,15 +47,15 @@ class Rows:
         return f"row-{next(self.numbers):06}"
 
     def load(self, window: Window, entries: Sequence[Transaction]) -> list[StoredTransaction]:
-        named = {row_id for entry in entries for key in strong_keys(entry) for row_id in self.aliases.get(key, ())}
-        return [row for row in self.by_id.values() if row.id in named or within(window, row.transaction.day)]
+        named = {row_id for entry in entries for key in entry.names for row_id in self.aliases.get(key, ())}
+        return [row for row in self.by_id.values() if row.id in named or window.holds(row.day)]
 
     def apply(self, change: ChangeSet) -> None:
         for new in change.inserts:
             self._put(StoredTransaction(new.id, RowStatus(new.transaction.status.value), new.transaction))
         for update in change.updates:
             kept = self.by_id[update.id].transaction
-            ids = {key_of(i): i for i in (*kept.ids, *update.transaction.ids)}
+            ids = {i.key: i for i in (*kept.ids, *update.transaction.ids)}
             transaction = dataclasses.replace(update.transaction, ids=tuple(ids.values()))
             self._put(StoredTransaction(update.id, update.status, transaction, update.missing_at_bank))
         for mark in change.marks:
@@ -66,15 +65,13 @@ class Rows:
     def _put(self, row: StoredTransaction) -> None:
         self.by_id[row.id] = row
         for bank_id in row.transaction.ids:
-            self.aliases.setdefault(key_of(bank_id), set()).add(row.id)
+            self.aliases.setdefault(bank_id.key, set()).add(row.id)
 
     def booked(self, *, missing: bool = True) -> Booked:
         """The booked rows; without the `missing` ones, those that the bank still shows."""
-        rows = (row for row in self.by_id.values() if row.status is RowStatus.BOOKED)
+        rows = (row for row in self.by_id.values() if row.is_booked)
         return Counter(
-            (r.transaction.day, r.transaction.amount, r.transaction.currency)
-            for r in rows
-            if missing or not r.missing_at_bank
+            (r.day, r.transaction.amount, r.transaction.currency) for r in rows if missing or not r.missing_at_bank
         )
 
 
@@ -177,13 +174,13 @@ class Life:
 
     def all(self) -> list[StoredTransaction]:
         """Every row ever stored, by day."""
-        return sorted(self.rows.by_id.values(), key=lambda row: (row.transaction.day, row.id))
+        return sorted(self.rows.by_id.values(), key=lambda row: (row.day, row.id))
 
 
 def shown(bank: Iterable[ReportedTransaction], window: Window) -> list[ReportedTransaction]:
     """What a bank that honours the window answers of all that it has."""
     pending = TransactionStatus.PENDING
-    return [entry for entry in bank if entry.status is pending or within(window, read(entry).day)]
+    return [entry for entry in bank if entry.status is pending or window.holds(read(entry).day)]
 
 
 def booked_of(entries: Iterable[ReportedTransaction]) -> Booked:
@@ -217,8 +214,3 @@ def read(entry: ReportedTransaction) -> Transaction:
     transaction = read_transaction(entry, "EUR")
     assert not isinstance(transaction, Quarantined)
     return transaction
-
-
-def within(window: Window, day: date) -> bool:
-    """Whether a day is one of these."""
-    return window.since <= day and (window.until is None or day <= window.until)

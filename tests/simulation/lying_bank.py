@@ -13,7 +13,7 @@ from decimal import Decimal
 from typing import TypeVar
 
 from bankimport.models import BankId, ReportedTransaction, TransactionStatus, Window
-from tests.simulation.lives import Booked, within
+from tests.simulation.lives import Booked
 from tests.simulation.simulated_bank import FIRST_DAY, SHOPS, Ids
 
 T = TypeVar("T")
@@ -203,7 +203,7 @@ class LyingBank:
                 day = p.day(self.today)
                 for habit in self.habits:
                     day = habit.day(self, day)
-                if within(window, day):
+                if window.holds(day):
                     shown.append(Shown(day, p, booked=True))
             if p.is_pending(self.today):
                 shown.append(Shown(p.made, p, booked=False))

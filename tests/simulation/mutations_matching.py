@@ -11,11 +11,10 @@ from typing import Any
 from unittest.mock import patch
 
 from bankimport.imports import (
+    claims,
     evidence,
     likeness,
     matching,
-    own,
-    pairing,
     reconciliation,
     repeats,
     window,
@@ -53,7 +52,7 @@ def _off(owner: Any, name: str, instead: Any) -> Callable[[], AbstractContextMan
 
 def _reach(phase: Phase, days: tuple[int, int]) -> Callable[[], AbstractContextManager[Any]]:
     """Let a phase reach so many days back and ahead."""
-    return lambda: patch.dict(pairing._REACH, {phase: days})
+    return lambda: patch.dict(evidence.REACH, {phase: days})
 
 
 def _never_conflicting(one: likeness.Wording, other: likeness.Wording) -> tuple[Likeness, float]:
@@ -141,7 +140,7 @@ MUTATIONS: list[Mutation] = [
     ),
     (
         "a read that broke off claims nothing while a row of that money stands nearer",
-        _off(own, "_is_unsure", lambda *args: False),
+        _off(claims, "_is_unsure", lambda *args: False),
         _SEEN + "a_read_that_broke_off_takes_no_row_from_a_nearer_one",
     ),
     (
@@ -188,7 +187,7 @@ MUTATIONS: list[Mutation] = [
     ),
     (
         "what a believed id names never gives way",
-        _off(own, "claim_own", lambda claims, named, believed: None),
+        _off(claims, "claim_own", lambda claims, named, believed: None),
         _SEEN + "twins_under_lasting_ids_keep_their_rows_when_their_dates_shift[7-2]",
     ),
     (

@@ -53,7 +53,7 @@ def test_the_short_way_changes_no_decision(monkeypatch: pytest.MonkeyPatch, ids:
         monkeypatch.setattr(portions, "set_unchanged_aside", nothing_aside)
         long = reconcile(reading, entries, stored, **options)  # type: ignore[arg-type]  # handed on as they came
         monkeypatch.setattr(portions, "set_unchanged_aside", short_way)
-        set_aside += len(entries) - len(short_way(entries, stored, Worth({}))[0])
+        set_aside += len(entries) - len(short_way(entries, stored, Worth({}, ()))[0])
         short = reconcile(reading, entries, stored, **options)  # type: ignore[arg-type]  # as above
         assert told(short.change_set, stored) == told(long.change_set, stored)
         return short

@@ -16,15 +16,12 @@ from enum import Enum
 from typing import Final, NamedTuple
 
 from bankimport.imports.extent import MOVED, Reading
-from bankimport.imports.identity import AliasKey
 from bankimport.imports.likeness import Likeness, Wording, compare, is_truncated, wording
-from bankimport.models import RowStatus, StoredTransaction, Transaction, TransactionStatus
+from bankimport.models import IdKey, RowStatus, StoredTransaction, Transaction, TransactionStatus
 
 FAR: Final = 14
 BOOKED_BEFORE: Final = -1
 BOOKED_AFTER: Final = 14
-
-_BOOKED: Final = TransactionStatus.BOOKED
 
 
 class Phase(Enum):
@@ -36,6 +33,15 @@ class Phase(Enum):
     CORRECTED = "corrected"
     FAR = "far"
     BECAME = "became"
+
+
+#: how many days an entry may lie after its row, by phase
+REACH: Final = {
+    Phase.LIKELY: (-MOVED, MOVED),
+    Phase.WEAKER: (-MOVED, MOVED),
+    Phase.FAR: (-FAR, FAR),
+    Phase.BECAME: (BOOKED_BEFORE, BOOKED_AFTER),
+}
 
 
 class Rank(NamedTuple):
@@ -66,7 +72,7 @@ class Side:
     transaction: Transaction
     words: Wording
     is_booked: bool
-    ids: frozenset[AliasKey]
+    ids: frozenset[IdKey]
     penalty: int = 0
 
     @property
@@ -76,17 +82,17 @@ class Side:
         return self.is_booked, t.day, t.amount, t.currency, self.words.spelling
 
 
-def side_of_entry(entry: Transaction, ids: frozenset[AliasKey] = frozenset()) -> Side:
+def side_of_entry(entry: Transaction, ids: frozenset[IdKey] = frozenset()) -> Side:
     """Return a reported entry as a side."""
     penalty = _CANCELLED if entry.status is TransactionStatus.CANCELLED else 0
-    return Side(entry, wording(entry), entry.status is _BOOKED, ids, penalty)
+    return Side(entry, wording(entry), entry.is_booked, ids, penalty)
 
 
-def side_of_row(row: StoredTransaction, ids: frozenset[AliasKey] = frozenset()) -> Side:
+def side_of_row(row: StoredTransaction, ids: frozenset[IdKey] = frozenset()) -> Side:
     """Return a stored row as a side."""
     ended = row.status is RowStatus.REMOVED or row.missing_at_bank > 0
     penalty = ENDED if ended else DELETED if row.deleted_by_user else 0
-    return Side(row.transaction, wording(row.transaction), row.status is RowStatus.BOOKED, ids, penalty)
+    return Side(row.transaction, wording(row.transaction), row.is_booked, ids, penalty)
 
 
 def rank(entry: Side, row: Side) -> Rank | None:
@@ -117,17 +123,16 @@ def rank(entry: Side, row: Side) -> Rank | None:
 
 def rank_own(entry: Transaction, row: StoredTransaction, reading: Reading) -> Rank | None:
     """Return the evidence of a believed id of the entry that the row has had; None for none."""
-    kept, is_booked = row.transaction, row.status is RowStatus.BOOKED
-    if is_booked and entry.status is not _BOOKED:
+    if row.is_booked and not entry.is_booked:
         return None  # a booked row never becomes pending again
-    if compare(wording(entry), wording(kept))[0] is Likeness.CONFLICTING:
+    if compare(wording(entry), wording(row.transaction))[0] is Likeness.CONFLICTING:
         return None
-    days = (entry.day - kept.day).days
+    days = (entry.day - row.day).days
     near = _DAY * abs(days) + (days < 0)
-    if entry.status is _BOOKED and not is_booked:
+    if entry.is_booked and not row.is_booked:
         own = BOOKED_BEFORE <= days <= BOOKED_AFTER
         return Rank(Phase.OWN, _MOVED + near) if own and reading.takes_part(row) else None
-    if (entry.amount, entry.currency) == (kept.amount, kept.currency):
+    if entry.money == row.money:
         reach = FAR if reading.takes_part(row) else MOVED
         return Rank(Phase.OWN, near) if abs(days) <= reach else None
     return Rank(Phase.CORRECTED, near) if days == 0 else None
@@ -135,6 +140,10 @@ def rank_own(entry: Transaction, row: StoredTransaction, reading: Reading) -> Ra
 
 def is_stale(entry: Transaction, row: StoredTransaction) -> bool:
     """Return whether a pending entry whose id names this booked row is its pending form: the bank lists it still."""
-    days = (row.transaction.day - entry.day).days
-    conflict = compare(wording(entry), wording(row.transaction))[0] is Likeness.CONFLICTING
-    return row.status is RowStatus.BOOKED and BOOKED_BEFORE <= days <= BOOKED_AFTER and not conflict
+    return row.is_booked and may_become(entry, row.transaction)
+
+
+def may_become(pending: Transaction, lasting: Transaction) -> bool:
+    """Return whether the day and the text allow an entry to be the pending form of another of the same id."""
+    near = BOOKED_BEFORE <= (lasting.day - pending.day).days <= BOOKED_AFTER
+    return near and compare(wording(pending), wording(lasting))[0] is not Likeness.CONFLICTING

@@ -5,8 +5,7 @@ from datetime import date, timedelta
 from enum import Enum
 from typing import Final
 
-from bankimport.imports.identity import AliasKey, key_of
-from bankimport.models import RowStatus, StoredTransaction, Window
+from bankimport.models import IdKey, StoredTransaction, Window
 
 #: so many days a row may move from one read to the next
 MOVED: Final = 3
@@ -33,12 +32,12 @@ class Reading:
 
     window: Window
     extent: Extent = Extent.COMPLETE
-    unreadable: frozenset[AliasKey] = frozenset()
+    unreadable: frozenset[IdKey] = frozenset()
     is_whole: bool = False
 
     def asks_for(self, day: date) -> bool:
         """Return whether the day is one of those asked for."""
-        return self.window.since <= day and (self.window.until is None or day <= self.window.until)
+        return self.window.holds(day)
 
     def is_edge(self, day: date) -> bool:
         """Return whether the day is asked for, and a row there may have come from outside or gone there."""
@@ -48,14 +47,14 @@ class Reading:
     def takes_part(self, row: StoredTransaction) -> bool:
         """Return whether the row would have been reported if the bank still had it: one of the days asked for, or
         pending, since banks list all that is pending now, whatever its date."""
-        if self.window.until is None and row.status is not RowStatus.BOOKED:
+        if self.window.until is None and not row.is_booked:
             return True
-        return self.asks_for(row.transaction.day)
+        return self.asks_for(row.day)
 
     def proves_absence(self, row: StoredTransaction) -> bool:
         """Return whether the bank no longer has the row as it is stored, now that no entry is it."""
         if self.extent is not Extent.COMPLETE or not self.takes_part(row):
             return False
-        if row.status is RowStatus.BOOKED and self.is_edge(row.transaction.day):
+        if row.is_booked and self.is_edge(row.day):
             return False
-        return not (self.unreadable and any(key_of(bank_id) in self.unreadable for bank_id in row.transaction.ids))
+        return not (self.unreadable and any(bank_id.key in self.unreadable for bank_id in row.transaction.ids))

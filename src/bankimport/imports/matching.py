@@ -14,13 +14,12 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import date
+from operator import attrgetter
 from typing import Final
 
-from bankimport.imports.claims import Claims
+from bankimport.imports.claims import Claims, claim_own, corrected
 from bankimport.imports.evidence import Phase, is_stale
 from bankimport.imports.extent import MISSING_LIMIT, Extent, Reading
-from bankimport.imports.identity import strong_keys
-from bankimport.imports.own import claim_own, corrected
 from bankimport.imports.pairing import Pair, order, pair
 from bankimport.imports.worth import Worth, rows_by_name
 from bankimport.models import (
@@ -34,9 +33,11 @@ from bankimport.models import (
     Window,
 )
 
-_BOOKED: Final = TransactionStatus.BOOKED
 _STRONG: Final = IdQuality.STRONG
-_STATUS_OF: Final = {_BOOKED: RowStatus.BOOKED, TransactionStatus.PENDING: RowStatus.PENDING}
+#: what makes two reports of an entry the same to the letter
+CONTENT: Final = attrgetter("amount", "day", "currency", "counterparty_name", "counterparty_iban", "remittance")
+_DATES: Final = attrgetter("booking_date", "value_date")
+_STATUS_OF: Final = {TransactionStatus.BOOKED: RowStatus.BOOKED, TransactionStatus.PENDING: RowStatus.PENDING}
 #: so many of the oldest rows absent, and nothing older reported: the bank has cut its answer off
 _CUT_OFF: Final = 3
 
@@ -79,17 +80,8 @@ def _named_alone(rows: Iterable[StoredTransaction]) -> dict[tuple[str, str], Sto
 
 def is_unchanged(entry: Transaction, kept: Transaction) -> bool:
     """Compare what is kept. A new weak id is no change: some banks make one up for every session."""
-    return (
-        entry.amount == kept.amount
-        and entry.day == kept.day
-        and entry.currency == kept.currency
-        and entry.booking_date == kept.booking_date
-        and entry.value_date == kept.value_date
-        and entry.counterparty_name == kept.counterparty_name
-        and entry.counterparty_iban == kept.counterparty_iban
-        and entry.remittance == kept.remittance
-        and all(one in kept.ids for one in entry.ids if one.quality is _STRONG)
-    )
+    same = CONTENT(entry) == CONTENT(kept) and _DATES(entry) == _DATES(kept)
+    return same and all(one in kept.ids for one in entry.ids if one.quality is _STRONG)
 
 
 def match(
@@ -110,14 +102,14 @@ def match(
     named = rows_by_name(claims.rows)
     ambiguous = claim_own(claims, named, worth)
     if reading.extent is not Extent.COMPLETE:
-        nameless = [e for e in claims.entries if reading.extent is Extent.INCOMPLETE or not strong_keys(e)]
+        nameless = [e for e in claims.entries if reading.extent is Extent.INCOMPLETE or not e.names]
         claims.add(
             pair(Phase.LIKELY, nameless, claims.rows, only_equal=True), known=reading.extent is Extent.INCOMPLETE
         )
         return claims
     doubted: Counter[tuple[object, ...]] = Counter((d.status, d.day, d.amount, d.currency) for d in doubts)
     claims.put_off([entry for entry in ambiguous if not _take(doubted, entry)], DoubtReason.EDGE)
-    repeats = [e for e in claims.entries if e.may_repeat and not strong_keys(e) and not _take(doubted, e)]
+    repeats = [e for e in claims.entries if e.may_repeat and not e.names and not _take(doubted, e)]
     claims.put_off(repeats, DoubtReason.REPEAT)
     claims.add(_rows_kept(repeats, claims))
     _claim(claims, Phase.LIKELY, frozenset(key[0] for key in named if not worth.is_believed(key[0])))
@@ -157,10 +149,10 @@ def _claim(claims: Claims, phase: Phase, doubted: frozenset[str] = frozenset()) 
 def _decide_the_edge(claims: Claims, doubted: Counter[tuple[object, ...]]) -> None:
     """Put off once what a row from just outside of the window may be; the second time it has moved."""
     reading = claims.reading
-    rows = (row for row in claims.rows if row.status is RowStatus.BOOKED and not row.missing_at_bank)
+    rows = (row for row in claims.rows if row.is_booked and not row.missing_at_bank)
     outside = [row for row in rows if not reading.takes_part(row)]
     for phase in (Phase.LIKELY, Phase.WEAKER):
-        at_edge = [e for e in claims.inside() if e.status is _BOOKED and reading.is_edge(e.day)]
+        at_edge = [e for e in claims.inside() if e.is_booked and reading.is_edge(e.day)]
         pairs = pair(phase, at_edge, outside)
         claims.add([each for each in pairs if _take(doubted, each[0])])
         claimed = {row.id for _, row in pairs}
@@ -183,11 +175,11 @@ def _cut_off(claims: Claims, oldest: date | None) -> date | None:
     all of them for long, and nothing older is reported."""
 
     def is_old(row: StoredTransaction) -> bool:
-        day = row.transaction.day
-        return row.status is RowStatus.BOOKED and claims.reading.asks_for(day) and (oldest is None or day <= oldest)
+        day = row.day
+        return row.is_booked and claims.reading.asks_for(day) and (oldest is None or day <= oldest)
 
-    absent = sorted((row.transaction.day, row.missing_at_bank) for row in claims.rows if is_old(row))
-    present = min((row.transaction.day for _, row in claims.pairs if is_old(row)), default=date.max)
+    absent = sorted((row.day, row.missing_at_bank) for row in claims.rows if is_old(row))
+    present = min((row.day for _, row in claims.pairs if is_old(row)), default=date.max)
     is_new = any(missing < MISSING_LIMIT for _, missing in absent)
     if len(absent) < _CUT_OFF or present < absent[_CUT_OFF - 1][0] or not is_new:
         return None

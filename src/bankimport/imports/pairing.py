@@ -11,30 +11,11 @@ from datetime import date, timedelta
 from typing import Final, TypeVar
 
 from bankimport.imports.assignment import Assignment
-from bankimport.imports.evidence import (
-    BOOKED_AFTER,
-    BOOKED_BEFORE,
-    FAR,
-    TRUNCATED,
-    Phase,
-    Side,
-    rank,
-    side_of_entry,
-    side_of_row,
-)
-from bankimport.imports.extent import MOVED
-from bankimport.imports.identity import AliasKey, key_of, strong_keys
-from bankimport.models import RowStatus, StoredTransaction, Transaction, TransactionStatus
+from bankimport.imports.evidence import REACH, TRUNCATED, Phase, Side, rank, side_of_entry, side_of_row
+from bankimport.models import IdKey, Money, StoredTransaction, Transaction, TransactionStatus
 
 Pair = tuple[Transaction, StoredTransaction]
 T = TypeVar("T", Transaction, StoredTransaction)
-#: how many days an entry may lie after its row, by phase
-_REACH: Final = {
-    Phase.LIKELY: (-MOVED, MOVED),
-    Phase.WEAKER: (-MOVED, MOVED),
-    Phase.FAR: (-FAR, FAR),
-    Phase.BECAME: (BOOKED_BEFORE, BOOKED_AFTER),
-}
 #: with more candidates than this, an entry is compared with those of its spelling and with so many of the nearest
 _CANDIDATES: Final = 64
 _KINDS: Final = {TransactionStatus.BOOKED: 0, TransactionStatus.PENDING: 1, TransactionStatus.CANCELLED: 2}
@@ -44,7 +25,7 @@ def order(t: Transaction) -> tuple[object, ...]:
     """Return its place in an order of entries that is the same whatever the order of the pages; of equal ones what may
     be a repeat comes last."""
     texts = t.counterparty_name or "", t.counterparty_iban or "", t.remittance or ""
-    return _KINDS[t.status], t.day, t.currency, t.amount, texts, sorted(map(key_of, t.ids)), t.may_repeat
+    return _KINDS[t.status], t.day, t.currency, t.amount, texts, sorted(i.key for i in t.ids), t.may_repeat
 
 
 def pair(
@@ -57,15 +38,14 @@ def pair(
 ) -> list[Pair]:
     """Return the pairs of this phase. `doubted` are the namespaces whose ids are not believed: they say a little.
     `only_equal` leaves all evidence but equal content aside."""
-    asking: defaultdict[tuple[object, ...], list[Transaction]] = defaultdict(list)
-    groups: defaultdict[tuple[object, ...], list[StoredTransaction]] = defaultdict(list)
+    asking: defaultdict[tuple[Money, bool], list[Transaction]] = defaultdict(list)
+    groups: defaultdict[tuple[Money, bool], list[StoredTransaction]] = defaultdict(list)
     for row in rows:
-        booked = row.status is RowStatus.BOOKED
-        groups[row.transaction.amount, row.transaction.currency, booked].append(row)
+        groups[row.money, row.is_booked].append(row)
     for entry in entries:
-        booked = entry.status is TransactionStatus.BOOKED and phase is not Phase.BECAME
-        if (entry.amount, entry.currency, booked) in groups:
-            asking[entry.amount, entry.currency, booked].append(entry)
+        key = entry.money, entry.is_booked and phase is not Phase.BECAME
+        if key in groups:
+            asking[key].append(entry)
     return [
         found
         for key, group in asking.items()
@@ -86,17 +66,18 @@ class _Group:
         only_equal: bool,
     ) -> None:
         self._phase, self._only_equal = phase, only_equal
-        ids = _ids_in_common(entries, rows, doubted) if doubted else frozenset[AliasKey]()
+        ours = {key for row in rows for key in row.names if key[0] in doubted} if doubted else set()
+        ids = frozenset(key for entry in entries for key in entry.names if key in ours) if ours else frozenset()
         self._entries, self._entry_sides = _nodes(
-            (side_of_entry(entry, ids.intersection(strong_keys(entry)) if ids else ids), entry) for entry in entries
+            (side_of_entry(entry, ids.intersection(entry.names) if ids else ids), entry) for entry in entries
         )
         self._rows, self._row_sides = _nodes(
-            (side_of_row(row, ids.intersection(strong_keys(row.transaction)) if ids else ids), row) for row in rows
+            (side_of_row(row, ids.intersection(row.names) if ids else ids), row) for row in rows
         )
         self._days = [side.transaction.day for side in self._row_sides]
         self._entry_days = [side.transaction.day for side in self._entry_sides]
         self._by_spelling: defaultdict[object, list[int]] = defaultdict(list)
-        self._by_id: defaultdict[AliasKey, list[int]] = defaultdict(list)
+        self._by_id: defaultdict[IdKey, list[int]] = defaultdict(list)
         for at, side in enumerate(self._row_sides):
             self._by_spelling[side.words.spelling].append(at)
             for key in side.ids:
@@ -145,7 +126,7 @@ class _Group:
         return edges
 
     def _candidates(self, entry: int, side: Side) -> Iterable[int]:
-        day, (before, after) = side.transaction.day, _REACH[self._phase]
+        day, (before, after) = side.transaction.day, REACH[self._phase]
         low, high = self._at(day, -after), self._at(day, 1 - before)
         named = {at for key in side.ids for at in self._by_id[key]}
         if high - low <= _CANDIDATES:
@@ -163,13 +144,6 @@ class _Group:
             return bisect_left(self._days, day + timedelta(days=days))
         except OverflowError:
             return 0 if days < 0 else len(self._days)
-
-
-def _ids_in_common(
-    entries: Iterable[Transaction], rows: Iterable[StoredTransaction], namespaces: frozenset[str]
-) -> frozenset[AliasKey]:
-    ours = {key for row in rows for key in strong_keys(row.transaction) if key[0] in namespaces}
-    return frozenset(ours.intersection(key for entry in entries for key in strong_keys(entry)))
 
 
 def _nodes(items: Iterable[tuple[Side, T]]) -> tuple[list[list[T]], list[Side]]:

@@ -8,25 +8,14 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
-from decimal import Decimal
 
 from bankimport.imports.extent import Extent, Reading
-from bankimport.imports.identity import key_of, strong_keys
-from bankimport.imports.matching import match, set_unchanged_aside
+from bankimport.imports.matching import CONTENT, match, set_unchanged_aside
 from bankimport.imports.pairing import Pair, order
-from bankimport.imports.reconciliation import Decision, insertable, is_live, marks_of, updates_of
+from bankimport.imports.reconciliation import Decision, changes_of, insertable, is_live, marks_of
 from bankimport.imports.repeats import once
 from bankimport.imports.worth import Worth, rows_by_name, shared_before
-from bankimport.models import (
-    BankId,
-    IdQuality,
-    Memory,
-    RowStatus,
-    StoredTransaction,
-    Transaction,
-    TransactionStatus,
-    Window,
-)
+from bankimport.models import BankId, IdQuality, Memory, RowStatus, StoredTransaction, Transaction, Window
 from bankimport.ports import ChangeSet, NewRow, RowMark, RowUpdate
 
 NewId = Callable[[], str]
@@ -52,24 +41,13 @@ def reconcile(
     left = portions.take(entries, stored, None)
     found = portions.conclude(left, (), removed)
     new = sorted([*found.new, *filter(found.is_new, left)], key=order)
-    inserts = [NewRow(new_id(), entry) for entry in new]
-    return Decision(ChangeSet(inserts, found.updates, found.marks), found.memory, found.cut_before, found.unsure)
-
-
-def within(days: Window, row: StoredTransaction) -> bool:
-    """Return whether a row's day is one of these."""
-    return days.since <= row.transaction.day and (days.until is None or row.transaction.day <= days.until)
+    return found.decision([NewRow(new_id(), entry) for entry in new])
 
 
 def wandering_ids(entries: Iterable[Transaction]) -> list[BankId]:
     """Return the ids that may name a row of another day already in a portion: of what isn't booked."""
-    return [
-        bank_id
-        for entry in entries
-        if entry.status is not TransactionStatus.BOOKED
-        for bank_id in entry.ids
-        if bank_id.quality is IdQuality.STRONG
-    ]
+    ids = (bank_id for entry in entries if not entry.is_booked for bank_id in entry.ids)
+    return [bank_id for bank_id in ids if bank_id.quality is IdQuality.STRONG]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,11 +57,16 @@ class Conclusion:
 
     new: list[Transaction]
     is_new: Callable[[Transaction], bool]
-    updates: list[RowUpdate]
-    marks: list[RowMark]
+    changes: list[RowUpdate | RowMark]
     memory: Memory
     cut_before: date | None
     unsure: frozenset[date]
+
+    def decision(self, inserts: Collection[NewRow]) -> Decision:
+        """Return all of it, with the rows that are new."""
+        updates = [each for each in self.changes if isinstance(each, RowUpdate)]
+        marks = [each for each in self.changes if isinstance(each, RowMark)]
+        return Decision(ChangeSet(inserts, updates, marks), self.memory, self.cut_before, self.unsure)
 
 
 class Portions:
@@ -91,10 +74,8 @@ class Portions:
 
     def __init__(self, reading: Reading, memory: Memory, shared: Iterable[str]) -> None:
         self._reading, self._memory = reading, memory
-        self._worth = Worth(memory.worth)
-        self._worth.share(shared)
-        self._updates: list[RowUpdate] = []
-        self._marks: list[RowMark] = []
+        self._worth = Worth(memory.worth, shared)
+        self._changes: list[RowUpdate | RowMark] = []
         self._rows: list[StoredTransaction] = []
         self._oldest: date | None = None
 
@@ -105,14 +86,14 @@ class Portions:
 
         `stored` are the rows of the days (None: all there are), and those that `wandering_ids` name.
         """
-        booked = (e.day for e in entries if e.status is TransactionStatus.BOOKED and self._reading.asks_for(e.day))
+        booked = (e.day for e in entries if e.is_booked and self._reading.asks_for(e.day))
         oldest = min(booked, default=None)
         if oldest is not None and (self._oldest is None or oldest < self._oldest):
             self._oldest = oldest
         left, rows = set_unchanged_aside(entries, stored, self._worth)
         if self._reading.extent is Extent.COMPLETE:
             left, rows = self._count_off(left, rows)
-        self._rows += [row for row in rows if days is None or within(days, row)]
+        self._rows += [row for row in rows if days is None or days.holds(row.day)]
         return left
 
     def _count_off(
@@ -121,25 +102,25 @@ class Portions:
         """Pair what is equal in content and has no ids, where nothing else of that money is left over on one side."""
         equal: defaultdict[tuple[object, ...], list[StoredTransaction]] = defaultdict(list)
         for row in rows:
-            if row.status is RowStatus.BOOKED and not row.missing_at_bank and not row.transaction.ids:
-                equal[_content(row.transaction)].append(row)
+            if row.is_booked and not row.missing_at_bank and not row.transaction.ids:
+                equal[CONTENT(row.transaction)].append(row)
         if not equal:
             return entries, rows
         pairs: list[Pair] = []
         left: list[Transaction] = []
         for entry in entries:
-            plain = entry.status is TransactionStatus.BOOKED and not entry.ids and not entry.may_repeat
-            same = equal.get(_content(entry)) if plain and entry.link is None else None
+            plain = entry.is_booked and not entry.ids and not entry.may_repeat
+            same = equal.get(CONTENT(entry)) if plain and entry.link is None else None
             if same:
                 pairs.append((entry, same.pop()))
             else:
                 left.append(entry)
         taken = {row.id for _, row in pairs}
         rows = [row for row in rows if row.id not in taken]
-        open_money = {_money(e) for e in left} & {_money(row.transaction) for row in rows}
-        settled = [each for each in pairs if _money(each[0]) not in open_money]
-        unsettled = [each for each in pairs if _money(each[0]) in open_money]
-        self._note(updates_of(settled))
+        open_money = {e.money for e in left} & {row.money for row in rows}
+        settled = [each for each in pairs if each[0].money not in open_money]
+        unsettled = [each for each in pairs if each[0].money in open_money]
+        self._changes += changes_of(settled)
         return left + [entry for entry, _ in unsettled], rows + [row for _, row in unsettled]
 
     def conclude(
@@ -151,25 +132,24 @@ class Portions:
         """
         rows = [*self._rows, *outside]
         named = rows_by_name(rows)
-        money = {_money(row.transaction) for row in rows}
+        money = {row.money for row in rows}
 
         def may_meet(entry: Transaction) -> bool:
             """Whether more has to be known of the entry than that it is live, to call it new."""
-            if (entry.amount, entry.currency) in money or entry.may_repeat or not self._reading.asks_for(entry.day):
+            if entry.money in money or entry.may_repeat or not self._reading.asks_for(entry.day):
                 return True
-            if entry.link is not None and key_of(entry.link) in named:
+            if entry.link is not None and entry.link.key in named:
                 return True
-            return bool(named) and any(key in named for key in strong_keys(entry))
+            return bool(named) and any(key in named for key in entry.names)
 
         entries = [entry for entry in left if may_meet(entry)]
         for entry in entries:
             self._worth.count(entry, named)
         claims = match(entries, rows, self._reading, self._worth, doubts=self._memory.doubts, oldest=self._oldest)
-        self._note(updates_of(claims.pairs))
         missing = marks_of(claims.rows, claims.reading, removed)
-        self._marks += missing
+        self._changes += [*changes_of(claims.pairs), *missing]
         first_time = {mark.id for mark in missing if mark.status is RowStatus.BOOKED and mark.missing_at_bank == 1}
-        unsure = frozenset(row.transaction.day for row in claims.rows if row.id in first_time)
+        unsure = frozenset(row.day for row in claims.rows if row.id in first_time)
         memory = replace(self._memory, worth=self._worth.after())
         if claims.reading.extent is Extent.COMPLETE:
             memory = replace(memory, doubts=tuple(claims.doubts.values()))
@@ -178,20 +158,7 @@ class Portions:
             return not may_meet(entry) and is_live(entry, claims.reading, self._worth)
 
         new = insertable(claims, self._worth)
-        return Conclusion(new, is_new, self._updates, self._marks, memory, claims.cut_before, unsure)
-
-    def _note(self, changed: tuple[list[RowUpdate], list[RowMark]]) -> None:
-        updates, marks = changed
-        self._updates += updates
-        self._marks += marks
-
-
-def _money(t: Transaction) -> tuple[Decimal, str]:
-    return t.amount, t.currency
-
-
-def _content(t: Transaction) -> tuple[object, ...]:
-    return t.day, t.amount, t.currency, t.counterparty_name, t.counterparty_iban, t.remittance
+        return Conclusion(new, is_new, self._changes, memory, claims.cut_before, unsure)
 
 
 def portions_of(days: Window, counted: Iterable[tuple[Window, int]], size: int) -> Iterator[Window]:

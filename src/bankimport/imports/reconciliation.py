@@ -3,6 +3,7 @@
 `reconcile` is the whole in one call: `Portions` with one portion. A read too large for memory is taken in several.
 """
 
+from collections import defaultdict
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from datetime import date, timedelta
@@ -11,13 +12,14 @@ from typing import Final
 from bankimport.imports.claims import Claims
 from bankimport.imports.evidence import BOOKED_AFTER
 from bankimport.imports.extent import MISSING_LIMIT, Extent, Reading
-from bankimport.imports.identity import AliasKey, key_of, strong_keys
 from bankimport.imports.matching import is_unchanged
 from bankimport.imports.pairing import Pair
 from bankimport.imports.worth import Worth
 from bankimport.models import (
     BankId,
+    IdKey,
     Memory,
+    Money,
     RowStatus,
     StoredTransaction,
     Transaction,
@@ -61,7 +63,7 @@ def is_live(entry: Transaction, reading: Reading, worth: Worth) -> bool:
         return False
     if reading.extent is Extent.DELTA:
         return True
-    known = reading.extent is Extent.COMPLETE or any(worth.is_believed(ns) for ns, _ in strong_keys(entry))
+    known = reading.extent is Extent.COMPLETE or any(worth.is_believed(ns) for ns, _ in entry.names)
     return known and reading.asks_for(entry.day)
 
 
@@ -74,54 +76,41 @@ def insertable(claims: Claims, worth: Worth) -> list[Transaction]:
     live = [entry for entry in claims.entries if is_live(entry, claims.reading, worth)]
     if claims.reading.extent is not Extent.INCOMPLETE:
         return live
-    seen: set[AliasKey] = {key for row in claims.rows for key in strong_keys(row.transaction)}
-    days: dict[tuple[object, str], list[date]] = {}
+    seen: set[IdKey] = {key for row in claims.rows for key in row.names}
+    days: defaultdict[Money, list[date]] = defaultdict(list)
     for row in claims.rows:
-        days.setdefault((row.transaction.amount, row.transaction.currency), []).append(row.transaction.day)
+        days[row.money].append(row.day)
     return [
         entry
         for entry in live
-        if not seen.intersection(strong_keys(entry))
-        and not _may_be_stored(entry.day, days.get((entry.amount, entry.currency), ()))
+        if seen.isdisjoint(entry.names)
+        and not any(-BOOKED_AFTER <= (entry.day - day).days <= BOOKED_AFTER for day in days[entry.money])
     ]
 
 
-def _may_be_stored(day: date, days: Iterable[date]) -> bool:
-    return any(-BOOKED_AFTER <= (day - stored).days <= BOOKED_AFTER for stored in days)
-
-
-def updates_of(pairs: Iterable[Pair]) -> tuple[list[RowUpdate], list[RowMark]]:
+def changes_of(pairs: Iterable[Pair]) -> list[RowUpdate | RowMark]:
     """Return what the rows of these pairs become."""
-    updates: list[RowUpdate] = []
-    marks: list[RowMark] = []
-    for entry, row in pairs:
-        change = _change(entry, row)
-        if isinstance(change, RowUpdate):
-            updates.append(change)
-        elif change is not None:
-            marks.append(change)
-    return updates, marks
+    changes = (_change(entry, row) for entry, row in pairs)
+    return [change for change in changes if change is not None]
 
 
 def marks_of(unclaimed: Iterable[StoredTransaction], reading: Reading, removed: Collection[BankId]) -> list[RowMark]:
     """Return the marks of rows that the bank no longer shows, or says are gone."""
-    gone = {key_of(bank_id) for bank_id in removed}
-    marks: list[RowMark] = []
-    for row in unclaimed:
-        if gone and any(key_of(bank_id) in gone for bank_id in row.transaction.ids):
-            mark = _end(row)
-        else:
-            mark = _miss(row) if reading.proves_absence(row) else None
-        if mark is not None:
-            marks.append(mark)
-    return marks
+    gone = {bank_id.key for bank_id in removed}
+
+    def mark(row: StoredTransaction) -> RowMark | None:
+        if gone and any(bank_id.key in gone for bank_id in row.transaction.ids):
+            return _end(row)
+        return _miss(row) if reading.proves_absence(row) else None
+
+    return [found for found in map(mark, unclaimed) if found is not None]
 
 
 def _change(entry: Transaction, row: StoredTransaction) -> RowUpdate | RowMark | None:
     """Return what a claimed row becomes; None when the report says what is stored."""
     if entry.status is TransactionStatus.CANCELLED:
         return None if row.status is RowStatus.REMOVED else RowMark(row.id, RowStatus.REMOVED, row.missing_at_bank)
-    status = RowStatus.BOOKED if entry.status is TransactionStatus.BOOKED else RowStatus.PENDING
+    status = RowStatus.BOOKED if entry.is_booked else RowStatus.PENDING
     if status is row.status and not row.missing_at_bank and is_unchanged(entry, row.transaction):
         return None
     return RowUpdate(row.id, status, entry)
@@ -138,6 +127,6 @@ def _miss(row: StoredTransaction) -> RowMark | None:
 
 def _end(row: StoredTransaction) -> RowMark | None:
     """The bank says that the row is gone: a pending one ends at once, a booked one is flagged."""
-    if row.status is RowStatus.BOOKED:
+    if row.is_booked:
         return None if row.missing_at_bank else RowMark(row.id, RowStatus.BOOKED, 1)
     return None if row.status is RowStatus.REMOVED else RowMark(row.id, RowStatus.REMOVED, row.missing_at_bank)

@@ -5,14 +5,12 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import Final
 
-from bankimport.imports.evidence import BOOKED_AFTER, BOOKED_BEFORE
-from bankimport.imports.identity import AliasKey, key_of, strong_keys
-from bankimport.imports.likeness import Likeness, compare, is_same_spelling, wording
-from bankimport.models import Transaction, TransactionStatus
+from bankimport.imports.evidence import may_become
+from bankimport.imports.likeness import is_same_spelling, wording
+from bankimport.models import IdKey, Transaction, TransactionStatus
 
 #: pages overlap by no more entries than this
 _OVERLAP: Final = 100
-_BOOKED: Final = TransactionStatus.BOOKED
 
 
 def marked(page: Sequence[Transaction], before: Sequence[Transaction]) -> list[Transaction]:
@@ -41,7 +39,7 @@ def once(entries: Sequence[Transaction], shared: Collection[str]) -> tuple[list[
     groups, runs = _repeated(entries), Counter(entry.page for entry in entries if entry.may_repeat)
     dropped: set[int] = set()
     sure: set[int] = set()
-    named_twice: set[AliasKey] = set()
+    named_twice: set[IdKey] = set()
     found: set[str] = set()
     for key, indices in groups:
         distinct = _distinct(entries, indices)
@@ -61,7 +59,7 @@ def once(entries: Sequence[Transaction], shared: Collection[str]) -> tuple[list[
         dropped.update(set(here) - set(kept))
         if len(kept) > 1:
             named_twice.add(key)
-    links = {key_of(e.link) for e in entries if e.link is not None and e.status is _BOOKED}
+    links = {e.link.key for e in entries if e.link is not None and e.is_booked}
     left = [
         _without(replace(entry, may_repeat=False) if at in sure and entry.may_repeat else entry, named_twice)
         for at, entry in enumerate(entries)
@@ -70,12 +68,12 @@ def once(entries: Sequence[Transaction], shared: Collection[str]) -> tuple[list[
     return left, found
 
 
-def _repeated(entries: Sequence[Transaction]) -> list[tuple[AliasKey, list[int]]]:
+def _repeated(entries: Sequence[Transaction]) -> list[tuple[IdKey, list[int]]]:
     """Return the ids that several entries have, with the entries, the fullest text first."""
-    first: dict[AliasKey, int] = {}
-    repeated: dict[AliasKey, list[int]] = {}
+    first: dict[IdKey, int] = {}
+    repeated: dict[IdKey, list[int]] = {}
     for index, entry in enumerate(entries):
-        for one in strong_keys(entry):
+        for one in entry.names:
             seen = first.setdefault(one, index)
             if seen != index:
                 repeated.setdefault(one, [seen]).append(index)
@@ -103,41 +101,35 @@ def _repeats_one(entry: Transaction, entries: Sequence[Transaction], indices: Se
 
 def _is_one(one: Transaction, other: Transaction) -> bool:
     """Status, day and money agree, the text is spelled alike, and no other id says that they are two."""
-    if (one.status, one.day, one.amount, one.currency) != (other.status, other.day, other.amount, other.currency):
+    if (one.status, one.day, one.money) != (other.status, other.day, other.money):
         return False
-    theirs = dict(strong_keys(other))
-    if any(theirs.get(namespace, value) != value for namespace, value in strong_keys(one)):
+    theirs = dict(other.names)
+    if any(theirs.get(namespace, value) != value for namespace, value in one.names):
         return False
     return is_same_spelling(wording(one), wording(other))
 
 
 def _replaced(entries: Sequence[Transaction], indices: Sequence[int], distinct: Sequence[int]) -> list[int]:
     """Return the pending forms of the one booked (or else cancelled) entry of an id."""
-    for status in (_BOOKED, TransactionStatus.CANCELLED):
+    for status in (TransactionStatus.BOOKED, TransactionStatus.CANCELLED):
         lasting = [at for at in distinct if entries[at].status is status]
         if len(lasting) == 1:
             booked = entries[lasting[0]]
-            return [at for at in indices if entries[at].status is not status and _may_be_form(entries[at], booked)]
+            return [at for at in indices if entries[at].status is not status and may_become(entries[at], booked)]
         if lasting:
             return []
     return []
 
 
-def _may_be_form(pending: Transaction, lasting: Transaction) -> bool:
-    days = (lasting.day - pending.day).days
-    like, _ = compare(wording(pending), wording(lasting))
-    return BOOKED_BEFORE <= days <= BOOKED_AFTER and like is not Likeness.CONFLICTING
-
-
-def _is_linked(entry: Transaction, links: set[AliasKey]) -> bool:
+def _is_linked(entry: Transaction, links: set[IdKey]) -> bool:
     pending = entry.status is TransactionStatus.PENDING
-    return pending and bool(links) and any(key_of(i) in links for i in entry.ids)
+    return pending and bool(links) and any(i.key in links for i in entry.ids)
 
 
-def _without(entry: Transaction, keys: set[AliasKey]) -> Transaction:
-    if not keys or not any(key_of(i) in keys for i in entry.ids):
+def _without(entry: Transaction, keys: set[IdKey]) -> Transaction:
+    if not keys or not any(i.key in keys for i in entry.ids):
         return entry
-    return replace(entry, ids=tuple(i for i in entry.ids if key_of(i) not in keys))
+    return replace(entry, ids=tuple(i for i in entry.ids if i.key not in keys))
 
 
 def _texts(t: Transaction) -> tuple[object, ...]:
@@ -146,5 +138,5 @@ def _texts(t: Transaction) -> tuple[object, ...]:
 
 def _content(t: Transaction) -> tuple[object, ...]:
     """What an entry and its repeat have in common: the texts too, where no id says so."""
-    ids = sorted(strong_keys(t))
-    return t.status, t.day, t.amount, t.currency, (ids and tuple(ids)) or _texts(t)
+    ids = sorted(t.names)
+    return t.status, t.day, t.money, (ids and tuple(ids)) or _texts(t)

@@ -1,11 +1,11 @@
 """What a bank's ids are worth: measured in each read, per namespace, by the rows that they name."""
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from typing import Final
 
-from bankimport.imports.identity import AliasKey, strong_keys
 from bankimport.imports.likeness import Likeness, compare, wording
-from bankimport.models import IdWorth, RowStatus, StoredTransaction, Transaction, TransactionStatus
+from bankimport.models import IdKey, IdWorth, RowStatus, StoredTransaction, Transaction
 
 #: what each read leaves of the weight of those before it
 _FADING: Final = 0.9
@@ -13,30 +13,31 @@ _FADING: Final = 0.9
 _AGREEING: Final = 9
 
 #: the rows that have had an id; more than one where a bank uses ids again
-Named = dict[AliasKey, list[StoredTransaction]]
+Named = dict[IdKey, list[StoredTransaction]]
 
 
 def rows_by_name(stored: Iterable[StoredTransaction]) -> Named:
     """Return the rows by each of their ids."""
     named: Named = {}
     for row in stored:
-        for key in strong_keys(row.transaction):
+        for key in row.names:
             named.setdefault(key, []).append(row)
     return named
 
 
 class Worth:
-    """The ids of one account, in one read: counts, and answers which of them are believed."""
+    """The ids of one account, in one read: counts, and answers which of them are believed. Of the namespaces `shared`
+    an id has named different entries within this read."""
 
-    def __init__(self, past: Mapping[str, IdWorth]) -> None:
+    def __init__(self, past: Mapping[str, IdWorth], shared: Iterable[str]) -> None:
         self._past = past
-        self._agreed: dict[str, int] = {}
-        self._disagreed: dict[str, int] = {}
-        self._shared: set[str] = set()
+        self._agreed: Counter[str] = Counter()
+        self._disagreed: Counter[str] = Counter()
+        self._shared = frozenset(shared)
 
     def agrees(self, namespace: str) -> None:
         """Count an id that names the row it should."""
-        self._agreed[namespace] = self._agreed.get(namespace, 0) + 1
+        self._agreed[namespace] += 1
 
     def count(self, entry: Transaction, named: Named) -> None:
         """Count the entry's ids.
@@ -45,21 +46,17 @@ class Worth:
         disagrees. One that has named several of equal money says nothing, nor does one whose row the bank may have
         corrected, or booked at another amount.
         """
-        for key in strong_keys(entry):
+        for key in entry.names:
             rows = named.get(key)
             verdict = None if rows is None else _verdict(entry, rows)
             if verdict is not None:
                 votes = self._agreed if verdict else self._disagreed
-                votes[key[0]] = votes.get(key[0], 0) + 1
-
-    def share(self, namespaces: Iterable[str]) -> None:
-        """Note namespaces of which an id has named different entries within this read."""
-        self._shared.update(namespaces)
+                votes[key[0]] += 1
 
     def is_believed(self, namespace: str) -> bool:
         """Return whether nine in ten of its known ids agree, in this read and over the past ones. A single one that
         doesn't is a change that the bank made, not its habit."""
-        agreed, disagreed = self._agreed.get(namespace, 0), self._disagreed.get(namespace, 0)
+        agreed, disagreed = self._agreed[namespace], self._disagreed[namespace]
         return self.was_believed(namespace) and (disagreed <= 1 or agreed >= _AGREEING * disagreed)
 
     def was_believed(self, namespace: str) -> bool:
@@ -73,8 +70,8 @@ class Worth:
         for namespace in {*self._past, *self._agreed, *self._disagreed, *self._shared}:
             past = self._past.get(namespace, IdWorth())
             found[namespace] = IdWorth(
-                round(_FADING * past.agreed + self._agreed.get(namespace, 0), 3),
-                round(_FADING * past.disagreed + self._disagreed.get(namespace, 0), 3),
+                round(_FADING * past.agreed + self._agreed[namespace], 3),
+                round(_FADING * past.disagreed + self._disagreed[namespace], 3),
                 past.is_shared or namespace in self._shared,
             )
         return found
@@ -88,11 +85,10 @@ def shared_before(past: Mapping[str, IdWorth]) -> Collection[str]:
 def _verdict(entry: Transaction, rows: list[StoredTransaction]) -> bool | None:
     kept = rows[0].transaction
     if len(rows) > 1:
-        first = kept.amount, kept.currency
-        return None if all((r.transaction.amount, r.transaction.currency) == first for r in rows) else False
+        return None if all(row.money == kept.money for row in rows) else False
     like, _ = compare(wording(entry), wording(kept))
-    if (entry.amount, entry.currency) != (kept.amount, kept.currency):
-        is_own_pending = entry.status is TransactionStatus.BOOKED and rows[0].status is not RowStatus.BOOKED
+    if entry.money != kept.money:
+        is_own_pending = entry.is_booked and rows[0].status is not RowStatus.BOOKED
         is_corrected = entry.day == kept.day and like is Likeness.MATCHING
         return None if is_own_pending or is_corrected else False
     return like is not Likeness.CONFLICTING

@@ -5,10 +5,9 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from datetime import date
 from typing import Final
 
-from bankimport.imports.identity import AliasKey, strong_keys
 from bankimport.imports.repeats import once
 from bankimport.jobs.spool import Spool
-from bankimport.models import IdQuality, Transaction, TransactionStatus, Window
+from bankimport.models import IdKey, IdQuality, Transaction, Window
 
 #: A read with more entries is long: it is kept on disk and decided in portions.
 LONG: Final = 20_000
@@ -47,7 +46,7 @@ class Entries:
                 if one.quality is IdQuality.STRONG:
                     name = hash((one.namespace, one.value))
                     names[name % _PARTS].append(name)
-            if entry.status is TransactionStatus.BOOKED and entry.link is None and not entry.may_repeat:
+            if entry.is_booked and entry.link is None and not entry.may_repeat:
                 spool.add(entry)
             else:
                 self._list.append(entry)
@@ -72,7 +71,7 @@ class Entries:
 
     def replace_day(self, day: date, entries: Sequence[Transaction]) -> None:
         """Keep entries instead of the booked ones of a day, in a read that isn't long."""
-        self._list = [e for e in self._list if e.day != day or e.status is not TransactionStatus.BOOKED]
+        self._list = [e for e in self._list if e.day != day or not e.is_booked]
         self.extend(entries)
 
     def tidied(self, shared: Collection[str]) -> "TidyEntries":
@@ -84,7 +83,7 @@ class Entries:
         names = {name for part in self._names for name in _repeated(part)}
         aside = list(self._list)
         if names:
-            aside += [entry for entry in spool if _has_one_of(names, strong_keys(entry))]
+            aside += [entry for entry in spool if _has_one_of(names, entry.names)]
         kept, found = once(aside, shared)
         return TidyEntries(spool, names, kept, len(self) - len(aside), found)
 
@@ -111,7 +110,7 @@ class TidyEntries:
     def __iter__(self) -> Iterator[Transaction]:
         yield from self._aside
         for entry in self._spool:
-            if not self._names or not _has_one_of(self._names, strong_keys(entry)):
+            if not self._names or not _has_one_of(self._names, entry.names):
                 yield entry
 
     def counts(self) -> Iterator[tuple[Window, int]]:
@@ -122,8 +121,8 @@ class TidyEntries:
         """Return the entries of these days."""
         found = self._spool.read(days)
         if self._names:
-            found = [entry for entry in found if not _has_one_of(self._names, strong_keys(entry))]
-        found += [e for e in self._aside if days.since <= e.day and (days.until is None or e.day <= days.until)]
+            found = [entry for entry in found if not _has_one_of(self._names, entry.names)]
+        found += [e for e in self._aside if days.holds(e.day)]
         return found
 
 
@@ -135,5 +134,5 @@ def _repeated(names: "array[int]") -> set[int]:
     return twice
 
 
-def _has_one_of(names: set[int], keys: list[AliasKey]) -> bool:
+def _has_one_of(names: set[int], keys: list[IdKey]) -> bool:
     return any(hash(key) in names for key in keys)

@@ -9,7 +9,7 @@ from itertools import islice
 from typing import Final
 
 from bankimport.imports import Decision, Extent, Reading, window_to_load
-from bankimport.imports.portions import Portions, portions_of, wandering_ids, within
+from bankimport.imports.portions import Portions, portions_of, wandering_ids
 from bankimport.imports.worth import shared_before
 from bankimport.jobs.entries import Entries, TidyEntries
 from bankimport.jobs.spool import Spool
@@ -110,7 +110,7 @@ class LongRead:
             yield from found.new
             yield from filter(found.is_new, entries)
 
-        inside = window.since <= self._entries.first and (window.until is None or self._entries.last <= window.until)
+        inside = window.holds(self._entries.first) and window.holds(self._entries.last)
         if inside and reading.extent is Extent.COMPLETE:
             count = len(found.new) + entries.count(found.is_new)
         else:
@@ -127,7 +127,7 @@ class LongRead:
             named, later = await self._store.load_rows(self._account, _NO_DAYS, ids)
             if later != version:
                 return None
-            rows.update((row.id, row) for row in named if not within(days, row))
+            rows.update((row.id, row) for row in named if not days.holds(row.day))
         return list(rows.values())
 
     def _conclude(self, portions: Portions, outside: Iterable[StoredTransaction], new_id: NewId) -> Decision:
@@ -137,8 +137,7 @@ class LongRead:
             yield from found.new
             yield from filter(found.is_new, self._left)
 
-        inserts = NewRows(new, sum(1 for _ in new()), new_id)
-        return Decision(ChangeSet(inserts, found.updates, found.marks), found.memory, found.cut_before, found.unsure)
+        return found.decision(NewRows(new, sum(1 for _ in new()), new_id))
 
 
 def _names(entry: Transaction) -> Iterator[BankId]:

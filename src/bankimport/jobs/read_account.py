@@ -10,7 +10,6 @@ from decimal import Decimal
 
 from bankimport.errors import MalformedData, PeriodRejected, RunInterrupted, StartOver
 from bankimport.imports import Extent, Reading, covered, shrunk
-from bankimport.imports.identity import AliasKey, key_of
 from bankimport.imports.repeats import marked, once
 from bankimport.jobs.access import Access, Deferred
 from bankimport.jobs.entries import Entries
@@ -19,12 +18,12 @@ from bankimport.models import (
     BankAccount,
     BankId,
     Delta,
+    IdKey,
     Memory,
     Page,
     ReportedTransaction,
     Scope,
     Transaction,
-    TransactionStatus,
     Window,
 )
 from bankimport.progress import JobRun
@@ -56,7 +55,7 @@ class AccountRead:
     entries: Entries = field(default_factory=Entries)
     removed: list[BankId] = field(default_factory=list)
     quarantined: Counter[str] = field(default_factory=Counter)
-    unreadable: set[AliasKey] = field(default_factory=set)
+    unreadable: set[IdKey] = field(default_factory=set)
     booked: defaultdict[tuple[date, str], Decimal] = field(default_factory=lambda: defaultdict(Decimal))
     rows: int = 0
     pages: int = 0
@@ -107,7 +106,7 @@ class AccountRead:
             if isinstance(entry, Quarantined):
                 self.quarantined[entry.reason] += 1
                 if len(self.unreadable) < MAX_UNREADABLE:
-                    self.unreadable.update(key_of(bank_id) for bank_id in usable_ids(row.ids))
+                    self.unreadable.update(bank_id.key for bank_id in usable_ids(row.ids))
                 continue
             readable.append(entry)
             _count(entry, self.booked)
@@ -130,11 +129,11 @@ class AccountRead:
 
 def _how_many_booked(entries: Iterable[Transaction]) -> int:
     """Return how many entries of an answer are booked; where pages overlap they are counted once."""
-    return sum(entry.status is TransactionStatus.BOOKED for entry in once(list(entries), ())[0])
+    return sum(entry.is_booked for entry in once(list(entries), ())[0])
 
 
 def _count(entry: Transaction, booked: defaultdict[tuple[date, str], Decimal]) -> None:
-    if entry.status is TransactionStatus.BOOKED:
+    if entry.is_booked:
         booked[entry.day, entry.currency] += entry.amount
 
 
@@ -196,7 +195,7 @@ class AccountReader:
                 return
             if not rest.is_complete or rest.is_delta:
                 return
-            older = [e for e in rest.entries if e.status is TransactionStatus.BOOKED and e.day <= before]
+            older = [e for e in rest.entries if e.is_booked and e.day <= before]
             if older:  # they have all of the day at which the answer was cut
                 read.entries.replace_day(before, older)
                 read.rows, read.pages = read.rows + len(older), rest.pages

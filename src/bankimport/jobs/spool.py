@@ -50,11 +50,7 @@ class Spool:
 
     def read(self, days: Window) -> list[Transaction]:
         """Return the entries of these days."""
-        return [
-            entry
-            for entry in self._between(days)
-            if days.since <= entry.day and (days.until is None or entry.day <= days.until)
-        ]
+        return [entry for entry in self._between(days) if days.holds(entry.day)]
 
     def __iter__(self) -> Iterator[Transaction]:
         return self._between(Window(date.min))

@@ -9,7 +9,6 @@ from typing import Final
 
 from bankimport.errors import StoreUnavailable
 from bankimport.imports import Decision, reconcile, window_to_load
-from bankimport.imports.identity import key_of, strong_keys
 from bankimport.jobs.long_read import LongRead
 from bankimport.jobs.read_account import AccountRead
 from bankimport.models import AccountState, BankAccount, BankId, IdQuality, StoredTransaction, Transaction, Window
@@ -92,14 +91,14 @@ async def _load(
     stored, version = await store.load_rows(account, window, ())
     if state.version == 0:  # nothing was ever written: there is nothing to find by its id
         return stored, version
-    known = {key for row in stored for key in strong_keys(row.transaction)}
+    known = {key for row in stored for key in row.names}
     unknown: dict[tuple[str, str], BankId] = {}
     for entry in entries:
         for bank_id in (*entry.ids, *(() if entry.link is None else (entry.link,))):
-            if bank_id.quality is IdQuality.STRONG and key_of(bank_id) not in known:
-                unknown[key_of(bank_id)] = bank_id
+            if bank_id.quality is IdQuality.STRONG and bank_id.key not in known:
+                unknown[bank_id.key] = bank_id
     for bank_id in read.removed:
-        unknown[key_of(bank_id)] = bank_id
+        unknown[bank_id.key] = bank_id
     if not unknown:
         return stored, version
     named, later = await store.load_rows(account, NO_DAYS, list(unknown.values()))

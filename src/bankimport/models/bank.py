@@ -46,6 +46,11 @@ class Balance:
     fetched_at: datetime | None = None
 
 
+#: namespace and value: what an id is looked up by, within one account
+IdKey = tuple[str, str]
+Money = tuple[Decimal, str]
+
+
 class IdQuality(StrEnum):
     """What a bank's transaction id is worth: `STRONG` names one transaction for ever, `WEAK` only orders candidates."""
 
@@ -60,6 +65,11 @@ class BankId:
     namespace: str
     value: str
     quality: IdQuality = IdQuality.STRONG
+
+    @property
+    def key(self) -> IdKey:
+        """What it is looked up by; its quality is no part of it."""
+        return self.namespace, self.value
 
 
 class TransactionStatus(StrEnum):
@@ -91,6 +101,21 @@ class Transaction:
     page: int = 0
     may_repeat: bool = False
 
+    @property
+    def is_booked(self) -> bool:
+        """Whether the bank has booked it."""
+        return self.status is TransactionStatus.BOOKED
+
+    @property
+    def money(self) -> Money:
+        """Amount and currency."""
+        return self.amount, self.currency
+
+    @property
+    def names(self) -> list[IdKey]:
+        """The keys of the ids that name this one entry."""
+        return [(i.namespace, i.value) for i in self.ids if i.quality is IdQuality.STRONG]
+
 
 @dataclass(frozen=True, slots=True)
 class Window:
@@ -98,6 +123,10 @@ class Window:
 
     since: date
     until: date | None = None
+
+    def holds(self, day: date) -> bool:
+        """Return whether it is one of these days."""
+        return self.since <= day and (self.until is None or day <= self.until)
 
 
 class ConsentStatus(StrEnum):
@@ -171,6 +200,26 @@ class StoredTransaction:
     transaction: Transaction
     missing_at_bank: int = 0
     deleted_by_user: bool = False
+
+    @property
+    def is_booked(self) -> bool:
+        """Whether it is kept as booked."""
+        return self.status is RowStatus.BOOKED
+
+    @property
+    def day(self) -> date:
+        """The day of its entry."""
+        return self.transaction.day
+
+    @property
+    def money(self) -> Money:
+        """Amount and currency of its entry."""
+        return self.transaction.money
+
+    @property
+    def names(self) -> list[IdKey]:
+        """The keys of the ids that name this one row."""
+        return self.transaction.names
 
 
 @dataclass(frozen=True, slots=True)

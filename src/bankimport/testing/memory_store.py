@@ -21,6 +21,7 @@ from bankimport.models import (
     ConnectionFilter,
     ConnectionHealth,
     Consent,
+    IdKey,
     Memory,
     RowStatus,
     StoredTransaction,
@@ -33,15 +34,13 @@ from bankimport.stores.deciding import decidable
 from bankimport.testing.memory_audit import MemoryAudit, is_about
 from bankimport.testing.memory_authorisations import MemoryAuthorisations
 
-AliasKey = tuple[str, str]
-
 
 @dataclass
 class _Account:
     account: BankAccount
     state: AccountState = field(default_factory=AccountState)
     rows: dict[str, StoredTransaction] = field(default_factory=dict)
-    aliases: dict[AliasKey, set[str]] = field(default_factory=dict)
+    aliases: dict[IdKey, set[str]] = field(default_factory=dict)
     balances: dict[str, Balance] = field(default_factory=dict)
 
 
@@ -67,7 +66,7 @@ class MemoryStore(MemoryAuthorisations, MemoryAudit):
 
     def rows(self, account_id: str) -> list[StoredTransaction]:
         """Return all rows of an account, for assertions."""
-        return sorted(self._by_id[account_id].rows.values(), key=lambda row: (row.transaction.day, row.id))
+        return sorted(self._by_id[account_id].rows.values(), key=lambda row: (row.day, row.id))
 
     def balances(self, account_id: str) -> Mapping[str, Balance]:
         """Return an account's balances by type."""
@@ -284,7 +283,7 @@ class MemoryStore(MemoryAuthorisations, MemoryAudit):
         """See `BankStore`."""
         known = self._by_id[account.id]
         named = {row_id for i in ids for row_id in known.aliases.get((i.namespace, i.value), ())}
-        rows = [row for row in known.rows.values() if row.id in named or _within(row.transaction.day, window)]
+        rows = [row for row in known.rows.values() if row.id in named or window.holds(row.day)]
         return rows, known.state.version
 
     async def apply(
@@ -330,7 +329,3 @@ def _put(known: _Account, row: StoredTransaction) -> None:
     known.rows[row.id] = row
     for bank_id in row.transaction.ids:
         known.aliases.setdefault((bank_id.namespace, bank_id.value), set()).add(row.id)
-
-
-def _within(day: date, window: Window) -> bool:
-    return day >= window.since and (window.until is None or day <= window.until)

@@ -13,7 +13,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bankimport.imports import Extent, Reading, reconcile, window_to_load
-from bankimport.imports.identity import key_of
 from bankimport.imports.repeats import once
 from bankimport.models import (
     BankId,
@@ -59,7 +58,7 @@ def apply(stored: list[StoredTransaction], change: ChangeSet) -> list[StoredTran
     for new in change.inserts:
         rows[f"{new.id}-{len(rows)}"] = row(f"{new.id}-{len(rows)}", new.transaction)
     for update in change.updates:
-        ids = {key_of(i): i for i in (*rows[update.id].transaction.ids, *update.transaction.ids)}
+        ids = {i.key: i for i in (*rows[update.id].transaction.ids, *update.transaction.ids)}
         kept = dataclasses.replace(update.transaction, ids=tuple(ids.values()))
         rows[update.id] = StoredTransaction(update.id, update.status, kept, update.missing_at_bank)
     for mark in change.marks:
@@ -74,7 +73,7 @@ def money(entries: list[Transaction]) -> Counter[tuple[date, Decimal]]:
 
 def stored_money(rows: list[StoredTransaction]) -> Counter[tuple[date, Decimal]]:
     """Day and amount of the booked rows, with their counts."""
-    return Counter((r.transaction.day, r.transaction.amount) for r in rows if r.status is RowStatus.BOOKED)
+    return Counter((r.day, r.transaction.amount) for r in rows if r.is_booked)
 
 
 def tidy(entries: list[Transaction]) -> list[Transaction]:
@@ -124,7 +123,7 @@ def test_the_order_does_not_matter(first: list[Transaction], second: list[Transa
         return Counter(
             (
                 r.status,
-                r.transaction.day,
+                r.day,
                 r.transaction.amount,
                 r.transaction.remittance,
                 r.transaction.counterparty_name,
@@ -142,7 +141,7 @@ def test_each_row_is_changed_at_most_once(first: list[Transaction], second: list
     change = decide(ALL, second, rows)
     ids = [each.id for each in (*change.updates, *change.marks)]
     assert len(ids) == len(set(ids))
-    booked = {r.id for r in rows if r.status is RowStatus.BOOKED}
+    booked = {r.id for r in rows if r.is_booked}
     assert all(each.status is RowStatus.BOOKED for each in (*change.updates, *change.marks) if each.id in booked)
 
 
@@ -161,7 +160,7 @@ def test_an_incomplete_read_removes_and_flags_nothing(
     """Only a completely read window proves absence: cut short, no row is marked as missing, and none is lost."""
     rows = apply([], decide(ALL, first, []))
     change = decide(CUT, second[:cut], rows)
-    ended = {key_of(i) for e in second[:cut] if e.status is CANCELLED for i in e.ids}
+    ended = {i.key for e in second[:cut] if e.status is CANCELLED for i in e.ids}
     assert all(mark.status is RowStatus.REMOVED and ended for mark in change.marks)
     after = apply(rows, change)
     assert len(after) == len(rows) + len(change.inserts)
