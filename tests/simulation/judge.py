@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import date, timedelta
 from itertools import pairwise
 
+from bankimport.imports.evidence import BOOKED_BEFORE
 from bankimport.models import ReportedTransaction, TransactionStatus, Window
 from tests.simulation.lives import Booked, read
 from tests.simulation.lying_bank import LyingBank, Purchase
@@ -33,6 +34,8 @@ class Judge:
     untold: Booked = field(default_factory=Counter)
     forgotten: Booked = field(default_factory=Counter)
     again: int = 0
+    seen: Pages = field(default_factory=list)
+    waiting: Booked = field(default_factory=Counter)
 
     @property
     def verdict(self) -> str:
@@ -78,7 +81,7 @@ class Judge:
         self.again = max(0, booked - sum(is_booked for _, is_booked in bank.ever_shown))
         if self.again and not any(bank.ids in habit.replaces for habit in bank.habits):
             self.doubled.append(f"{self.again} booked rows are another's, missing now")
-        more = rows - len({number for number, _ in bank.ever_shown})
+        more = rows - len({number for number, _ in bank.ever_shown}) - sum(map(_is_another, bank.purchases))
         if more > 0 and all(bank.ids in habit.lasting for habit in bank.habits):
             self.doubled.append(f"{more} rows are another's, ended now")
 
@@ -111,8 +114,11 @@ class Judge:
 
     def _waiting(self, pages: Pages) -> Booked:
         """What is booked and begins a page as the page before ended, without an id, and didn't in the read before: among
-        as many equal ones."""
+        as many equal ones. The same pages have the same answer."""
+        if pages is self.seen:
+            return self.waiting
         waiting: Booked = Counter()
+        self.seen, self.waiting = pages, waiting
         told = Counter(_content(entry) for page in pages for entry in page)
         before_that, self.put_off = self.put_off, Counter()
         for before, page in pairwise(pages):
@@ -129,6 +135,12 @@ class Judge:
             self.doubled.append(f"{today}: {dict(found - most)}")
         if least - found:
             self.lost.append(f"{today}: {dict(least - found)}")
+
+
+def _is_another(purchase: Purchase) -> bool:
+    """Whether it may have been booked under a day so long before it was pending that the rule calls it another row."""
+    earliest = min((day for _, day in purchase.days), default=date.max)
+    return purchase.pending_from is not None and earliest < purchase.made + timedelta(days=BOOKED_BEFORE)
 
 
 def _repeated(
