@@ -21,10 +21,6 @@ LIFE = (
     ("somebody tries it again", "retry_job"),
     ("its time is over", "cleanup_jobs"),
 )
-#: A function at the beginning of a line, in one line or up to an `end` at the beginning of one.
-_FUNCTION = re.compile(
-    r"^(?:local function (\w+)|(\w+) = function)\b(?:.*\bend$|.*\n(?:(?!end$).*\n)*end$)", re.MULTILINE
-)
 _KEY = re.compile(r"\bkey\.(\w+)")
 _NAMES = {key.name: key for key in KEYS}
 
@@ -62,16 +58,6 @@ def life() -> Iterator[str]:
 
 
 def touched(script: str) -> list[str]:
-    """Return the names of the keys that a script can reach: in its own lines, and in the functions that these call."""
-    text = render(script, None).partition("\n")[2]
-    functions = {found[1] or found[2]: found[0] for found in _FUNCTION.finditer(text)}
-    own = _FUNCTION.sub("", text)
-    reached, names = set(), set()
-    todo = [own]
-    while todo:
-        part = todo.pop()
-        names |= set(_KEY.findall(part))
-        for name in set(re.findall(r"\w+", part)) & functions.keys() - reached:
-            reached.add(name)
-            todo.append(functions[name])
+    """Return the names of the keys that a script can reach."""
+    names = set(_KEY.findall(render(script, None)))
     return [key.name for key in KEYS if key.name in names]

@@ -53,11 +53,16 @@ class Claims:
         #: strangers that stay in arq's queue: no worker knows their functions yet
         self.strangers_left = 0
         self._calls = 0
-        self._unsure = False
+        #: how many places were asked for by each claim that has no answer yet, by its number
+        self._asked: dict[int, int] = {}
+        #: those of them whose replies may be lost: the same question is given the same claims
+        self._lost: list[int] = []
+        #: the one that was sent while nothing ran here: it may bring a suspect, which runs alone
+        self._alone: int | None = None
         #: whether a claim is to travel with the next trip
         self._wanted = False
         queue.scripts.before_trip = self._ask_along
-        self._asking: asyncio.Task[None] | None = None
+        self._asking: set[asyncio.Task[None]] = set()
         self._policy = IdlePolicy()
         self._read_at = 0.0
         self._woken = asyncio.Event()
@@ -80,7 +85,7 @@ class Claims:
                 self.runs.pop(run.job_id)
             else:
                 self.runs[run.job_id] = run.successor
-        self.wake()
+        self._woken.set()
 
     async def settle(self, run: Run) -> None:
         """End a job that arq gave up before our code ran."""
@@ -92,7 +97,7 @@ class Claims:
         self._wanted = True
 
     def _ask_along(self) -> None:
-        if self._wanted and self._asking is None:
+        if self._wanted and self._alone is None and not self._lost:
             self._wanted = False
             if not self.stopping and self._free() > 0:
                 self._ask(time.monotonic())
@@ -126,58 +131,66 @@ class Claims:
             now = self._read_at = time.monotonic()
             if now >= until:
                 break
-            if now >= self._policy.look_at and self._asking is None:
+            if now >= self._policy.look_at and not self._asking:
                 self._woken.clear()
                 await self._look(now)
                 continue
-            wait = until if self._asking is not None else min(self._policy.look_at, until)
+            wait = until if self._asking else min(self._policy.look_at, until)
             with contextlib.suppress(TimeoutError):  # no `wait_for`: in 3.11 it may swallow arq's cancel
                 async with asyncio.timeout(wait - now):
                     await self._woken.wait()
                     self._woken.clear()
-        return unbegun
+        return unbegun[: (self.hooks.slots + 1) // 2]
 
     def _free(self) -> int:
         """Return how many jobs may be claimed: runs whose end is written need no place any more."""
         busy = [run for run in self.runs.values() if not run.settled]
-        if any(run.is_suspect for run in busy):
+        if self._alone is not None or any(run.is_suspect for run in busy):
             return 0
-        return self.hooks.slots - len(busy)
+        return self.hooks.slots - len(busy) - sum(self._asked.values())
 
     async def _look(self, now: float) -> None:
         """Claim what may start now, and note when to look again."""
-        if self._free() <= 0 or self.stopping:
+        if self.stopping or (self._free() <= 0 and not self._lost):
             self._roomy.clear()
             self._policy.full(now)
             return
-        self._roomy.set()
         if self._policy.may_glance(now) and self._policy.glanced(now, await self._inbox()):
             return
         await asyncio.wait({self._ask(now)})
 
     def _ask(self, now: float) -> asyncio.Task[None]:
         """Send a claim at once, behind what is in the line already; its answer wakes whoever waits for jobs."""
-        free, busy = self._free(), sum(not run.settled for run in self.runs.values())
-        if not self._unsure:
-            self._calls += 1
+        busy = sum(not run.settled for run in self.runs.values()) + sum(self._asked.values())
         claim = self._queue.transitions.claim_jobs
-        words = (self.hooks.worker_id, str(self._calls), free, busy, sorted(self.hooks.functions))
-        self._policy.asked(now)
+        send: Callable[..., Awaitable[Claimed]]
         # a call that is only repeated waits for its turn; the first try is put into the line here and now
-        answer = claim.again(*words) if self._unsure else claim.soon(*words)
-        self._asking = asyncio.create_task(self._take(now, answer))
-        return self._asking
+        if self._lost:
+            number, send = self._lost.pop(0), claim.again
+            busy -= self._asked[number]
+        else:
+            self._calls, send = self._calls + 1, claim.soon
+            number, self._asked[self._calls] = self._calls, self._free()
+        if busy == 0:
+            self._alone = number
+        self._policy.asked(now)
+        words = (self.hooks.worker_id, str(number), self._asked[number], busy, sorted(self.hooks.functions))
+        asking = asyncio.create_task(self._take(now, number, send(*words)))
+        self._asking.add(asking)
+        asking.add_done_callback(self._asking.discard)
+        return asking
 
-    async def _take(self, now: float, answer: Awaitable[Claimed]) -> None:
+    async def _take(self, now: float, number: int, answer: Awaitable[Claimed]) -> None:
         try:
             claimed = await answer
         except Unavailable as error:
-            self._unsure = True  # its reply may be lost: the same question is given the same claims
+            self._lost.append(number)
             self.complaints.warn("queue.unavailable", str(error), worker=self.hooks.worker_id)
         except RuntimeError as error:  # refused, not away: to end every worker would help nobody
+            self._answered(number)
             self.complaints.warn("queue.refused", str(error), worker=self.hooks.worker_id)
         else:
-            self._unsure = False
+            self._answered(number)
             if claimed.limited:
                 start_refused()
             self._hold_all(claimed.rows, now)
@@ -186,15 +199,23 @@ class Claims:
             self._policy.looked(time.monotonic(), wait=wait, busy=busy, inbox=claimed.strangers)
             self._note_strangers(claimed.strangers, now)
         finally:
-            self._asking = None
+            if self._wanted:  # an end was on its way behind this claim
+                self._policy.woken()
             self._woken.set()
+
+    def _answered(self, number: int) -> None:
+        del self._asked[number]
+        if self._alone == number:
+            self._alone = None
 
     def _hold_all(self, rows: Sequence[list[bytes]], now: float) -> None:
         for row in rows:
             self._hold(
                 Run(Claim.parse(row), self._queue.transitions, self._queue.settings.lease, self.hooks.worker_id, now)
             )
-        if self._free() <= 0:
+        if self._free() > 0:  # only a worker that found too little waits for a token: a full one would pass it on
+            self._roomy.set()
+        else:
             self._roomy.clear()
 
     def _hold(self, run: Run) -> None:

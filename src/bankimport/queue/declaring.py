@@ -24,8 +24,8 @@ R = TypeVar("R")
 class Carrier(Protocol):
     """Carries calls to Redis: `Scripts`."""
 
-    def declare(self, name: str, arguments: Sequence[tuple[str, str]]) -> None:
-        """Learn the argument list of a script."""
+    def declare(self, name: str, arguments: Sequence[tuple[str, str]], *, joined: bool) -> None:
+        """Learn the argument list of a script, and whether calls of it travel as one."""
 
     async def call(self, name: str, args: Sequence[bytes], token: bytes, *, again: bool = False) -> Any:
         """Run a script and return its answer."""
@@ -70,18 +70,20 @@ _JSON = (compact, "cjson.decode({})")
 class Script(Generic[P, R]):
     """A declared script; on an instance it is a `Bound`."""
 
-    def __init__(self, signature: Callable[..., Any], decode: Callable[[Any], R], *, once: bool) -> None:
+    def __init__(self, signature: Callable[..., Any], decode: Callable[[Any], R], *, once: bool, joined: bool) -> None:
         self.name = signature.__name__
         self.__doc__ = signature.__doc__
         self.decode = decode
         #: the answer is kept for a minute, so that a call whose reply was lost may be repeated
         self.once = once
+        #: calls of it that stand beside each other in the line travel as one
+        self.joined = joined
         self.signature = inspect.signature(signature)
         parameters = list(self.signature.parameters.values())[1:]
         ways = [_WAYS.get(parameter.annotation, _JSON) for parameter in parameters]
         self.writers = {parameter.name: way[0] for parameter, way in zip(parameters, ways, strict=True)}
         self.arguments = [
-            (parameter.name, way[1].format(f"ARGV[{index}]"))
+            (parameter.name, way[1].format(f"ARGV[at + {index}]" if joined else f"ARGV[{index}]"))
             for index, (parameter, way) in enumerate(zip(parameters, ways, strict=True), 1)
         ]
 
@@ -143,15 +145,15 @@ class Declared:
         for kind in type(self).__mro__:
             for made in vars(kind).values():
                 if isinstance(made, Script):
-                    carrier.declare(made.name, made.arguments)
+                    carrier.declare(made.name, made.arguments, joined=made.joined)
 
 
 def script(
-    decode: Callable[[Any], R], *, once: bool = False
+    decode: Callable[[Any], R], *, once: bool = False, joined: bool = False
 ) -> Callable[[Callable[Concatenate[Any, P], R]], Script[P, R]]:
     """Declare a script by a method's signature; `decode` makes its answer of what Redis returns."""
 
     def declared(signature: Callable[Concatenate[Any, P], R]) -> Script[P, R]:
-        return Script(signature, decode, once=once)
+        return Script(signature, decode, once=once, joined=joined)
 
     return declared

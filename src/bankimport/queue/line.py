@@ -6,6 +6,7 @@ A pool of redis-py gives a connection for each command and tries it before: a th
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from hiredis import pack_command
 from redis.asyncio import Redis
 from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import BusyLoadingError, ReadOnlyError, ResponseError
@@ -55,7 +56,8 @@ class Line:
         connection = self._connection
         try:
             await connection.connect()
-            await connection.send_packed_command(connection.pack_commands(commands), check_health=False)
+            packed = [pack_command(tuple(command)) for command in commands]  # redis-py's own packs in Python
+            await connection.send_packed_command(packed, check_health=False)
             answers = [await _answer(connection) for _ in commands]
         except BaseException:
             await connection.disconnect(nowait=True)

@@ -2,13 +2,16 @@
 
 All calls of a process go through one line, first in, first out: what waits while a round trip is under way goes out
 together in the next one. So progress written before a job's end arrives before it, and ten jobs that end at once cost
-one write to the socket.
+one write to the socket. Calls of a joined script that stand beside each other are one call for Redis, too: what it does
+for each script at all is done once.
 """
 
 import asyncio
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
+from itertools import chain
 from typing import Any
 
 from redis.asyncio import Redis
@@ -27,6 +30,8 @@ from bankimport.settings import Settings
 Listener = Callable[[Event], None]
 
 _MOST_IN_ONE_TRIP = 256
+#: So many calls of a joined script are one: a reader of one organisation's events reads past those of the others.
+_MOST_JOINED = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +53,7 @@ class Scripts:
         self._keys = (keys.prefix.encode(), keys.queue.encode())
         self._settings = settings
         self._arguments: dict[str, Sequence[tuple[str, str]]] = {}
+        self._joined: set[str] = set()
         self._digests: dict[str, str] = {}
         self._texts: dict[str, str] = {}
         self._waiting: list[_Call] = []
@@ -57,9 +63,11 @@ class Scripts:
         #: called before a trip begins; what it puts into the line travels along
         self.before_trip: Callable[[], None] | None = None
 
-    def declare(self, name: str, arguments: Sequence[tuple[str, str]]) -> None:
-        """Learn the argument list of a script."""
+    def declare(self, name: str, arguments: Sequence[tuple[str, str]], *, joined: bool) -> None:
+        """Learn the argument list of a script, and whether calls of it travel as one."""
         self._arguments[name] = arguments
+        if joined:
+            self._joined.add(name)
 
     async def call(self, name: str, args: Sequence[bytes], token: bytes, *, again: bool = False) -> Any:
         """Run a script and return its answer (bytes, ints and lists); `again` where it may have been carried out.
@@ -119,51 +127,74 @@ class Scripts:
 
     async def _carry(self, trip: Sequence[_Call]) -> None:
         try:
-            answers = await self._trip(trip)
+            await self._trip(self._together(trip))
         except BaseException as error:  # the callers must hear of it, whatever it is
             failure = _translated(error)
             for call in trip:
                 _refuse(call.answer, failure)
             if not isinstance(error, Exception):
                 raise
-            return
-        for call, answer in zip(trip, answers, strict=True):
-            self._settle(call.answer, answer)
 
-    def _settle(self, future: "asyncio.Future[Any]", answer: Any) -> None:
+    def _together(self, trip: Sequence[_Call]) -> list[list[_Call]]:
+        """Return the calls of a trip in groups that are one for Redis."""
+        groups: list[list[_Call]] = []
+        for call in trip:
+            last = groups[-1] if groups else ()
+            if last and call.name in self._joined and last[0].name == call.name and len(last) < _MOST_JOINED:
+                groups[-1].append(call)
+            else:
+                groups.append([call])
+        return groups
+
+    def _settle(self, group: Sequence[_Call], answer: Any) -> None:
         if isinstance(answer, Exception):
-            _refuse(future, _translated(answer))
+            for call in group:
+                _refuse(call.answer, _translated(answer))
             return
         result, emitted = answer
         if emitted and self.listener is not None:
             for index in range(0, len(emitted), 5):
                 self.listener(event_of(*emitted[index : index + 5]))
-        if not future.done():
-            future.set_result(result)
+        results = result if group[0].name in self._joined else [result]
+        for call, own in zip(group, results, strict=True):
+            if not call.answer.done():
+                call.answer.set_result(own)
 
-    async def _trip(self, calls: Sequence[_Call]) -> list[Any]:
-        if not calls:
-            return []
-        answers = await self._line.exchange(lambda again: [self._command(call, again) for call in calls])
-        missing = [index for index, answer in enumerate(answers) if isinstance(answer, NoScriptError)]
-        if missing:
-            await self._load({calls[index].name for index in missing})
-            again = await self._line.exchange(lambda again: [self._command(calls[index], again) for index in missing])
-            for index, answer in zip(missing, again, strict=True):
-                answers[index] = answer
-        return answers
+    async def _trip(self, groups: Sequence[list[_Call]]) -> None:
+        """Carry calls there and their answers back. What Redis didn't know is asked for again, and what it refused
+        together each by itself: one call's trouble is no other's."""
+        while groups:
+            answers = await self._line.exchange(partial(self._commands, groups))
+            asked_again: list[list[_Call]] = []
+            missing = set()
+            for group, answer in zip(groups, answers, strict=True):
+                if isinstance(answer, NoScriptError):
+                    missing.add(group[0].name)
+                    asked_again.append(group)
+                elif isinstance(answer, Exception) and len(group) > 1:
+                    asked_again += [[call] for call in group]
+                else:
+                    self._settle(group, answer)
+            if missing:
+                await self._load(missing)
+            groups = asked_again
 
-    def _command(self, call: _Call, again: bool) -> tuple[Any, ...]:  # noqa: FBT001  # the line's word
+    def _commands(self, groups: Sequence[list[_Call]], again: bool) -> list[tuple[Any, ...]]:  # noqa: FBT001  # the line's word
+        return [self._command(group, again) for group in groups]
+
+    def _command(self, group: Sequence[_Call], again: bool) -> tuple[Any, ...]:  # noqa: FBT001  # the line's word
+        call = group[0]
         digest = self._digests.get(call.name)
         if digest is None:
             text = self._text(call.name)
             digest = self._digests[call.name] = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
         flags = ("w" if self.listener is not None else "") + ("a" if again or call.again else "")
-        return ("EVALSHA", digest, 2, *self._keys, *call.args, flags, call.token)
+        return ("EVALSHA", digest, 2, *self._keys, *chain.from_iterable(one.args for one in group), flags, call.token)
 
     def _text(self, name: str) -> str:
         if name not in self._texts:
-            self._texts[name] = render(name, self._settings, self._arguments.get(name, ()))
+            arguments = self._arguments.get(name, ())
+            self._texts[name] = render(name, self._settings, arguments, joined=name in self._joined)
         return self._texts[name]
 
     async def _load(self, names: set[str]) -> None:

@@ -107,7 +107,7 @@ class Transitions(Declared):
     @script(_claimed)
     def claim_jobs(self, worker: str, number: str, slots: int, busy: int, functions: list[str]) -> Any: ...
 
-    @script(_ended)
+    @script(_ended, joined=True)
     def complete_job(
         self,
         id: str,
@@ -121,7 +121,7 @@ class Transitions(Declared):
         follow_ups: list[Row],
     ) -> Any: ...
 
-    @script(_ended)
+    @script(_ended, joined=True)
     def fail_job(
         self,
         id: str,
@@ -139,7 +139,7 @@ class Transitions(Declared):
     @script(_ids)
     def give_back_jobs(self, runs: Runs) -> Any: ...
 
-    @script(_word)
+    @script(_word, joined=True)
     def advance_progress(self, id: str, fence: str, steps: list[str]) -> Any: ...
 
     @script(_beat)

@@ -197,6 +197,7 @@ class Runner:
             story.ended("cancelled", error_code=code)
         else:  # the job is another worker's: nothing of it is ours to write
             run.settled = True
+            self._gate.claims.wake()
             story.ended("lost", error_code=reason.code)
 
     async def _give_back(self, run: Run, story: RunLog) -> None:

@@ -54,7 +54,7 @@ local function fill()
 end
 
 if ready and not stopped then
-  begin(2 * slots + 60)
+  begin()
   call('ZREMRANGEBYSCORE', key.starts, '-inf', NOW - window - 1)
   call('ZREMRANGEBYSCORE', key.starts, '(' .. int(NOW), '+inf') -- the clock was set back
   room = RATE_MAX - call('ZCARD', key.starts)

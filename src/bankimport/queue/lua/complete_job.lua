@@ -7,9 +7,9 @@
 --   them, which are created with the end.
 -- Returns 'done', or 'lost' if the run is no longer this worker's. The same fence again (its reply was lost) is 'done'.
 local job = load_job(id)
-if job and job.state == 'completed' and job.fence == fence then return reply('done') end
-if not job or job.state ~= 'active' or job.fence ~= fence then return reply('lost') end
-begin(#follow_ups + 128)
+if job and job.state == 'completed' and job.fence == fence then return 'done' end
+if not job or job.state ~= 'active' or job.fence ~= fence then return 'lost' end
+begin()
 for _, step in ipairs(steps) do emit_progress(job, step) end
 for _, event in ipairs(events) do emit(event[1], job.org, id, event[2]) end
 end_job(job, 'complete', {result = result, extra = extra, success = counts_as ~= 'bad', as = counts_as,
@@ -17,4 +17,4 @@ end_job(job, 'complete', {result = result, extra = extra, success = counts_as ~=
 for _, next_job in ipairs(follow_ups) do
   if not answering(next_job.question) then create(next_job, next_job.due) end
 end
-return reply('done')
+return 'done'

@@ -43,7 +43,7 @@ local function ask(job)
   return {'created', job.id}
 end
 
-begin(#jobs)
+begin()
 local answers = {}
 for index, job in ipairs(jobs) do
   answers[index] = ask(job)

@@ -5,13 +5,13 @@
 -- Returns 'delayed', 'failed', 'cancelled' or 'lost'. Emits bank.sync.failed, then bank.job.retrying or the end.
 -- The same fence again (its reply was lost) is answered with the state it led to.
 local job = load_job(id)
-if job and job.fence == fence and job.state ~= 'active' and job.worker ~= '' then return reply(job.state) end
-if job and job.fence == fence and ENDED[job.state] then return reply(job.state) end
-if not job or job.state ~= 'active' or job.fence ~= fence then return reply('lost') end
+if job and job.fence == fence and job.state ~= 'active' and job.worker ~= '' then return job.state end
+if job and job.fence == fence and ENDED[job.state] then return job.state end
+if not job or job.state ~= 'active' or job.fence ~= fence then return 'lost' end
 begin()
 if was_cancelled then
   end_job(job, 'cancel', {})
-  return reply('cancelled')
+  return 'cancelled'
 end
 job.attempts = int(call('HINCRBY', job.key, 'attempts', 1))
 local again = delay >= 0 and job.cancel ~= '1'
@@ -19,7 +19,7 @@ emit('bank.sync.failed', job.org, id, of_job(job) .. ',"error":' .. cjson.encode
   .. cjson.encode(code) .. ',"attempt":' .. job.attempts .. ',"willRetry":' .. (again and 'true' or 'false'))
 if not again then
   end_job(job, job.cancel == '1' and 'cancel' or 'fail', {error = message, code = code, result = result ~= '' and result})
-  return reply(job.state)
+  return job.state
 end
 call('HDEL', job.key, 'progress')
 move(job, 'delay', NOW + delay, 'error', message, 'code', code)
@@ -27,4 +27,4 @@ emit('bank.job.retrying', job.org, id, of_job(job) .. ',"attemptsMade":' .. job.
   .. iso(NOW + delay) .. '"')
 tell_delayed(job, delay)
 wake() -- somebody must look again when its time has come
-return reply('delayed')
+return 'delayed'

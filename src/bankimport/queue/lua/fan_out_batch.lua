@@ -11,7 +11,7 @@ if batch and batch.fence == fence and (batch.state == 'waiting-children' or batc
   return reply(batch.state)
 end
 if not batch or batch.state ~= 'active' or batch.fence ~= fence then return reply('lost') end
-begin(#children + 128)
+begin()
 if cancelled(batch) then return reply('cancelled') end
 local by, made = unpack(call('HMGET', batch.key, 'sliced-by', 'slices'))
 if by ~= fence then -- a run begins, or begins anew

@@ -7,19 +7,23 @@ local call = redis.call
 local clock = call('TIME')
 local NOW = tonumber(clock[1]) * 1000 + math.floor(tonumber(clock[2]) / 1000)
 local DAY = 86400000
-local A_MS, A_SCRIPT = 2000, 256 -- numbers a millisecond and, at least, a script
+local A_MS, AT_ONCE = 2000, 256 -- numbers a millisecond, and how many are reserved at once
 
 local function int(number) return string.format('%.0f', number) end
 
-local serial
+local serial, reserved
 local entry, entry_ms, entry_seq
 
--- Reserve as many numbers as the script may need; the first to ask says how many.
-local function begin(needed)
+local function reserve()
+  reserved = serial + AT_ONCE
+  call('HSET', key.meta, 'serial', int(reserved))
+end
+
+local function begin()
   if serial then return end
   local last = tonumber(call('HGET', key.meta, 'serial') or 0)
   serial = math.max(NOW * A_MS, last + 1)
-  call('HSET', key.meta, 'serial', int(serial + math.max(needed or 0, A_SCRIPT)))
+  reserve()
   entry_ms = math.floor(serial / A_MS)
   entry_seq = (serial - entry_ms * A_MS) * 1000000
 end
@@ -27,6 +31,7 @@ end
 local function next_serial()
   begin()
   serial = serial + 1
+  if serial == reserved then reserve() end
   return serial
 end
 

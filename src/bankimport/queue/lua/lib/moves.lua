@@ -72,6 +72,16 @@ local function reply(answer)
   return {answer, EMITTED}
 end
 
+-- The end of a script whose calls travel together: `run` is told behind which argument those of a call begin.
+local function replies(run, width)
+  local answers = {}
+  for at = 0, #ARGV - 2 - width, width do
+    answers[#answers + 1] = run(at)
+    write_added()
+  end
+  return reply(answers)
+end
+
 if TOKEN ~= '' and string.find(FLAGS, 'a', 1, true) then
   local kept = call('GET', key.reply(TOKEN))
   if kept then return {cjson.decode(kept)[1], {}} end -- the call was carried out, and its reply was lost

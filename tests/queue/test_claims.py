@@ -1,0 +1,184 @@
+"""What a worker holds of the queue: it claims as places become free, never more than it has, and sleeps while full."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from bankimport.errors import Unavailable
+from bankimport.queue.claims import Claims, Hooks
+from bankimport.queue.keys import Keys
+from bankimport.queue.run import Run
+from bankimport.queue.transitions import Ended
+from tests.queue.driver import FUNCTIONS, Driver
+from tests.waiting import wait_until
+
+SLOTS = 4
+
+
+@pytest.fixture
+async def claims(driver: Driver) -> AsyncIterator[Claims]:
+    """A worker's claims, with four places."""
+    yield Claims(driver.queue, Hooks("w", SLOTS, functions=set(FUNCTIONS)), driver.queue.client)
+    driver.queue.scripts.before_trip = None
+
+
+async def asked(driver: Driver, number: int) -> None:
+    """Ask for so many syncs."""
+    for index in range(number):
+        await driver.ask(f"c{index}")
+
+
+def end(claims: Claims, driver: Driver, run: Run) -> "asyncio.Future[Any]":
+    """Let a run end well, as the runner does; its end is on its way."""
+    run.settled = True
+    answer = driver.do.complete_job.send(run.job_id, str(run.fence), b"{}", "", "", "ok", [], [], [])
+    claims.refill()
+    return answer
+
+
+def held(claims: Claims) -> list[Run]:
+    """Return the runs that have not ended."""
+    return [run for run in claims.runs.values() if not run.settled]
+
+
+async def started(claims: Claims) -> list[Run]:
+    """Let arq read until it has begun what is claimed."""
+    while not all(run.begun for run in claims.runs.values()) or not claims.runs:
+        for job_id in await claims.next():
+            claims.runs[job_id].begun = True
+    return held(claims)
+
+
+async def test_half_of_the_places_at_a_time(driver: Driver, claims: Claims) -> None:
+    """The ends of one half are on their way to Redis while the other half works."""
+    await asked(driver, 8)
+    first = await claims.next()
+    assert len(first) == SLOTS / 2
+    assert len(claims.runs) == SLOTS
+
+
+async def test_claims_under_way_take_no_place_twice(driver: Driver, claims: Claims) -> None:
+    """Ends that come while a claim is under way bring another; together they ask for the places there are."""
+    await asked(driver, 20)
+    for _ in range(4):
+        runs = await started(claims)
+        assert len(runs) == SLOTS
+        for half in (runs[:2], runs[2:]):
+            ends = [end(claims, driver, run) for run in half]
+            await asyncio.sleep(0)
+        await asyncio.gather(*ends)
+        for run in runs:
+            claims.done(run)
+        await wait_until(lambda: len(held(claims)) == SLOTS, 5, what="new runs")
+    assert await driver.queue.client.zcard(driver.queue.keys.state("active")) == SLOTS
+
+
+async def test_claims_whose_replies_were_lost(driver: Driver, claims: Claims, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each is asked for again, for as many places as before, so that nothing is claimed twice and nothing is left."""
+    await asked(driver, 20)
+    runs = await started(claims)
+    line = driver.queue.scripts._line
+    exchange = line.exchange
+
+    async def deaf(commands: Any) -> list[Any]:
+        await exchange(commands)
+        raise Unavailable("Redis", reason="the reply was lost")
+
+    monkeypatch.setattr(line, "exchange", deaf)
+    for half in (runs[:2], runs[2:]):
+        ends = [end(claims, driver, run) for run in half]
+        await asyncio.wait(ends)
+        for run in half:
+            claims.done(run)
+    monkeypatch.undo()
+    assert len(held(claims)) == 0
+    claims.wake()
+    while len(held(claims)) < SLOTS:
+        for job_id in await claims.next():
+            claims.runs[job_id].begun = True
+    active = await driver.queue.client.zrange(driver.queue.keys.state("active"), 0, -1)
+    assert {job_id.decode() for job_id in active} == set(claims.runs)
+
+
+async def test_a_suspect_gets_no_company_from_a_second_claim(driver: Driver, claims: Claims) -> None:
+    """While a claim is under way that may bring a suspect, which runs alone, no other is sent."""
+    await asked(driver, 4)
+    suspect = await driver.ask("suspect")
+    keys, client = driver.queue.keys, driver.queue.client
+    await client.hset(keys.job(suspect), "stalls", 2)
+    await client.zadd(keys.of("suspects"), {suspect: 1})
+    reading = asyncio.create_task(claims.next())
+    await asyncio.sleep(0)
+    for _ in range(3):
+        claims.refill()
+        await driver.do.advance_progress.send("nobody", "1", ["{}"])
+    await reading
+    assert list(claims.runs) == [suspect]
+
+
+async def test_a_full_worker_waits_for_no_token(driver: Driver, claims: Claims) -> None:
+    """It would have to pass on each that it gets."""
+    listening = asyncio.create_task(claims.listen())
+    client = driver.queue.client
+    try:
+        await asked(driver, 8)
+        await client.delete(driver.queue.keys.wake)
+        for run in await started(claims):
+            end(claims, driver, run)
+        await wait_until(lambda: len(held(claims)) == SLOTS, 5, what="the next")
+        for _ in range(3):
+            await asyncio.sleep(0)
+        assert (await client.info("clients"))["blocked_clients"] == 0
+        await asyncio.gather(*(end(claims, driver, run) for run in held(claims)))
+        await wait_until(lambda: not held(claims), 5, what="the end of all")
+        claims.wake()
+        await claims.next()
+        await wait_until(lambda: blocked(driver), 5, what="an idle worker's wait")
+    finally:
+        listening.cancel()
+
+
+async def blocked(driver: Driver) -> bool:
+    """Whether somebody waits for a token."""
+    return bool((await driver.queue.client.info("clients"))["blocked_clients"])
+
+
+async def test_ends_that_travel_together_are_one_call(driver: Driver) -> None:
+    """What Redis does for each script at all is done once for all of them."""
+    await asked(driver, 5)
+    runs = await driver.claim(5)
+    client = driver.queue.client
+    await driver.do.complete_job("nobody", "1", b"", "", "", "ok", [], [], [])
+    before = (await client.info("commandstats"))["cmdstat_evalsha"]["calls"]
+    assert await asyncio.gather(*(driver.complete(run) for run in runs)) == [Ended.DONE] * 5
+    assert (await client.info("commandstats"))["cmdstat_evalsha"]["calls"] - before <= 2, "the first goes at once"
+
+
+async def test_one_calls_trouble_is_no_others(driver: Driver) -> None:
+    """A key that isn't what it should be refuses one end; those that travel with it are written."""
+    for org in ("acme", "other", "third"):
+        await driver.ask(f"c-{org}", org=org)
+    runs = await driver.claim(3)
+    held_up = Keys(driver.queue.settings.queue_name).of("held", "c-other")
+    await driver.queue.client.set(held_up, "no set", px=60_000)
+    answers = await asyncio.gather(*(driver.complete(run) for run in runs), return_exceptions=True)
+    of = {run.org_id: answer for run, answer in zip(runs, answers, strict=True)}
+    assert isinstance(of.pop("other"), RuntimeError)
+    assert of == {"acme": Ended.DONE, "third": Ended.DONE}
+
+
+async def test_more_numbers_than_are_reserved_at_once(driver: Driver) -> None:
+    """A script that makes many jobs numbers each anew, and what comes after is behind all of them."""
+    rows = [f"c{number}" for number in range(700)]
+    await driver.ask_all(*rows)
+    [batch] = await driver.claim(1)
+    await driver.fan_out(batch, *rows, size=700)
+    last = await driver.ask("last")
+    client, keys = driver.queue.client, driver.queue.keys
+    waiting = [job_id.decode() for job_id in await client.zrange(keys.state("waiting"), 0, -1)]
+    orders = {job_id: int(await client.hget(keys.job(job_id), "order")) for job_id in waiting}
+    behind = orders.pop(last)
+    assert len(set(orders.values())) == 700
+    assert behind > max(orders.values()) - 1e14, "a child's order is so much larger than its number"
