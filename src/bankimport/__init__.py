@@ -77,6 +77,7 @@ if TYPE_CHECKING:
         AccountReference,
         AccountState,
         Alert,
+        AttemptEnded,
         AuditEntry,
         AuditFilter,
         AuditPage,
@@ -103,7 +104,12 @@ if TYPE_CHECKING:
         ConsentStatus,
         CoveredDays,
         DayRead,
+        Delivery,
+        DeliveryFilter,
+        DeliveryPage,
+        DeliveryState,
         Delta,
+        DisabledBy,
         Doubt,
         DoubtReason,
         EndedJobs,
@@ -119,6 +125,7 @@ if TYPE_CHECKING:
         JobType,
         Memory,
         NotRevoked,
+        OutgoingWebhook,
         Page,
         PsuContext,
         QueueHealth,
@@ -137,6 +144,9 @@ if TYPE_CHECKING:
         TransactionStatus,
         Undecided,
         UnreadableBalance,
+        WebhookEndpoint,
+        WebhookSecrets,
+        WebhookType,
         Window,
         WorkerInfo,
     )
@@ -169,10 +179,11 @@ if TYPE_CHECKING:
         TokenShelf,
     )
     from bankimport.queue.filters import JobFilter
-    from bankimport.service import Audit, Connections, Subscription
+    from bankimport.service import Audit, Connections, Subscription, Webhooks
     from bankimport.settings import Settings
     from bankimport.status import ConnectionStatus, JobState
     from bankimport.web import Action, Authorize, Person, User, allow_all
+    from bankimport.webhooks import WebhookStore
     from bankimport.worker.settings_class import WorkerSettingsBase as WorkerSettings
 
 __all__ = [
@@ -187,6 +198,7 @@ __all__ = [
     "Action",
     "Alert",
     "Asks",
+    "AttemptEnded",
     "Audit",
     "AuditEntry",
     "AuditFilter",
@@ -240,7 +252,12 @@ __all__ = [
     "CoveredDays",
     "CredentialError",
     "DayRead",
+    "Delivery",
+    "DeliveryFilter",
+    "DeliveryPage",
+    "DeliveryState",
     "Delta",
+    "DisabledBy",
     "Doubt",
     "DoubtReason",
     "EndedJobs",
@@ -286,6 +303,7 @@ __all__ = [
     "NotRevoked",
     "NotStarted",
     "OffersConsent",
+    "OutgoingWebhook",
     "Page",
     "PeriodRejected",
     "Permanent",
@@ -337,6 +355,11 @@ __all__ = [
     "UnreadableBalance",
     "Unsupported",
     "User",
+    "WebhookEndpoint",
+    "WebhookSecrets",
+    "WebhookStore",
+    "WebhookType",
+    "Webhooks",
     "Window",
     "WorkerInfo",
     "WorkerSettings",
@@ -347,7 +370,8 @@ __all__ = [
 if not TYPE_CHECKING:  # a checker would take any name for one of ours
     #: most names are errors, events and values, and need neither aiohttp nor arq
     _HOMES = (
-        "errors", "events", "models", "ports", "settings", "status", "acting", "queue.filters", "service", "app", "web",
+        "errors", "events", "models", "ports", "settings", "status", "acting", "queue.filters", "service", "webhooks",
+        "app", "web",
     )  # fmt: skip
 
     def __getattr__(name: str) -> object:
@@ -362,19 +386,7 @@ if not TYPE_CHECKING:  # a checker would take any name for one of ours
 
         if name == "WorkerSettings":
             return import_module("bankimport.app").worker_settings_from_env()
-        for home in (
-            "errors",
-            "events",
-            "models",
-            "ports",
-            "settings",
-            "status",
-            "acting",
-            "queue.filters",
-            "service",
-            "app",
-            "web",
-        ):
+        for home in _HOMES:
             value = vars(import_module(f"bankimport.{home}")).get(name)
             if value is not None:
                 return value

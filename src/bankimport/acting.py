@@ -32,7 +32,7 @@ def acting_as(who: str | None, *, reason: str | None = None, via: str = "python"
     Args:
         who: your own id of the person or service.
         reason: why; operators and auditors read it.
-        via: by which way: `http`, `page`, `cli` or `python`.
+        via: by which way: `http`, `page`, `cli`, `python`, or `worker` where nobody did it.
     """
     token = _acting.set(Actor(who, via, reason))
     try:

@@ -180,6 +180,9 @@ class Settings(BaseSettings):
     events_max: int = Field(
         default=1_000_000, ge=1000, le=100_000_000, validation_alias="BANK_SYNC_EVENTS_MAX", description="at most"
     )
+    webhook_timeout: Milliseconds = _ms(
+        15_000, 100, 60_000, "BANK_SYNC_WEBHOOK_TIMEOUT_MS", "the longest request to a webhook's endpoint"
+    )
     queue_name: str = Field(
         default="bank-import",
         pattern=r"^[A-Za-z0-9_.:-]{1,64}$",

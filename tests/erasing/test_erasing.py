@@ -57,6 +57,8 @@ async def imported(settings: Settings, bank: str, url: str) -> AsyncIterator[Ban
     provider = BerlinGroup(bank, name="sandbox", unattended_limit=None)
     async with BankImport(made, banks={"sandbox": provider}, store=store) as bank_import:
         until = datetime.now(UTC).date() + timedelta(days=80)
+        await bank_import.webhooks.add(f"https://{CANARY}.invalid/hooks", org_id=ORG)
+        await bank_import.webhooks.add("http://127.0.0.1:1/operator")
         for org_id, name in ((ORG, GIRO), (ORG, SAVINGS), ("globex", "other")):
             access = {"consent_id": f"consent-{name}", "valid_until": until, "credentials": {"token": f"{name}-t"}}
             await bank_import.connections.add(org_id=org_id, bank="sandbox", id=name, **access)
@@ -141,6 +143,9 @@ async def test_a_canary_is_nowhere(
         assert (report.revoked, report.not_revoked, report.disk_rewritten) == (2, (), True)
         assert report.entries["connections"] == 2
         assert report.entries["transactions"] > 100
+        assert (report.entries["webhook_endpoints"], report.entries["webhooks"] > 4) == (1, True)
+        [operators] = await bank_import.webhooks.list()
+        assert operators.waiting > 0
         assert min(report.jobs, report.events, report.keys) > 0
         with closing(sqlite3.connect(database / "bank.db")) as opened:
             assert opened.execute("SELECT DISTINCT id FROM bank_connections").fetchall() == [("other",)]

@@ -20,7 +20,7 @@ from redis.asyncio.client import Pipeline
 from bankimport.queue.keys import ARQ_IN_PROGRESS, ARQ_JOB, ARQ_RETRY
 from bankimport.settings import Settings
 from bankimport.status import JobState
-from bankimport.worker.lifecycle import stop
+from bankimport.worker.stopping import stop
 from tests.queue.driver import Driver
 from tests.queue.lab import lab_settings_class
 from tests.waiting import wait_until

@@ -25,11 +25,13 @@ from bankimport.service.core import utc_now
 from bankimport.settings import Settings
 from bankimport.telemetry import serve, telemetry, watch_loop
 from bankimport.worker.handlers import JobHandlers, Ports
-from bankimport.worker.lifecycle import Lifecycle, new_worker_id, stop
+from bankimport.worker.lifecycle import Lifecycle, new_worker_id
 from bankimport.worker.listeners import EventHandler, Listeners
 from bankimport.worker.run_log import NotedBanks, traced
 from bankimport.worker.runner import Runner
 from bankimport.worker.settings_class import WorkerSettingsBase, settings_class
+from bankimport.worker.stopping import stop
+from bankimport.worker.telling import tellers
 
 if TYPE_CHECKING:
     from aiohttp import web
@@ -213,6 +215,7 @@ class BankImport(Service):
             prepare=self._prepare_alone if closing else self._prepare,
             dispose=self._dispose if closing else self._listeners.drain,
             on_start=[planner.catch_up],
+            beside=tellers(self.store, self.queue, self.audit, self.settings, self._clock),
             alone=closing,
             trouble=runner.trouble,
         )

@@ -66,6 +66,18 @@ from bankimport.models.memory import AccountState, DayRead, Doubt, DoubtReason, 
 from bankimport.models.model import Model, StrictModel
 from bankimport.models.reported import Delta, Page, Quota, ReportedTransaction, UnreadableBalance
 from bankimport.models.throughput import EndedJobs, Throughput
+from bankimport.models.webhooks import (
+    AttemptEnded,
+    Delivery,
+    DeliveryFilter,
+    DeliveryPage,
+    DeliveryState,
+    DisabledBy,
+    OutgoingWebhook,
+    WebhookEndpoint,
+    WebhookSecrets,
+    WebhookType,
+)
 
 __all__ = [
     "ID_PATTERN",
@@ -74,6 +86,7 @@ __all__ = [
     "AccountState",
     "Alert",
     "Asker",
+    "AttemptEnded",
     "AuditEntry",
     "AuditFilter",
     "AuditPage",
@@ -100,7 +113,12 @@ __all__ = [
     "ConsentStatus",
     "CoveredDays",
     "DayRead",
+    "Delivery",
+    "DeliveryFilter",
+    "DeliveryPage",
+    "DeliveryState",
     "Delta",
+    "DisabledBy",
     "Doubt",
     "DoubtReason",
     "EndedJobs",
@@ -120,6 +138,7 @@ __all__ = [
     "Model",
     "Money",
     "NotRevoked",
+    "OutgoingWebhook",
     "Page",
     "PsuContext",
     "QueueHealth",
@@ -139,6 +158,9 @@ __all__ = [
     "TransactionStatus",
     "Undecided",
     "UnreadableBalance",
+    "WebhookEndpoint",
+    "WebhookSecrets",
+    "WebhookType",
     "Window",
     "WorkerInfo",
 ]

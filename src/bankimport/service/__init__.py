@@ -12,6 +12,7 @@ from bankimport.service.subscription import Subscription
 from bankimport.service.syncs import Syncs
 from bankimport.service.told import Told
 from bankimport.service.views import ConnectionViews
+from bankimport.service.webhooks import Webhooks
 from bankimport.service.whole_queue import WholeQueue
 
 
@@ -19,4 +20,4 @@ class Service(Syncs, Jobs, ConnectionViews, WholeQueue, Told, Erasures):
     """All calls; `bankimport.BankImport` is one that can also be started, mounted and worked for."""
 
 
-__all__ = ["Audit", "Bounds", "Connections", "Service", "Subscription"]
+__all__ = ["Audit", "Bounds", "Connections", "Service", "Subscription", "Webhooks"]

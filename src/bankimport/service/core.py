@@ -17,6 +17,7 @@ from bankimport.service.bounds import Bounds
 from bankimport.service.connection_jobs import ConnectionJobs
 from bankimport.service.connections import Connections
 from bankimport.service.overview import Overview
+from bankimport.service.webhooks import Webhooks
 from bankimport.settings import Settings
 from bankimport.stream import EventStream
 
@@ -46,6 +47,7 @@ class Core:
         self._clock = clock
         jobs = ConnectionJobs(self.queue)
         self.audit = Audit(store, clock, self.bounds)
+        self.webhooks = Webhooks(store, clock, self.bounds, self.audit)
         self.connections = Connections(store, banks, jobs, self.settings, clock, self.bounds, self.audit)
         ledger = RedisLedger(self.queue)
         self._overview = Overview(self.connections, store, ledger, clock, self.settings.timezone)

@@ -16,10 +16,9 @@ import traceback
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 from importlib.metadata import version
-from typing import Any
+from typing import Any, Protocol
 
 import structlog
-from arq.worker import Worker
 
 from bankimport.errors import BankImportError, JobCancelled, LeaseLost, StoreUnavailable, Unavailable
 from bankimport.queue.adoption import Adoption
@@ -28,6 +27,7 @@ from bankimport.queue.gate import Gate
 from bankimport.queue.queue import Queue
 from bankimport.queue.sweeper import Sweeper
 from bankimport.stream import groups_behind
+from bankimport.worker.stopping import end
 
 log = structlog.get_logger(__name__)
 
@@ -36,7 +36,6 @@ _FIRST_SWEEP, _SWEEP = timedelta(seconds=10), timedelta(seconds=60)
 _SHORTEST_LIFE = timedelta(seconds=5)
 #: How long a stopping worker tries to say so; without Redis its leases lapse all the same (arq.md 25).
 _LAST_WORD = 1.0
-_CANCEL_AGAIN = 0.5
 #: How long a heartbeat tells of the worst lag, in seconds.
 _LAG_SHOWN = 60.0
 #: Beats in a row while there is work left over: each does a slice of it, so that nobody waits long for Redis.
@@ -58,30 +57,14 @@ def calm_collector() -> None:
     gc.set_threshold(50_000, 20, 100)
 
 
-async def _end(*tasks: asyncio.Task[Any]) -> None:
-    """Cancel tasks until they are over: redis-py's use of `wait_for` may swallow a cancel (Python 3.11)."""
-    running = {task for task in tasks if not task.done()}
-    while running:
-        for task in running:
-            task.cancel()
-        _, running = await asyncio.wait(running, timeout=_CANCEL_AGAIN)
+class Beside(Protocol):
+    """What goes on beside the jobs, turn by turn; its end raises nothing."""
 
+    async def turn(self) -> None:
+        """Do a little, and wait where there is nothing to do."""
 
-async def stop(worker: Worker, working: asyncio.Task[None]) -> None:
-    """Stop a worker of arq that runs as a task of this process; its running jobs are given back.
-
-    `Worker.close` alone cancels once and waits with a bare `gather`: a swallowed cancel would leave it polling a closed
-    pool, and a cancelled job's end would raise here.
-
-    Raises:
-        Exception: what ended the worker before.
-    """
-    await _end(working)
-    await _end(*worker.tasks.values())
-    worker.tasks.clear()
-    await worker.close()
-    with contextlib.suppress(asyncio.CancelledError):
-        await working
+    async def aclose(self) -> None:
+        """Stop; nothing may be begun afterwards."""
 
 
 class Lifecycle:
@@ -96,6 +79,7 @@ class Lifecycle:
         prepare: Callable[[], Awaitable[None]],
         dispose: Callable[[], Awaitable[None]],
         on_start: Sequence[Callable[[], Awaitable[None]]] = (),
+        beside: Sequence[Beside] = (),
         alone: bool = False,
         trouble: Callable[[], str] = str,
     ) -> None:
@@ -105,6 +89,7 @@ class Lifecycle:
         self._prepare = prepare
         self._dispose = dispose
         self._on_start = on_start
+        self._beside = beside
         self._alone = alone
         self._trouble = trouble
         self._strangers = asyncio.Event()
@@ -125,7 +110,7 @@ class Lifecycle:
         await self._refuse_cluster()
         self._gate.hooks.strangers_came = self._strangers.set
         await self._beat()
-        turns = (self._next_beat, self._next_sweep, self._next_adoption)
+        turns = (self._next_beat, self._next_sweep, self._next_adoption, *(each.turn for each in self._beside))
         self._tasks = [asyncio.create_task(self._for_ever(turn)) for turn in turns]
         self._tasks.append(asyncio.create_task(self._gate.claims.listen()))
         await self._begin()
@@ -168,7 +153,9 @@ class Lifecycle:
     async def stop(self, ctx: dict[Any, Any]) -> None:
         """arq's `on_shutdown`: its jobs have ended or were given back; give back what never began."""
         self._gate.claims.stop()
-        await _end(*self._tasks)
+        await end(*self._tasks)
+        for each in self._beside:
+            await each.aclose()
         runs = [(run.job_id, str(run.fence)) for run in self._gate.claims.runs.values()]
         with contextlib.suppress(Unavailable, TimeoutError):
             async with asyncio.timeout(_LAST_WORD):

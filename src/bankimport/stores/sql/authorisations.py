@@ -1,17 +1,18 @@
 """The authorisations that go on, and how they ended: the `AuthorisationStore` of a SQL database."""
 
-from collections.abc import Sequence
-from datetime import datetime, timedelta
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from sqlalchemy import Row, and_, delete, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from bankimport.models import Authorisation, AuthorisationOutcome, AuthorisationStep, Begun, Granted
+from bankimport.models import Authorisation, AuthorisationOutcome, AuthorisationStep, Begun, Granted, WebhookType
 from bankimport.status import ConnectionStatus
 from bankimport.stores.sql.credentials import Vault
 from bankimport.stores.sql.engine import transact
 from bankimport.stores.sql.schema import authorisations, connections
+from bankimport.stores.sql.telling import tell
 
 _OVER: Final = AuthorisationStep.ENDED.value
 #: so long after its time an authorisation is still known, for a callback that comes again
@@ -24,6 +25,7 @@ class Authorisations:
     _engine: AsyncEngine
     _reader: AsyncEngine
     _vault: Vault
+    _woken: Callable[[bool], None]
 
     async def add_authorisation(self, authorisation: Authorisation) -> None:
         """See `AuthorisationStore`."""
@@ -89,19 +91,23 @@ class Authorisations:
         ended = {"step": _OVER, "outcome": outcome.value, "reason": reason, "same_login": same_login, "secrets": None}
         credentials = None if granted is None else self._vault.close(granted.credentials)
 
-        async def work(db: AsyncConnection) -> bool:
+        async def work(db: AsyncConnection) -> tuple[bool, bool]:
             row = (await db.execute(select(authorisations).where(goes_on))).one_or_none()
             if row is None or (await db.execute(update(authorisations).where(goes_on).values(ended))).rowcount != 1:
-                return False
+                return False, False
             its_connection = connections.c.id == row.connection_id
             if granted is not None:
                 await db.execute(update(connections).where(its_connection).values(_renewed(row, granted, credentials)))
-            elif not row.is_renewal:
+                data = {"status": ConnectionStatus.ACTIVE.value, "reason": None}
+                return True, await tell(db, row.connection_id, WebhookType.CONNECTION, data, datetime.now(UTC))
+            if not row.is_renewal:
                 pending = connections.c.status == ConnectionStatus.PENDING.value
                 await db.execute(delete(connections).where(its_connection, pending))
-            return True
+            return True, False
 
-        return await transact(self._engine, work)
+        done, told = await transact(self._engine, work)
+        self._woken(told)
+        return done
 
     async def _authorisations(self, condition: Any) -> list[Authorisation]:
         query = select(authorisations).where(condition).order_by(authorisations.c.created_at, authorisations.c.id)

@@ -9,7 +9,16 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from bankimport.errors import StoreUnavailable
 from bankimport.status import ConnectionStatus
 from bankimport.stores.sql.engine import transact
-from bankimport.stores.sql.schema import accounts, audit, authorisations, connections, transactions
+from bankimport.stores.sql.schema import (
+    accounts,
+    audit,
+    authorisations,
+    connections,
+    transactions,
+    webhook_deliveries,
+    webhook_endpoints,
+    webhook_lanes,
+)
 
 #: How each table loses an organisation; a test fails where one is missing.
 ERASED: Final = {
@@ -21,6 +30,9 @@ ERASED: Final = {
     "bank_accounts": "with its connection",
     "bank_connections": "by its organisation; under a legal hold consent and credentials alone",
     "bank_audit": "by its organisation",
+    "bank_webhook_endpoints": "by its organisation, under a legal hold too",
+    "bank_webhook_deliveries": "by its organisation, whoever was told, under a legal hold too",
+    "bank_webhook_lanes": "by its organisation, under a legal hold too",
 }
 _SLICE: Final = 2000
 _CUT: Final = {
@@ -40,7 +52,15 @@ class Erasures:
     async def erase_organisation(self, org_id: str, *, keep_rows: bool) -> Mapping[str, int]:
         """See `ErasingStore`."""
         theirs = select(connections.c.id).where(connections.c.org_id == org_id)
-        removed = {"authorisations": await self._do(delete(authorisations).where(authorisations.c.org_id == org_id))}
+        removed = {
+            name: await self._do(delete(table).where(table.c.org_id == org_id))
+            for name, table in (
+                ("authorisations", authorisations),
+                ("webhooks", webhook_deliveries),
+                ("webhook_lanes", webhook_lanes),
+                ("webhook_endpoints", webhook_endpoints),
+            )
+        }
         if keep_rows:
             query = update(connections).where(connections.c.org_id == org_id).values(_CUT)
             await transact(self._engine, lambda db: db.execute(query))

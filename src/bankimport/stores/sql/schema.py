@@ -1,30 +1,21 @@
 """The tables: a public contract (design §8), which hosts query. Columns marked internal are ours alone."""
 
-import json
-from collections.abc import Mapping
-from datetime import UTC, datetime
-from decimal import Decimal
-from typing import Any
-
 from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
     Date,
-    DateTime,
-    Dialect,
     ForeignKey,
     Index,
     Integer,
     MetaData,
-    Numeric,
     String,
     Table,
     Text,
-    TypeDecorator,
     UniqueConstraint,
 )
-from sqlalchemy.types import TypeEngine
+
+from bankimport.stores.sql.column_types import Instant, Json, Money
 
 metadata = MetaData(
     naming_convention={
@@ -34,73 +25,6 @@ metadata = MetaData(
         "pk": "pk_%(table_name)s",
     }
 )
-
-
-class Money(TypeDecorator[Decimal]):
-    """An exact amount: NUMERIC where the database has it, decimal text in SQLite, whose numbers are binary floats."""
-
-    impl = Numeric(28, 8)
-    cache_ok = True
-
-    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
-        """Return the column's type in this database."""
-        if dialect.name == "sqlite":
-            return dialect.type_descriptor(String(40))
-        return dialect.type_descriptor(Numeric(28, 8))
-
-    def process_bind_param(self, value: Decimal | None, dialect: Dialect) -> Any:
-        """Return the amount as the driver takes it."""
-        return format(value, "f") if value is not None and dialect.name == "sqlite" else value
-
-    def process_result_value(self, value: Any, dialect: Dialect) -> Decimal | None:
-        """Return the amount as it was given: NUMERIC's trailing zeros beyond the cents are gone."""
-        if value is None:
-            return None
-        return Decimal(value) if dialect.name == "sqlite" else _shortened(value)
-
-
-def _shortened(value: Decimal) -> Decimal:
-    short = value.normalize()
-    exponent = short.as_tuple().exponent
-    return short.quantize(Decimal("0.01")) if isinstance(exponent, int) and exponent > -2 else short
-
-
-class Instant(TypeDecorator[datetime]):
-    """An aware instant, in UTC."""
-
-    impl = DateTime(timezone=True)
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """Return the instant in UTC; SQLite keeps no zone."""
-        if value is None:
-            return None
-        at = value.astimezone(UTC)
-        return at.replace(tzinfo=None) if dialect.name == "sqlite" else at
-
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """Return the instant, aware."""
-        if value is None:
-            return None
-        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
-
-
-_json = json.JSONEncoder(separators=(",", ":"), default=str).encode
-
-
-class Json(TypeDecorator[Mapping[str, Any]]):
-    """A JSON object as text: read back as it was, on every database."""
-
-    impl = Text
-    cache_ok = True
-
-    def process_bind_param(self, value: Mapping[str, Any] | None, dialect: Dialect) -> str | None:
-        """Return the object's text."""
-        return None if value is None else _json(value)
-
-    def process_result_value(self, value: str | None, dialect: Dialect) -> Any:
-        """Return the object."""
-        return None if value is None else json.loads(value)
 
 
 connections = Table(
@@ -245,4 +169,60 @@ audit = Table(
     Column("facts", Json, nullable=False),
     Index(None, "org_id", "id"),
     Index(None, "subject", "id"),
+)
+
+# Not public: `bank_import.webhooks` and the page *Webhooks* read them. Their secrets are encrypted as credentials are.
+webhook_endpoints = Table(
+    "bank_webhook_endpoints",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("url", Text, nullable=False),
+    Column("org_id", String(128)),
+    Column("types", Text, nullable=False),
+    Column("secrets", Text, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("disabled_by", String(8)),
+    Column("disabled_at", Instant),
+    Column("failing_since", Instant),
+    Column("taken_at", Instant),
+    Index(None, "org_id"),
+)
+
+#: Positions grow: those of one connection are given out under the lock of its row, so they are in the order of commits.
+_position = BigInteger().with_variant(Integer(), "sqlite")
+
+webhook_deliveries = Table(
+    "bank_webhook_deliveries",
+    metadata,
+    Column("position", _position, primary_key=True, autoincrement=True),
+    Column("id", String(64), nullable=False),
+    Column("endpoint_id", ForeignKey("bank_webhook_endpoints.id", ondelete="CASCADE"), nullable=False),
+    Column("org_id", String(128), nullable=False),
+    Column("connection_id", String(128), nullable=False),
+    Column("type", String(64), nullable=False),
+    Column("body", Text, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("attempted_at", Instant),
+    Column("status", Integer),
+    Column("error", String(32)),
+    UniqueConstraint("id"),
+    Index("ix_bank_webhook_deliveries_lane", "endpoint_id", "connection_id", "state", "position"),
+    Index(None, "org_id"),
+    Index(None, "state", "created_at"),
+)
+
+# One row for each endpoint and connection. `next_at` is null while nothing waits.
+webhook_lanes = Table(
+    "bank_webhook_lanes",
+    metadata,
+    Column("endpoint_id", ForeignKey("bank_webhook_endpoints.id", ondelete="CASCADE"), primary_key=True),
+    Column("connection_id", String(128), primary_key=True),
+    Column("org_id", String(128), nullable=False),
+    Column("next_at", Instant),
+    Column("claim", String(32)),
+    Column("claimed_until", Instant),
+    Index(None, "next_at"),
+    Index(None, "org_id"),
 )

@@ -2,14 +2,13 @@
 
 import re
 import secrets
-from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime
 from typing import Any, Literal
 
-from sqlalchemy import Row, Select, and_, delete, func, insert, or_, select, tuple_, update
+from sqlalchemy import Row, Select, and_, delete, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from bankimport.access.consents import ENDING
 from bankimport.errors import Conflict, InvalidRequest, LeaseLost, NotFound
 from bankimport.models import (
     ID_PATTERN,
@@ -23,6 +22,7 @@ from bankimport.models import (
     Consent,
     Memory,
     StoredTransaction,
+    WebhookType,
     Window,
 )
 from bankimport.ports import ChangeSet
@@ -32,6 +32,7 @@ from bankimport.stores.sql.accounts import Decisions, stored_accounts, upsert
 from bankimport.stores.sql.auditing import Audits
 from bankimport.stores.sql.authorisations import Authorisations
 from bankimport.stores.sql.credentials import Vault
+from bankimport.stores.sql.delivering import Delivering
 from bankimport.stores.sql.engine import adopt_engine, for_reading, open_engine, transact
 from bankimport.stores.sql.erasing import Erasures
 from bankimport.stores.sql.exporting import Exports
@@ -39,13 +40,16 @@ from bankimport.stores.sql.loading import load
 from bankimport.stores.sql.remembering import memory_columns, memory_of
 from bankimport.stores.sql.rows import connection_of
 from bankimport.stores.sql.schema import accounts, balances, connections, transactions
+from bankimport.stores.sql.streaming import Streams
+from bankimport.stores.sql.telling import tell, tell_of_rows
+from bankimport.stores.sql.webhooks import Webhooks
 from bankimport.stores.sql.writing import write_changes
 
-_PAGE = 500
-_SYNCABLE = (ConnectionStatus.ACTIVE.value, ConnectionStatus.ERROR.value)
+#: what webhooks tell of a change
+Tells = tuple[WebhookType, Mapping[str, Any]]
 
 
-class SqlStore(Authorisations, Audits, Decisions, Erasures, Exports):
+class SqlStore(Authorisations, Audits, Decisions, Erasures, Exports, Streams, Webhooks, Delivering):
     """The `BankStore` of a SQL database.
 
     Args:
@@ -70,6 +74,7 @@ class SqlStore(Authorisations, Audits, Decisions, Erasures, Exports):
         self._engine = open_engine(url) if isinstance(url, str) else adopt_engine(url)
         self._reader = for_reading(self._engine)
         self._vault = Vault(credentials_key, environment)
+        self._wakes = []
 
     async def check_schema(self) -> None:
         """Check that the database has the schema of this version.
@@ -155,7 +160,7 @@ class SqlStore(Authorisations, Audits, Decisions, Erasures, Exports):
             "next_sync_at": None,
             **({"credentials": self._vault.close(credentials)} if credentials is not None else {}),
         }
-        if not await self._update_connection(connection_id, values):
+        if not await self._update_connection(connection_id, values, tells=_standing(ConnectionStatus.ACTIVE)):
             raise NotFound("connection")
 
     async def disconnect(self, connection_id: str) -> None:
@@ -165,7 +170,7 @@ class SqlStore(Authorisations, Audits, Decisions, Erasures, Exports):
             NotFound: no such connection.
         """
         values = {"status": ConnectionStatus.DISCONNECTED.value, "status_reason": None, "credentials": None}
-        if not await self._update_connection(connection_id, values):
+        if not await self._update_connection(connection_id, values, tells=_standing(ConnectionStatus.DISCONNECTED)):
             raise NotFound("connection")
 
     async def delete_connection(self, connection_id: str) -> None:
@@ -191,32 +196,6 @@ class SqlStore(Authorisations, Audits, Decisions, Erasures, Exports):
         """
         if not await self._update_connection(connection_id, {"credentials": self._vault.close(credentials)}):
             raise NotFound("connection")
-
-    async def syncable_organisations(self, now: datetime) -> AsyncIterator[str]:
-        """See `BankStore`."""
-        last = ""
-        syncable = or_(
-            connections.c.status.in_(_SYNCABLE),
-            and_(
-                connections.c.status == ConnectionStatus.REQUIRES_REAUTH.value,
-                func.coalesce(connections.c.status_reason, ENDING).startswith(ENDING),  # as `is_syncable` has it
-                or_(connections.c.consent_valid_until.is_(None), connections.c.consent_valid_until >= now.date()),
-            ),
-        )
-        while True:
-            query = (
-                select(connections.c.org_id)
-                .where(syncable, connections.c.org_id > last)
-                .distinct()
-                .order_by(connections.c.org_id)
-                .limit(_PAGE)
-            )
-            page = [row.org_id for row in await self._rows(query)]
-            for org_id in page:
-                yield org_id
-            if len(page) < _PAGE:
-                return
-            last = page[-1]
 
     async def connections(self, org_id: str) -> Sequence[BankConnection]:
         """See `BankStore`."""
@@ -244,35 +223,14 @@ class SqlStore(Authorisations, Audits, Decisions, Erasures, Exports):
         rows = await self._rows(select(connections).where(connections.c.id == connection_id))
         return connection_of(rows[0], self._vault) if rows else None
 
-    async def consents_ending(self, before: date) -> AsyncIterator[BankConnection]:
-        """See `BankStore`."""
-        last = ("", "")
-        position = tuple_(connections.c.org_id, connections.c.id)
-        while True:
-            query = (
-                select(connections)
-                .where(
-                    connections.c.status != ConnectionStatus.DISCONNECTED.value,
-                    connections.c.consent_valid_until < before,
-                    position > last,
-                )
-                .order_by(connections.c.org_id, connections.c.id)
-                .limit(_PAGE)
-            )
-            page = await self._rows(query)
-            for row in page:
-                yield connection_of(row, self._vault)
-            if len(page) < _PAGE:
-                return
-            last = (page[-1].org_id, page[-1].id)
-
     async def set_connection_status(
         self, connection_id: str, from_: Iterable[ConnectionStatus], to: ConnectionStatus, reason: str | None = None
     ) -> bool:
         """See `BankStore`."""
         changed = or_(connections.c.status != to.value, connections.c.status_reason.is_distinct_from(reason))
         condition = and_(connections.c.status.in_([status.value for status in from_]), changed)
-        return await self._update_connection(connection_id, {"status": to.value, "status_reason": reason}, condition)
+        values = {"status": to.value, "status_reason": reason}
+        return await self._update_connection(connection_id, values, condition, tells=_standing(to, reason))
 
     async def set_consent(self, connection_id: str, consent: Consent) -> None:
         """See `BankStore`."""
@@ -281,21 +239,30 @@ class SqlStore(Authorisations, Audits, Decisions, Erasures, Exports):
     async def note_sync(self, connection_id: str, at: datetime | None, next_at: datetime | None = None) -> None:
         """See `BankStore`."""
         last = {} if at is None else {"last_sync_at": at}
-        await self._update_connection(connection_id, {**last, "next_sync_at": next_at})
+        planned = None if next_at is None else next_at.astimezone(UTC).isoformat(timespec="seconds")
+        tells = None if at is None else (WebhookType.SYNCED, {"nextSyncAt": planned})
+        await self._update_connection(connection_id, {**last, "next_sync_at": next_at}, tells=tells)
 
     async def note_asked(self, connection_id: str, at: datetime) -> None:
         """See `BankStore`."""
         await self._update_connection(connection_id, {"asked_at": at})
 
-    async def _update_connection(self, connection_id: str, values: Mapping[str, Any], condition: Any = None) -> bool:
+    async def _update_connection(
+        self, connection_id: str, values: Mapping[str, Any], condition: Any = None, tells: Tells | None = None
+    ) -> bool:
+        """Change a connection, and tell of it in the same transaction; return whether there was one to change."""
         query = update(connections).where(connections.c.id == connection_id).values(values)
         if condition is not None:
             query = query.where(condition)
 
-        async def work(connection: AsyncConnection) -> bool:
-            return (await connection.execute(query)).rowcount == 1
+        async def work(db: AsyncConnection) -> tuple[bool, bool]:
+            if (await db.execute(query)).rowcount != 1:
+                return False, False
+            return True, tells is not None and await tell(db, connection_id, *tells, datetime.now(UTC))
 
-        return await transact(self._engine, work)
+        changed, told = await transact(self._engine, work)
+        self._woken(told)
+        return changed
 
     async def _rows(self, query: Select[Any]) -> list[Row[Any]]:
         async def work(connection: AsyncConnection) -> list[Row[Any]]:
@@ -388,16 +355,19 @@ class SqlStore(Authorisations, Audits, Decisions, Erasures, Exports):
         now = datetime.now(UTC)
         values = {"version": version + 1, "cursor": cursor, **({} if memory is None else memory_columns(memory))}
 
-        async def work(connection: AsyncConnection) -> bool:
+        async def work(db: AsyncConnection) -> tuple[bool, bool]:
             owner = select(accounts.c.connection_id).where(accounts.c.id == account.id)
-            await _raise_fence(connection, await connection.scalar(owner) or "", fence)
+            connection_id = await db.scalar(owner) or ""
+            await _raise_fence(db, connection_id, fence)
             same = and_(accounts.c.id == account.id, accounts.c.version == version)
-            if (await connection.execute(update(accounts).where(same).values(values))).rowcount != 1:
-                return False
-            await write_changes(connection, account.id, change_set, now)
-            return True
+            if (await db.execute(update(accounts).where(same).values(values))).rowcount != 1:
+                return False, False
+            await write_changes(db, account.id, change_set, now)
+            return True, await tell_of_rows(db, connection_id, account.id, change_set, now)
 
-        return await transact(self._engine, work)
+        done, told = await transact(self._engine, work)
+        self._woken(told)
+        return done
 
     async def delete_transaction(self, transaction_id: str) -> bool:
         """Hide a row for its user: what a user deleted stays deleted, whatever the bank says. Return whether it was."""
@@ -414,3 +384,7 @@ async def _raise_fence(connection: AsyncConnection, connection_id: str, fence: i
     allowed = and_(connections.c.id == connection_id, connections.c.fence <= fence)
     if (await connection.execute(update(connections).where(allowed).values(fence=fence))).rowcount != 1:
         raise LeaseLost(connection_id)
+
+
+def _standing(status: ConnectionStatus, reason: str | None = None) -> Tells:
+    return WebhookType.CONNECTION, {"status": status.value, "reason": reason}
