@@ -80,8 +80,12 @@ def _named_alone(rows: Iterable[StoredTransaction]) -> dict[tuple[str, str], Sto
 
 def is_unchanged(entry: Transaction, kept: Transaction) -> bool:
     """Compare what is kept. A new weak id is no change: some banks make one up for every session."""
-    same = CONTENT(entry) == CONTENT(kept) and _DATES(entry) == _DATES(kept)
-    return same and all(one in kept.ids for one in entry.ids if one.quality is _STRONG)
+    return (
+        CONTENT(entry) == CONTENT(kept)
+        and entry.booking_date == kept.booking_date
+        and entry.value_date == kept.value_date
+        and all(one in kept.ids for one in entry.ids if one.quality is _STRONG)
+    )
 
 
 def match(

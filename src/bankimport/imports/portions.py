@@ -15,7 +15,16 @@ from bankimport.imports.pairing import Pair, order
 from bankimport.imports.reconciliation import Decision, changes_of, insertable, is_live, marks_of
 from bankimport.imports.repeats import once
 from bankimport.imports.worth import Worth, rows_by_name, shared_before
-from bankimport.models import BankId, IdQuality, Memory, RowStatus, StoredTransaction, Transaction, Window
+from bankimport.models import (
+    BankId,
+    IdQuality,
+    Memory,
+    RowStatus,
+    StoredTransaction,
+    Transaction,
+    TransactionStatus,
+    Window,
+)
 from bankimport.ports import ChangeSet, NewRow, RowMark, RowUpdate
 
 NewId = Callable[[], str]
@@ -86,8 +95,8 @@ class Portions:
 
         `stored` are the rows of the days (None: all there are), and those that `wandering_ids` name.
         """
-        booked = (e.day for e in entries if e.is_booked and self._reading.asks_for(e.day))
-        oldest = min(booked, default=None)
+        booked = {entry.day for entry in entries if entry.is_booked}
+        oldest = min(filter(self._reading.asks_for, booked), default=None)
         if oldest is not None and (self._oldest is None or oldest < self._oldest):
             self._oldest = oldest
         left, rows = set_unchanged_aside(entries, stored, self._worth)
