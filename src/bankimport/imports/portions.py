@@ -15,16 +15,7 @@ from bankimport.imports.pairing import Pair, order
 from bankimport.imports.reconciliation import Decision, changes_of, insertable, is_live, marks_of
 from bankimport.imports.repeats import once
 from bankimport.imports.worth import Worth, rows_by_name, shared_before
-from bankimport.models import (
-    BankId,
-    IdQuality,
-    Memory,
-    RowStatus,
-    StoredTransaction,
-    Transaction,
-    TransactionStatus,
-    Window,
-)
+from bankimport.models import BankId, IdQuality, Memory, RowStatus, StoredTransaction, Transaction, Window
 from bankimport.ports import ChangeSet, NewRow, RowMark, RowUpdate
 
 NewId = Callable[[], str]
