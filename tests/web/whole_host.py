@@ -4,6 +4,7 @@ python whole_host.py PORT      prints a job's id once it serves
 """
 
 import asyncio
+import gc
 import os
 import sys
 from collections.abc import Sequence
@@ -85,6 +86,8 @@ async def main(port: int) -> None:
         runner = web.AppRunner(app)
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", port).start()
+        gc.collect()
+        gc.freeze()  # as docs/how-to/operate-the-queue.md has it
         print(f"serving {job_id}", flush=True)
         async with bank_import.working():
             await asyncio.Event().wait()

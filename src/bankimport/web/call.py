@@ -13,7 +13,7 @@ from bankimport.service import Service
 from bankimport.stream import EventStream, Follower
 from bankimport.web.bodies import parse
 from bankimport.web.given import Action, Answers, Authorize, Person
-from bankimport.web.limits import RequestLimit, Turns
+from bankimport.web.limits import Pace, RequestLimit, Turns
 from bankimport.web.person import Network, person
 from bankimport.web.problems import public
 from bankimport.web.users import User
@@ -54,6 +54,7 @@ class WebState:
     user: User | None = None
     live: LiveLimits = field(default_factory=LiveLimits)
     requests: RequestLimit = field(default_factory=lambda: RequestLimit(120))
+    pace: Pace = field(default_factory=lambda: Pace(8))
     turns: Turns = field(default_factory=lambda: Turns(8))
     #: those who follow events through this application
     followers: set[Follower] = field(default_factory=set)

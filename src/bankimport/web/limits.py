@@ -1,9 +1,9 @@
-"""So much for each organisation: how many requests a minute, and how many are worked on at one time."""
+"""So much for each organisation: how many requests a minute, how many at one time, how many in one turn of the loop."""
 
 import asyncio
 import math
 import time
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -57,6 +57,50 @@ class RequestLimit:
             "RateLimit-Policy": f'"organisation";q={self._size};w={_WINDOW:.0f}',
             "RateLimit": f'"organisation";r={left};t={math.ceil(reset)}',
         }
+
+
+class Pace:
+    """Lets a few requests begin in each turn of the event loop, of each organisation in its turn.
+
+    A thousand requests that come in at once would all begin in one turn, and whoever waits for an answer of Redis would
+    wait for all of them. Nothing is held: a slow request keeps nobody from beginning.
+    """
+
+    def __init__(self, at_once: int) -> None:
+        self._at_once = at_once
+        self._begun = 0
+        self._is_counting = False
+        self._waiting: OrderedDict[str, deque[asyncio.Future[None]]] = OrderedDict()
+
+    async def turn(self, key: str) -> None:
+        """Wait until a request of this organisation may begin: at once, unless there is a crowd."""
+        loop = asyncio.get_running_loop()
+        self._count(loop)
+        if not self._waiting and self._begun < self._at_once:
+            self._begun += 1
+            return
+        place = loop.create_future()
+        self._waiting.setdefault(key, deque()).append(place)
+        await place
+
+    def _count(self, loop: asyncio.AbstractEventLoop) -> None:
+        if not self._is_counting:
+            self._is_counting = True
+            loop.call_soon(self._next, loop)
+
+    def _next(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Begin a new turn: with the organisation that has waited longest, one request of each."""
+        self._is_counting, self._begun = False, 0
+        while self._waiting and self._begun < self._at_once:
+            key, places = self._waiting.popitem(last=False)
+            place = places.popleft()
+            if places:
+                self._waiting[key] = places
+            if not place.done():  # its client has gone meanwhile
+                place.set_result(None)
+                self._begun += 1
+        if self._begun:
+            self._count(loop)
 
 
 class Turns:

@@ -9,6 +9,7 @@ from functools import cache
 from urllib.parse import urlsplit
 
 from aiohttp import web
+from aiohttp.typedefs import Handler
 
 from bankimport.service import Service
 from bankimport.stream import EventStream
@@ -55,6 +56,15 @@ def _handler(route: Route) -> Callable[[web.Request], Awaitable[web.StreamRespon
             )
 
     return handler
+
+
+@web.middleware
+async def in_turn(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Let a request begin in its organisation's turn, before anything is done for it."""
+    org_id = request.match_info.get("orgId")
+    if org_id is not None:
+        await request.app[STATE].pace.turn(org_id)
+    return await handler(request)
 
 
 async def _answered(route: Route, call: Call) -> web.StreamResponse:
@@ -125,7 +135,7 @@ def web_app(
     if not timedelta(0) < reauthorise_every <= timedelta(seconds=50):
         raise ValueError("reauthorise_every must be more than 0 and at most 50 s")
     seen_at = _public_url(public_url)
-    app = web.Application(middlewares=[request_ids, problems])
+    app = web.Application(middlewares=[in_turn, request_ids, problems])
     app[PUBLIC_URL] = seen_at
     app[STATE] = WebState(
         service,
