@@ -4,6 +4,7 @@ import dataclasses
 import gzip
 import json
 import re
+import socket
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -635,11 +636,13 @@ async def test_an_id_of_the_bank_stays_one_segment(serve: Serve) -> None:
 
 async def test_nobody_there_is_transient() -> None:
     """A bank that can't be reached may be back soon; the error names no address."""
-    provider = BerlinGroup("http://127.0.0.1:1")
-    with pytest.raises(Transient) as told:
-        await provider.accounts(connection(), None)
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))  # ours, and nobody listens there
+        provider = BerlinGroup(f"http://127.0.0.1:{held.getsockname()[1]}")
+        with pytest.raises(Transient) as told:
+            await provider.accounts(connection(), None)
+        await provider.aclose()
     assert "127.0.0.1" not in str(told.value)
-    await provider.aclose()
 
 
 # Settings ---------------------------------------------------------------------------------------------------------
