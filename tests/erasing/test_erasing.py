@@ -1,7 +1,10 @@
 """An organisation is erased: nothing of it is left in the database's file, on Redis's disk, or in the log of the erasure;
 and nothing of another is touched."""
 
+import asyncio
+import signal
 import sqlite3
+import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, closing
 from datetime import UTC, datetime, timedelta
@@ -14,9 +17,10 @@ from cryptography.fernet import Fernet
 from redis.asyncio import Redis
 
 from bankimport import BankImport, Settings, acting_as
-from bankimport.errors import Conflict, NotOffered
+from bankimport.errors import Conflict, NotOffered, Unavailable
 from bankimport.models import AuditFilter, BankConnection
 from bankimport.providers import BerlinGroup
+from bankimport.queue import erasing
 from bankimport.queue.erasing import ERASED, EXCUSED, Erasing
 from bankimport.queue.keys import KEYS
 from bankimport.sandbox import create_app
@@ -242,6 +246,55 @@ async def test_a_job_that_runs_is_waited_for(settings: Settings, monkeypatch: py
         async with Erasing(bank_import.queue).turn():
             with pytest.raises(Conflict, match="another organisation"):
                 await bank_import.erase_organisation("globex")
+
+
+@pytest.mark.parametrize("step", ["turn", "stop", "purge", "rewrite_disk"])
+async def test_redis_goes_away(processes: Processes, monkeypatch: pytest.MonkeyPatch, step: str) -> None:
+    """Frozen before it begins or in the middle, it ends within two seconds, and goes on as soon as Redis is back. Red
+    before: it waited once more to give its turn back (3.4 s), and the turn was taken for a quarter of an hour."""
+    valkey = start_valkey(processes)
+    store = MemoryStore(BankConnection("giro", ORG, "bank"))
+    real, frozen_at = getattr(Erasing, step), [0.0]
+    monkeypatch.setattr(erasing, "TURN", timedelta(seconds=1))
+
+    def freezing(self: Erasing, *arguments: Any) -> Any:
+        if not frozen_at[0]:
+            valkey.running.signal(signal.SIGSTOP)
+            frozen_at[0] = time.monotonic()
+        return real(self, *arguments)
+
+    async with BankImport(
+        Settings.load(redis_url=valkey.url()), banks={"bank": FakeBank()}, store=store
+    ) as bank_import:
+        await bank_import.schedule_immediate_sync("giro")
+        monkeypatch.setattr(Erasing, step, freezing)
+        with pytest.raises(Unavailable):
+            await bank_import.erase_organisation(ORG)
+        ended = time.monotonic() - frozen_at[0]
+        valkey.running.signal(signal.SIGCONT)
+
+        async def done() -> bool:
+            try:
+                await bank_import.erase_organisation(ORG)
+            except Conflict:
+                return False
+            return True
+
+        await wait_until(done, 10, what="the turn to be free again")
+        assert await store.connection("giro") is None
+    assert ended < 2.5  # half a second for a busy machine
+
+
+async def test_a_turn_is_kept(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However long it takes, the turn doesn't end while its process lives; and nothing of it is left then."""
+    monkeypatch.setattr(erasing, "TURN", timedelta(milliseconds=300))
+    async with BankImport(settings, banks={}, store=MemoryStore()) as bank_import:
+        async with Erasing(bank_import.queue).turn():
+            for _ in range(10):
+                await asyncio.sleep(0.1)
+                with pytest.raises(Conflict):
+                    await bank_import.erase_organisation("globex")
+        await bank_import.erase_organisation("globex")
 
 
 async def test_a_store_that_can_not(settings: Settings) -> None:

@@ -2,16 +2,17 @@
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Awaitable, Iterable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Final
+from typing import Final, TypeVar
 
 from redis.exceptions import RedisError
 
 from bankimport.errors import Conflict, IllegalTransition, NotFound, Unavailable
 from bankimport.queue.connection import LOST
+from bankimport.queue.deadline import apart, deadline
 from bankimport.queue.filters import JobFilter
 from bankimport.queue.ledger import digest_of
 from bankimport.queue.queue import Queue
@@ -48,13 +49,14 @@ EXCUSED: Final = {
     "access": "digests of an account at its bank, which another organisation may share; ends within two days",
     "access_state": "the same; ends within days",
 }
+T = TypeVar("T")
 _SLICE: Final = 500
 _MOST: Final = 200
 _LOOK: Final = 0.05
 _UNFINISHED: Final = (JobState.WAITING, JobState.DELAYED, JobState.WAITING_CHILDREN, JobState.ACTIVE)
 _LANES: Final = ("manual", "scheduled")
-#: an erasure whose process died is free again after this
-_TURN: Final = timedelta(minutes=15)
+#: the turn of an erasure whose process died is free again after this; who lives takes it anew three times meanwhile
+TURN: Final = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,15 +85,29 @@ class Erasing:
         """
         name, token = self._keys.of("erasing"), secrets.token_hex(8).encode()
         try:
-            if not await self._client.set(name, token, nx=True, px=_TURN):
+            if not await _soon(self._client.set(name, token, nx=True, px=TURN)):
                 raise Conflict("another organisation is being erased: call again once that is done")
+            keeping = asyncio.create_task(self._keep(name, token), context=apart())
+            is_lost = False
             try:
                 yield
+            except (*LOST, Unavailable):
+                is_lost = True  # the turn ends by itself: to give it back would be to wait for Redis once more
+                raise
             finally:
-                if await self._client.get(name) == token:
-                    await self._client.delete(name)
+                keeping.cancel()
+                if not is_lost and await _soon(self._client.get(name)) == token:
+                    await _soon(self._client.delete(name))
         except LOST as error:
             raise Unavailable("Redis") from error
+
+    async def _keep(self, name: str, token: bytes) -> None:
+        """Keep the turn, however long a step takes."""
+        while True:
+            await asyncio.sleep(TURN.total_seconds() / 3)
+            with suppress(*LOST):
+                if await _soon(self._client.get(name)) == token:
+                    await _soon(self._client.pexpire(name, TURN))
 
     async def stop(self, org_id: str, patience: timedelta) -> int:
         """Cancel what waits and what runs, and wait for the runs to end; return how many were cancelled.
@@ -131,7 +147,7 @@ class Erasing:
     async def _rewritten(self, stream: str, org_id: str) -> int:
         """Write a stream anew without the organisation's entries; return how many they were."""
         after, removed = "0-0", 0
-        await self._client.delete(self._keys.of("copy", stream))
+        await _soon(self._client.delete(self._keys.of("copy", stream)))
         while after:
             answer = await self._queue.transitions.rewrite_stream(stream, org_id, after, removed, _SLICE)
             after, removed = answer
@@ -148,33 +164,46 @@ class Erasing:
                 pipe.zrem(of("ring", lane), org_id)
             for start in range(0, len(own), _MOST):
                 pipe.delete(*own[start : start + _MOST])
-            return sum((await pipe.execute())[len(_LANES) :])
+            return sum((await _soon(pipe.execute()))[len(_LANES) :])
 
     async def _answers_removed(self, names: Iterable[str]) -> int:
         """Remove answers to requests with an `Idempotency-Key` that name them; the keys are digests, so all are looked
         at."""
         found = [name.encode() for name in names]
         removed = 0
-        async for key in self._client.scan_iter(match=self._keys.of("idempotency", "*"), count=1000):
-            answer = await self._client.get(key) or b""
-            if any(name in answer for name in found):
-                removed += await self._client.delete(key)
-        return removed
+        position = 0
+        while True:
+            match = self._keys.of("idempotency", "*")
+            position, keys = await _soon(self._client.scan(position, match=match, count=1000))
+            answers = await _soon(self._client.mget(keys)) if keys else []
+            theirs = [
+                key for key, answer in zip(keys, answers, strict=True) if any(name in (answer or b"") for name in found)
+            ]
+            removed += await _soon(self._client.delete(*theirs)) if theirs else 0
+            if not position:
+                return removed
 
     async def _clean_quarantine(self, names: Iterable[str]) -> None:
         found = [name.encode() for name in names]
-        for member in await self._client.lrange(self._keys.of("quarantine"), 0, -1):  # type: ignore[misc]  # redis-py's union
+        key = self._keys.of("quarantine")
+        for member in await _soon(self._client.lrange(key, 0, -1)):  # type: ignore[arg-type]  # redis-py's union
             if any(name in member for name in found):
-                await self._client.lrem(self._keys.of("quarantine"), 0, member)  # type: ignore[misc]  # likewise
+                await _soon(self._client.lrem(key, 0, member))  # type: ignore[arg-type]  # likewise
 
     async def rewrite_disk(self) -> bool:
         """Ask the server to write its append-only file anew, which still holds what was removed; return whether it has
         none, or will. A server that doesn't let us is left alone."""
         try:
-            if (await self._client.info("persistence")).get("aof_enabled"):
-                await self._client.bgrewriteaof()
+            if (await _soon(self._client.info("persistence"))).get("aof_enabled"):
+                await _soon(self._client.bgrewriteaof())
         except LOST as error:
             raise Unavailable("Redis") from error
         except RedisError as error:
             return "already in progress" in str(error)
         return True
+
+
+async def _soon(step: Awaitable[T]) -> T:
+    """Return what one step to Redis answers: an erasure may take long, and ends soon after Redis goes away."""
+    async with deadline():
+        return await step
