@@ -131,3 +131,4 @@ def _take(handler: _Handler) -> None:
         for filter_ in [each for each in logger.filters if isinstance(each, _Detour)]:
             logger.removeFilter(filter_)
         logger.addFilter(_Detour(handler))
+        logger.setLevel(handler.level)  # a line that nobody sees isn't made: arq tells two of each job

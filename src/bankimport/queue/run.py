@@ -21,6 +21,9 @@ _TOGETHER = 0.05
 _SUSPECT = 2
 
 
+#: What arq reads as the payload of a job of ours: it has none in Redis, and our functions ask the claim.
+_PAYLOAD = b'{"t":null,"f":"%s","a":[],"k":{},"et":%s}'
+
 _log = structlog.get_logger(__name__)
 
 
@@ -48,18 +51,13 @@ class Claim:
             type=kind.decode(),
             org_id=org_id.decode(),
             data=json.loads(data),
-            payload=payload or _payload(kind, data, queued),
+            payload=payload or _PAYLOAD % (kind, queued),
             attempts=int(attempts),
             fence=int(fence),
             queued_ms=int(queued),
             psu=_person(psu),
             stalls=int(stalls or 0),
         )
-
-
-def _payload(kind: bytes, data: bytes, queued: bytes) -> bytes:
-    """Return what arq reads as the payload of a job of ours; it has none in Redis."""
-    return b'{"t":null,"f":"%s","a":[],"k":%s,"et":%s}' % (kind, data, queued)
 
 
 def _person(text: bytes) -> PsuContext | None:

@@ -92,11 +92,15 @@ class Scripts:
         Raises:
             Unavailable: there is none within the deadline.
         """
+        # a timer costs a third of `asyncio.timeout`, and each job waits at least once
+        late = asyncio.get_running_loop().call_later(left() + GRACE, self._is_late, answer)
         try:
-            async with asyncio.timeout(left() + GRACE):
-                return await answer
-        except TimeoutError:
-            raise unavailable(self._line.trouble) from None
+            return await answer
+        finally:
+            late.cancel()
+
+    def _is_late(self, answer: "asyncio.Future[Any]") -> None:
+        _refuse(answer, unavailable(self._line.trouble))
 
     def send(self, name: str, args: Sequence[bytes], token: bytes) -> "asyncio.Future[Any]":
         """Put a call into the line without waiting for it; the future has its answer."""

@@ -59,15 +59,16 @@ def told(run: Run) -> Iterator[RunLog]:
     connection = claim.data.get("connectionId")
     if isinstance(connection, str):
         fields["connection_id"] = connection
-    bank = BANK.set("")
+    known = {name: value for name, value in fields.items() if value != ""}
+    bank, bound = BANK.set(""), structlog.contextvars.bind_contextvars(**known)
     try:
-        known = {name: value for name, value in fields.items() if value != ""}
-        with lease_held(), structlog.contextvars.bound_contextvars(**known):
+        with lease_held():
             log.info("job.started")
             parent = claim.data.get("traceParent")
             with span(f"job {claim.type}", kind="consumer", parent=parent if isinstance(parent, str) else None):
                 yield RunLog(run)
     finally:
+        structlog.contextvars.reset_contextvars(**bound)
         structlog.contextvars.unbind_contextvars("bank")
         BANK.reset(bank)
 
