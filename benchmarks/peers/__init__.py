@@ -115,12 +115,14 @@ class Measured:
         bench.admin.flushall()
         workers = [await self._worker() for _ in range(self._peer.workers)]
         pids = [worker.pid for worker in workers]
-        await self._produce("one", 20)
-        await wait_until(lambda: self._peer.ended(bench.admin, 20), 60, what="the warm-up")
+        warm = bench.count(2500)  # streams of about 10,000 entries, ours of progress and BullMQ's of events, are full
+        await self._produce("one", warm)
+        await wait_until(lambda: self._peer.ended(bench.admin, warm), 60, what="the warm-up")
+        memory = bench.admin.info("memory")["used_memory"]
         with bench.frozen(pids):
             await self._produce("bulk", number)
-            memory, server = bench.admin.info("memory")["used_memory"], self._server()
-        used = await bench.used(pids, lambda: self._peer.ended(bench.admin, number + 20))
+            server = self._server()
+        used = await bench.used(pids, lambda: self._peer.ended(bench.admin, number + warm))
         self.values["full jobs a second"].append(number / used.seconds)
         self.values["worker CPU a full job"].append(used.cpu / number * 1000)
         self.values["server CPU a full job"].append((self._server() - server) / number * 1e6)

@@ -5,7 +5,7 @@ name that it does not know.
 """
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, ClassVar
 
 from pydantic import PlainSerializer, ValidationError
@@ -234,6 +234,7 @@ EVENTS: dict[str, type[EventData]] = {
 }
 
 PROGRESS = ProgressAdvanced.name
+
 #: Exactly one of these ends every job.
 TERMINAL = frozenset({JobCompleted.name, JobFailed.name, JobCancelledEvent.name})
 
@@ -260,8 +261,10 @@ class Event(Model):
         data = json.loads(text)
         if job_id and "type" in data:
             data = {"jobId": job_id, **data}
+        if name == JobCompleted.name:
+            data = _with_instants(data, at)
         if name != PROGRESS:
-            data["timestamp"] = at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+            data["timestamp"] = _text(at)
         return cls(id=entry_id, name=name, org_id=org_id, job_id=job_id or None, timestamp=at, data=data)
 
     @property
@@ -274,3 +277,19 @@ class Event(Model):
             return model.model_validate(self.data)
         except ValidationError:
             return None
+
+
+def _text(at: datetime) -> str:
+    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _with_instants(data: dict[str, Any], at: datetime) -> dict[str, Any]:
+    """Return what an entry says of a job's end; its spans (ms) are spelled out as instants."""
+    if "waited" not in data:
+        return data  # written by an earlier version
+    spans = [data.pop("early", 0), data.get("duration"), data.pop("waited")]
+    if not all(isinstance(span, int) for span in spans):
+        raise ValueError("spans are numbers")
+    completed, started, queued = (at - timedelta(milliseconds=sum(spans[: number + 1])) for number in range(3))
+    who: dict[str, Any] = {name: data.pop(name) for name in ("jobId", "type") if name in data}
+    return {**who, "queuedAt": _text(queued), "startedAt": _text(started), "completedAt": _text(completed), **data}

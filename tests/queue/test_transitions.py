@@ -1,8 +1,11 @@
 """The table of transitions, held against the real scripts: every state × every operation."""
 
+from datetime import timedelta
+
 import pytest
 
 from bankimport.errors import IllegalTransition
+from bankimport.events import Event, JobCompleted
 from bankimport.queue.run import Claim
 from bankimport.queue.transitions import Ended
 from bankimport.status import TRANSITIONS, JobState, Operation, after
@@ -141,3 +144,22 @@ async def test_a_suspect_is_started_by_a_worker_that_is_free(driver: Driver) -> 
     assert await driver.claim(worker="busy", busy=1) == []
     assert [claim.job_id for claim in await driver.claim(worker="elsewhere", busy=1)] == [other]
     assert [claim.job_id for claim in await driver.claim(worker="busy", busy=0)] == [job_id]
+
+
+@pytest.mark.parametrize("ahead", [0, 3_600_000])
+async def test_the_end_of_a_job_tells_the_instants_of_its_record(driver: Driver, ahead: int) -> None:
+    """Its entry has spans for instants; also where the counter of entries is ahead of the clock, which was set back."""
+    client, keys = driver.queue.client, driver.queue.keys
+    job_id = await driver.ask("c")
+    serial = int(await client.hget(keys.of("meta"), "serial"))
+    await client.hset(keys.of("meta"), "serial", serial + 2000 * ahead)
+    [run] = await driver.claim(1)
+    await driver.complete(run)
+    [(entry, fields)] = await client.xrevrange(keys.events, count=1)
+    job = await driver.queue.get(job_id)
+    ended = Event.told(entry.decode(), fields[b"name"].decode(), "acme", job_id, fields[b"data"]).typed
+    assert job is not None
+    assert isinstance(ended, JobCompleted)
+    assert (ended.queued_at, ended.started_at, ended.completed_at) == (job.queued_at, job.processed_on, job.finished_on)
+    assert timedelta(milliseconds=ended.duration) == ended.completed_at - ended.started_at
+    assert b"At" not in fields[b"data"], "an instant is 40 bytes"

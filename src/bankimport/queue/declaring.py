@@ -42,9 +42,12 @@ def utf8(text: str) -> bytes:
     return text.encode(errors="replace")
 
 
+_JSON_TEXT = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
+
+
 def compact(value: object) -> bytes:
     """Return a value as short JSON."""
-    return utf8(json.dumps(value, separators=(",", ":"), ensure_ascii=False))
+    return utf8(_JSON_TEXT(value)) if value != [] else b"[]"  # the commonest
 
 
 def _number(value: float) -> bytes:

@@ -21,6 +21,7 @@ _WORDS = (
     b'{"connectionId":"","success":true,"partial":false,"accountsSynced":0,"transactionsSynced":0,"newAccounts":0,'
     b'"newTransactions":0,"updatedTransactions":0,"removedTransactions":0,"quarantined":0,"accounts":[{"accountId":"acc_'
 )
+_TEXT = json.JSONEncoder(separators=(",", ":")).encode
 _VERSION = b"\x01"
 #: A window of 4 KB holds the dictionary and is quick to set up.
 _WINDOW = -12
@@ -37,7 +38,7 @@ def pack(text: str) -> bytes:
 
 def pack_json(value: Mapping[str, Any]) -> bytes:
     """Return a JSON object packed."""
-    return pack(json.dumps(value, separators=(",", ":")))
+    return pack(_TEXT(value))
 
 
 def unpack(packed: bytes) -> str:

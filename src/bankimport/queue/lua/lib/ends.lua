@@ -19,7 +19,7 @@ local function write_ended(job, outcome)
   local fields
   if job.state == 'completed' then
     fields = fields_of(job, COMPLETED_FIELDS)
-    add_in_pieces(fields, 'said', outcome.message or '')
+    if outcome.message and outcome.message ~= 'completed' then add_in_pieces(fields, 'said', outcome.message) end
   else
     job.error, job.code = outcome.error or 'cancelled', outcome.code or 'cancelled'
     job.progress = call('HGET', job.key, 'progress') or ''
@@ -44,8 +44,8 @@ local function emit_end(job, outcome)
   if job.state == 'completed' then
     local started = job.started ~= '' and tonumber(job.started) or NOW
     emit_progress(job, '"stage":"completed","message":' .. cjson.encode(outcome.message or 'completed') .. ',"percent":100')
-    emit('bank.job.completed', job.org, job.id, about .. ',"queuedAt":"' .. iso(tonumber(job.queued))
-      .. '","startedAt":"' .. iso(started) .. '","completedAt":"' .. now_text() .. '","duration":' .. int(NOW - started)
+    emit('bank.job.completed', job.org, job.id, about .. ',"waited":' .. int(started - tonumber(job.queued))
+      .. ',"duration":' .. int(NOW - started) .. (entry_ms ~= NOW and ',"early":' .. int(entry_ms - NOW) or '')
       .. ',"attempts":' .. int(tonumber(job.attempts) + 1) .. (outcome.extra or '')
       .. ',"success":' .. (outcome.success == false and 'false' or 'true'))
     return

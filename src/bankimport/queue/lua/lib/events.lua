@@ -1,7 +1,8 @@
 -- @include clock
 -- Events into the streams, and into the index of their organisation: one entry for all that one script tells it, the
 -- id of the first and how many behind it the last is. An entry's data is without its job's id and its instant, which
--- the entry has already: `Event.told` adds them.
+-- the entry has already, and has spans for instants (`early`: by how many ms the entry's is ahead): `Event.told` spells
+-- them out.
 local EMITTED, TOLD = {}, {}
 local INDEX_MAX = 10000
 
