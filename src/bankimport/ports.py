@@ -256,7 +256,7 @@ class ConnectionStore(Protocol):
         """Add a connection and return its id.
 
         Raises:
-            InvalidRequest: an id is none.
+            InvalidRequest: an id is none, or the connection's is one of `bankimport.models.CONNECTION_WORDS`.
             Conflict: the id is taken.
             InvalidSettings: credentials are given, but no key to encrypt them with.
         """

@@ -10,6 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import pytest
+import structlog
 
 from bankimport.cli import main
 from tests.processes import clean_environment
@@ -43,6 +44,8 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
                 code = main()
             except SystemExit as end:
                 code = end.code if isinstance(end.code, int) else 0
+            finally:
+                structlog.reset_defaults()
         printed = capsys.readouterr()
         return Answer(code, printed.out, printed.err)
 
@@ -91,6 +94,13 @@ def test_an_id_that_is_taken_is_refused(run: Run) -> None:
     assert run(*ADD, "--id", "giro").returncode == 0
     answer = run(*ADD, "--id", "giro")
     assert (answer.returncode, answer.stderr) == (1, "bankimport: there is a connection giro already\n")
+
+
+def test_an_id_that_no_address_can_have_is_refused(run: Run) -> None:
+    """`…/bank-connections/jobs` is the list of jobs. Red before: such a connection could not be asked for."""
+    run("db", "upgrade")
+    answer = run(*ADD, "--id", "jobs")
+    assert (answer.returncode, "none of events, jobs, page, queue, sync" in answer.stderr) == (2, True)
 
 
 def test_a_bank_that_is_not_configured_is_refused(run: Run) -> None:

@@ -6,9 +6,13 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
+from bankimport import BankImport, Settings
+from bankimport.errors import InvalidRequest
 from bankimport.events import EVENTS
+from bankimport.models import CONNECTION_WORDS
+from bankimport.testing import FakeBank, MemoryStore
 from bankimport.web.routes import web_app
-from bankimport.web.table import ROUTES
+from bankimport.web.table import PREFIX, ROUTES
 from tests.web.serving import FakeService, Host, by_token, job, running_job
 
 
@@ -55,6 +59,21 @@ async def test_every_route_is_described() -> None:
     }  # for people, not programs
     asked = {(method, path) for method, path in served - beside - pages if method not in ("HEAD", "OPTIONS")}
     assert asked == {(route.method, route.path) for route in ROUTES}
+
+
+async def test_no_connection_is_called_as_a_route(settings: Settings) -> None:
+    """Each word that stands where a connection's id does is refused as one, by every way to add a connection."""
+    app = web_app(FakeService(), authorize=by_token)
+    prefix = f"{PREFIX}/"
+    paths = [route.resource.canonical for route in app.router.routes() if route.resource is not None]
+    words = {path.removeprefix(prefix).partition("/")[0] for path in paths if path.startswith(prefix)}
+    assert words - {"{id}"} == CONNECTION_WORDS
+    store = MemoryStore()
+    async with BankImport(settings, banks={"bank": FakeBank()}, store=store) as bank_import:
+        for word in words - {"{id}"}:
+            for add in (store.add_connection, bank_import.connections.add):
+                with pytest.raises(InvalidRequest, match="something else in addresses"):
+                    await add(org_id="acme", bank="bank", id=word)
 
 
 @pytest.mark.parametrize(

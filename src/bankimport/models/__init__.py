@@ -47,6 +47,7 @@ from bankimport.models.connections import (
 from bankimport.models.erasure import ErasureReport, NotRevoked
 from bankimport.models.institutions import Institution
 from bankimport.models.jobs import (
+    CONNECTION_WORDS,
     ID_PATTERN,
     Alert,
     Asker,
@@ -80,6 +81,7 @@ from bankimport.models.webhooks import (
 )
 
 __all__ = [
+    "CONNECTION_WORDS",
     "ID_PATTERN",
     "AccountDetails",
     "AccountReference",

@@ -11,6 +11,8 @@ from bankimport.models.model import Model, StrictModel
 from bankimport.status import JobState
 
 ID_PATTERN = r"^[A-Za-z0-9_.:-]{1,128}$"
+#: what stands where a connection's id does in addresses of ours: no connection can be called so
+CONNECTION_WORDS = frozenset({"events", "jobs", "page", "queue", "sync"})
 
 #: Every id in a path, a body or a job: 1 to 128 letters, digits and `_ . : -`.
 Id = Annotated[str, StringConstraints(pattern=ID_PATTERN)]

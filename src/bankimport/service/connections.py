@@ -1,12 +1,10 @@
 """`bank_import.connections`: the accesses to banks, added, looked at, renewed, cut."""
 
-import re
 import secrets
 from collections.abc import Mapping, Sequence
 
 from bankimport.errors import InvalidRequest, NotFound
 from bankimport.models import (
-    ID_PATTERN,
     AuthorisationBegun,
     AuthorisationEnd,
     AuthorisationStatus,
@@ -26,6 +24,7 @@ from bankimport.service.revoking import revoke
 from bankimport.service.stored_connections import StoredConnections
 from bankimport.settings import Settings
 from bankimport.status import ConnectionStatus
+from bankimport.stores.naming import check_ids
 
 
 class Connections(StoredConnections):
@@ -83,14 +82,13 @@ class Connections(StoredConnections):
             ConnectingFailed: the bank refuses.
             NotOffered, Unavailable
         """
-        for pointer, value in (("/orgId", org_id), ("/bank", bank)):
-            if not re.fullmatch(ID_PATTERN, value):
-                raise InvalidRequest(pointer, "must be 1 to 128 letters, digits and _ . : -")
+        connection_id = f"conn_{secrets.token_urlsafe(9)}"
+        check_ids(connection_id, org_id, bank)
         wish = Wish(
             org_id=org_id,
             bank=bank,
             user=_checked_user(user),
-            connection_id=f"conn_{secrets.token_urlsafe(9)}",
+            connection_id=connection_id,
             is_renewal=False,
             institution=institution,
             language=language,

@@ -9,6 +9,7 @@ from bankimport.models import BankAccount, BankConnection
 from bankimport.ports import BankProvider, BankStore, Clock, ConnectionStore
 from bankimport.service.audit import Audit
 from bankimport.service.bounds import Bounds, bounded, unhurried
+from bankimport.stores.naming import check_ids
 
 
 class StoredConnections:
@@ -53,6 +54,7 @@ class StoredConnections:
             known = ", ".join(sorted(self._banks)) or "there is none"
             raise InvalidRequest("/bank", f"must be one of the banks: {known}")
         self._check_day(valid_until)
+        check_ids("made" if id is None else id, org_id, bank)
         offering = self._offering("add connections")
         connection_id = await offering.add_connection(
             org_id=org_id,

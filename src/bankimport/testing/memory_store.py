@@ -31,6 +31,7 @@ from bankimport.ports import ChangeSet
 from bankimport.status import ConnectionStatus
 from bankimport.stores.access_keys import with_keys
 from bankimport.stores.deciding import decidable
+from bankimport.stores.naming import check_ids
 from bankimport.testing.memory_audit import MemoryAudit, is_about
 from bankimport.testing.memory_authorisations import MemoryAuthorisations
 
@@ -128,6 +129,7 @@ class MemoryStore(MemoryAuthorisations, MemoryAudit):
     ) -> str:
         """See `ConnectionStore`."""
         connection_id = id or f"conn_{secrets.token_urlsafe(9)}"
+        check_ids(connection_id, org_id, bank)
         if connection_id in self._connections:
             raise Conflict(f"there is a connection {connection_id} already")
         self.add(

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
+from bankimport.models import CONNECTION_WORDS
 from bankimport.service import Service
 from bankimport.stream import EventStream
 from bankimport.web.authorising import check_authorize, ensure_allowed
@@ -158,7 +159,7 @@ def web_app(
 
 
 #: A connection's id at the end of a path is none of our own words: `HEAD …/events` asks for no connection.
-_NO_WORD_OF_OURS = r"/{id:(?!(?:events|jobs|page|queue|sync)$)[^/]+}"
+_NO_WORD_OF_OURS = rf"/{{id:(?!(?:{'|'.join(sorted(CONNECTION_WORDS))})$)[^/]+}}"
 
 
 def _add_routes(app: web.Application) -> None:

@@ -1,6 +1,5 @@
 """The SQL store: connections, accounts and rows on SQLite and PostgreSQL. It decides nothing about transactions."""
 
-import re
 import secrets
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime
@@ -9,9 +8,8 @@ from typing import Any, Literal
 from sqlalchemy import Row, Select, and_, delete, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from bankimport.errors import Conflict, InvalidRequest, LeaseLost, NotFound
+from bankimport.errors import Conflict, LeaseLost, NotFound
 from bankimport.models import (
-    ID_PATTERN,
     AccountState,
     Balance,
     BankAccount,
@@ -27,6 +25,7 @@ from bankimport.models import (
 )
 from bankimport.ports import ChangeSet
 from bankimport.status import ConnectionStatus
+from bankimport.stores.naming import check_ids
 from bankimport.stores.sql import migrations, searching
 from bankimport.stores.sql.accounts import Decisions, stored_accounts, upsert
 from bankimport.stores.sql.auditing import Audits
@@ -104,14 +103,12 @@ class SqlStore(Authorisations, Audits, Decisions, Erasures, Exports, Streams, We
         """Add a connection and return its id.
 
         Raises:
-            InvalidRequest: an id has other characters than letters, digits and `_ . : -`, or too many.
+            InvalidRequest: an id is none.
             Conflict: the id is taken.
             InvalidSettings: credentials are given, but no key to encrypt them with.
         """
         connection_id = id or f"conn_{secrets.token_urlsafe(9)}"
-        for pointer, value in (("/id", connection_id), ("/orgId", org_id), ("/bank", bank)):
-            if not re.fullmatch(ID_PATTERN, value):
-                raise InvalidRequest(pointer, "must be 1 to 128 letters, digits and _ . : -")
+        check_ids(connection_id, org_id, bank)
         row = {
             "id": connection_id,
             "org_id": org_id,
