@@ -78,6 +78,7 @@ PAGES = (
     "/connections/giro",
     "/workers",
     "/audit",
+    "/webhooks",
     "/bulk?action=discard&scope=all&state=completed",
 )
 

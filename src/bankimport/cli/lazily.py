@@ -19,6 +19,7 @@ COMMANDS: Final = {
     "audit": ("bankimport.cli.whole_queue:audit", "Show what people did."),
     "connections": ("bankimport.cli.connections:connections", "Accesses to banks, one for each consent."),
     "connect": ("bankimport.cli.connect:connect", "Connect a bank as its person, or renew the consent."),
+    "webhooks": ("bankimport.cli.webhooks:webhooks", "Services that are told of imports, and how that goes."),
     "coverage": ("bankimport.cli.organisations:coverage", "Show which days of an account are surely complete."),
     "budget": ("bankimport.cli.organisations:budget", "Show the unattended reads used, and when one frees up."),
     "export": ("bankimport.cli.organisations:export", "Write an organisation's transactions as JSONL or CSV."),

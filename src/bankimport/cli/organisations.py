@@ -115,7 +115,8 @@ def group() -> None:
 
 @keys.command()
 def rotate(dry_run: DryRun = False) -> None:
-    """Encrypt all credentials anew with the first key of BANK_SYNC_CREDENTIALS_KEY; then the others can go."""
+    """Encrypt all credentials, and the secrets of webhooks, anew with the first key of BANK_SYNC_CREDENTIALS_KEY; then
+    the others can go. Prints how many connections."""
 
     async def work(bank_import: "BankImport") -> int:
         store, number = _sql(bank_import), 0
@@ -128,6 +129,9 @@ def rotate(dry_run: DryRun = False) -> None:
                     await store.update_credentials(each.id, each.credentials)
                 except NotFound:  # it was deleted meanwhile
                     continue
+        for endpoint in [] if dry_run else await store.webhook_endpoints():
+            if (hidden := await store.webhook_secrets(endpoint.id)) is not None:
+                await store.put_webhook_secrets(endpoint.id, hidden)
         await bank_import.audit.note("keys.rotate", connections=number) if not dry_run else None
         return number
 

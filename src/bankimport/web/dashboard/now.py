@@ -12,6 +12,7 @@ from bankimport.status import JobState
 from bankimport.web.dashboard import explanations, forms
 from bankimport.web.dashboard.chart import UP, chart
 from bankimport.web.dashboard.visit import Visit
+from bankimport.web.dashboard.webhooks import silenced
 
 _SHOWN = 8
 
@@ -37,6 +38,7 @@ async def show_now(visit: Visit) -> web.Response:
         heading=_heading(visit, health),
         alerts=[(alert, explanations.alert(alert.code)) for alert in health.alerts],
         warnings=_warnings(health),
+        silent=await silenced(visit),
         waited=health.oldest_runnable_at,
         running=running.jobs,
         failed=failed.jobs,

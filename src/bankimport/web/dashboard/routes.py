@@ -13,7 +13,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from bankimport.errors import BankImportError, NotFound, Unavailable
 from bankimport.logs import frames_of
 from bankimport.web.authorising import ensure_allowed
-from bankimport.web.dashboard import audit, bulk, connections, failures, job, jobs, now, organisation, workers
+from bankimport.web.dashboard import audit, bulk, connections, failures, job, jobs, now, organisation, webhooks, workers
 from bankimport.web.dashboard.visit import LANGUAGE, THEME, THEMES, Visit, mark, static
 from bankimport.web.dashboard.words import LANGUAGES
 from bankimport.web.given import Action
@@ -63,6 +63,9 @@ PAGES: Final = (
     Page("GET", "/dashboard/connections/{id}", "connection", connections.show_connection),
     Page("POST", "/dashboard/connections/{id}/sync", "sync", connections.sync),
     Page("GET", "/dashboard/audit", "audit", audit.show_audit),
+    Page("GET", "/dashboard/webhooks", "webhooks", webhooks.show_webhooks),
+    Page("POST", "/dashboard/webhooks/{id}/{action:enable|disable}", "webhook-action", webhooks.act),
+    Page("POST", "/dashboard/webhooks/replay", "webhook-replay", webhooks.replay, unhurried=True),
     Page("GET", "/dashboard/workers", "workers", workers.show_workers),
     Page("GET", _PERSONS, "organisation", organisation.show_organisation, unhurried=True, action="read"),
     Page("POST", _PERSONS + "/connect", "org-connect", organisation.connect, unhurried=True, action="sync"),
