@@ -1,4 +1,4 @@
-"""A service that hears of new transactions: it verifies each message, and does each once. bankimport is not needed here.
+"""A service that hears of new transactions: it verifies each message, and does each once. It needs no bankimport.
 
 pip install aiohttp standardwebhooks
 WEBHOOK_SECRET=whsec_… python examples/webhook_receiver.py
