@@ -17,14 +17,19 @@ from tests.waiting import wait_until
 ACME = {"Authorization": "Bearer acme"}
 
 
+def program() -> str:
+    """Return the program of the page."""
+    page = (ROOT / "docs" / "how-to" / "fastapi.md").read_text()
+    [found] = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    return found
+
+
 @pytest.fixture
 async def host(deploy: Deploy, tmp_path: Path) -> AsyncIterator[tuple[str, Running]]:
     """The program beside a bank and a worker, once it answers; and its address."""
     deployment = deploy()
     await asyncio.to_thread(deployment.insert_connection, "giro")
-    page = (ROOT / "docs" / "how-to" / "fastapi.md").read_text()
-    [program] = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
-    (tmp_path / "host.py").write_text(program)
+    (tmp_path / "host.py").write_text(program())
     port = free_port()
     running = deployment.processes.python(
         "fastapi", str(tmp_path / "host.py"), environment={**deployment.environment, "HOST_PORT": str(port)}
@@ -78,3 +83,17 @@ async def test_the_program(host: tuple[str, Running]) -> None:
         running.signal(signal.SIGTERM)
         assert await asyncio.to_thread(running.process.wait, 20) is not None
         await asyncio.gather(open_stream, return_exceptions=True)
+
+
+async def test_what_is_wrong_at_the_start(deploy: Deploy, tmp_path: Path) -> None:
+    """Without Redis the program ends with one line that says what to mend. Red before: uvicorn's traceback."""
+    deployment = deploy()
+    (tmp_path / "host.py").write_text(program())
+    away = {"REDIS_URL": f"redis://127.0.0.1:{free_port()}", "HOST_PORT": str(free_port())}
+    running = deployment.processes.python(
+        "fastapi", str(tmp_path / "host.py"), environment={**deployment.environment, **away}
+    )
+    assert await asyncio.to_thread(running.process.wait, 30) == 1
+    lines = [line for line in running.output().splitlines() if line.strip()]
+    assert len(lines) == 1, running.output()
+    assert lines[0].startswith("bankimport: Redis at 127.0.0.1:")
