@@ -2,10 +2,8 @@
 
 import asyncio
 import json
-import os
 from collections.abc import AsyncIterator
 from datetime import UTC, date, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,18 +21,16 @@ from bankimport.errors import (
     ReauthRequired,
     Transient,
 )
-from bankimport.models import BankAccount, ConsentStatus, Transaction, Window
+from bankimport.models import BankAccount, ConsentStatus, Window
 from bankimport.providers import GoCardless, providers_from_settings
 from bankimport.providers.tokens import LocalShelf, SharedTokens, Tokens
-from bankimport.reading import Quarantined, read_transaction
+from bankimport.reading import read_transaction
 from bankimport.sandbox import BankClock, Kind, create_app
 from tests.contracts.conftest import Serve
 from tests.contracts.sandboxed import NOW, connection, gocardless, misbehave, requests_of
-from tests.processes import ROOT
 
 ACCOUNT = BankAccount("a-1", "k", "EUR")
 WINDOW = Window(NOW.date() - timedelta(days=80))
-SAMPLES = Path(os.environ.get("GOCARDLESS_SAMPLES", ROOT.parent / "shared/data/gocardless/responses.json"))
 
 
 @pytest.fixture
@@ -314,31 +310,3 @@ async def test_an_unknown_requisition_is_no_unknown_account(serve: Serve) -> Non
             await read(connection(), None)
         assert told.value.reason == "revoked"
     await provider.aclose()
-
-
-# Recorded answers --------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def recorded() -> Any:
-    """Answers that were recorded by RobinTTY/NordigenApiClient (MIT), beside the checkout."""
-    if not SAMPLES.exists():
-        pytest.skip(f"{SAMPLES.name} is not here; it comes beside the checkout in CI")
-    return json.loads(SAMPLES.read_text())["AccountsEndpointMockData"]
-
-
-async def test_every_row_of_the_recorded_answers_is_understood(serve: Serve, recorded: Any) -> None:
-    """Each is read, or quarantined for the placeholder that it has for a currency."""
-    for name in ("GetTransactions", "GetTransactionRange"):
-        provider = await answering(serve, recorded[name])
-        rows = await rows_of(provider, window=Window(date(2021, 11, 1)))
-        await provider.aclose()
-        assert [isinstance(row, Transaction) for row in rows] == [True, False, False]
-        assert {row.reason for row in rows if isinstance(row, Quarantined)} == {"currency-format"}
-    provider = await answering(serve, recorded["GetBalances"])
-    balances = await provider.balances(connection(), ACCOUNT, None)
-    await provider.aclose()
-    assert [(b.balance_type, str(b.amount)) for b in balances] == [
-        ("closingAvailable", "1913.12"),
-        ("forwardAvailable", "1913.12"),
-    ]

@@ -5,7 +5,12 @@ from typing import Any
 
 import schemathesis
 
-_REAL = {"orgId": ["acme"], "id": ["giro", "sparen"], "jobId": os.environ.get("REAL_JOBS", "x").split(",")}
+_REAL = {
+    "orgId": ["acme"],
+    "bank": ["bank"],
+    "id": ["giro", "sparen"],
+    "jobId": os.environ.get("REAL_JOBS", "x").split(","),
+}
 
 
 @schemathesis.hook

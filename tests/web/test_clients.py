@@ -15,6 +15,8 @@ from tests.conftest import SOAK
 from tests.processes import Processes, Valkey, clean_environment, free_port
 
 HERE = Path(__file__).parent
+#: questions to each operation
+EXAMPLES = os.environ.get("BANKIMPORT_EXAMPLES", "500" if SOAK else "5")
 BINARIES = Path(sys.executable).parent
 #: What a valid request may be answered: a day in the future, for one, is valid JSON and no valid wish. A wrong body that
 #: is too large besides is refused for that.
@@ -65,7 +67,7 @@ def test_schemathesis_finds_nothing(serving: Serving, tmp_path: Path) -> None:
         "all",
         "--no-color",
     ]
-    command += ["-H", "Authorization: Bearer token", "--max-examples", "500" if SOAK else "5"]
+    command += ["-H", "Authorization: Bearer token", "--max-examples", EXAMPLES]
     if not SOAK:
         command += ["--seed", "1"]  # the same questions in each run of CI; the long version asks new ones
     hooks = {"SCHEMATHESIS_HOOKS": "schemathesis_hooks", "PYTHONPATH": str(HERE), "REAL_JOBS": serving.job_id}
