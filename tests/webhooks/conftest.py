@@ -57,9 +57,9 @@ class Scene:
     async def imported(self, account: BankAccount) -> str:
         """Write a new row, and return its id."""
         state = await self.store.account_state(account)
-        self.rows += 1
-        assert await self.store.apply(account, state.version, inserts(self.rows), None, None, 1)
-        return f"row-{self.rows}"
+        self.rows = number = self.rows + 1
+        assert await self.store.apply(account, state.version, inserts(number), None, None, 1)
+        return f"row-{number}"
 
     async def later(self, deliverer: Deliverer, wait: timedelta) -> None:
         """Let time go by, and what is due by then be sent, until nothing is."""

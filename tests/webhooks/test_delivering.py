@@ -427,3 +427,34 @@ async def test_a_secret_stands_nowhere(scene: Scene, receiver: Receiver, capsys:
     assert endpoint.place == receiver.url
     assert json.loads(taken.delivery.body)["data"]["connectionId"] == "giro"
     await deliverer.aclose()
+
+
+async def test_nothing_is_lost_or_out_of_order_while_others_write(scene: Scene, receiver: Receiver) -> None:
+    """Imports commit while several workers deliver: no lane comes to rest with a message in it, and each connection's
+    messages come in the order of its commits."""
+    await scene.endpoint(receiver)
+    accounts = [await scene.account(f"c{number}") for number in range(4)]
+    written: dict[str, list[str]] = {}
+    deliverers = [scene.deliverer() for _ in range(3)]
+
+    async def write(name: str, account: Any) -> None:
+        for _ in range(12):
+            written.setdefault(name, []).append(await scene.imported(account))
+
+    async def deliver(each: Any, until: asyncio.Event) -> None:
+        while not until.is_set():
+            await each.look()
+            await asyncio.sleep(0)
+
+    over = asyncio.Event()
+    delivering = [asyncio.create_task(deliver(each, over)) for each in deliverers]
+    await asyncio.gather(*(write(f"c{number}", account) for number, account in enumerate(accounts)))
+    await wait_until(lambda: len(receiver.heard) == 48, 30, what="all was heard")
+    over.set()
+    await asyncio.gather(*delivering)
+    heard: dict[str, list[str]] = {}
+    for connection, ids in zip(receiver.data("connectionId"), receiver.data("newIds"), strict=True):
+        heard.setdefault(connection, []).append(ids[0])
+    assert heard == written
+    for each in deliverers:
+        await each.aclose()
