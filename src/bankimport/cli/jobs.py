@@ -22,6 +22,8 @@ Kind = Annotated[JobType | None, typer.Option("--type", help="Of this type.")]
 Org = Annotated[str | None, typer.Option(help="Of this organisation.")]
 ConnectionId = Annotated[str | None, typer.Option("--connection", help="Of this connection.")]
 Code = Annotated[str | None, typer.Option("--code", help="That ended with this error code.")]
+#: only the person whose account it is can mend these
+_NEED_A_PERSON = ("reauth-required", "consent-expired")
 _COLUMNS = ("id", "type", "org_id", "state", "queued_at", "finished_on", "error_code")
 
 
@@ -133,14 +135,34 @@ def sync(
     async def work(bank_import: "BankImport") -> JobStatus | None:
         job_id = await bank_import.schedule_immediate_sync(connection, force_full_sync=full, triggered_by="operator")
         if wait:
-            async for event in bank_import.follow(job_id):
-                if event.name == "bank.job.progress":
-                    say(f"{event.data['percent']:>3} %  {event.data['message']}")
+            await _watched(bank_import, job_id)
         return await bank_import.get_job_status(job_id)
 
-    job = _found(with_bank_import(work))
+    _end_as(_found(with_bank_import(work)), output)
+
+
+@jobs.command()
+def watch(job_id: Annotated[str, typer.Argument(help="Its id.")], output: As = Output.TEXT) -> None:
+    """Watch a job to its end; ends with 1 where it failed, with 5 where a person has to renew the consent."""
+
+    async def work(bank_import: "BankImport") -> JobStatus | None:
+        await _watched(bank_import, job_id)
+        return await bank_import.get_job_status(job_id)
+
+    _end_as(_found(with_bank_import(work)), output)
+
+
+async def _watched(bank_import: "BankImport", job_id: str) -> None:
+    """Say how a job gets on, until it has ended."""
+    async for event in bank_import.follow(job_id):
+        if event.name == "bank.job.progress":
+            say(f"{event.data['percent']:>3} %  {event.data['message']}")
+        elif event.name == "bank.job.retrying":
+            say(f"again at {event.data['retryAt']}")
+
+
+def _end_as(job: JobStatus, output: Output) -> None:
+    """Show how a job ended, and end with the code that says so."""
     show([_row(job)], ("id", "state", "error_code"), output)
     if job.state is JobState.FAILED:
-        if (job.error_code or "").startswith("consent") or job.error_code == "reauth-required":
-            raise typer.Exit(5)
-        raise typer.Exit(1)
+        raise typer.Exit(5 if job.error_code in _NEED_A_PERSON else 1)
