@@ -2,13 +2,15 @@
 
 import asyncio
 import re
+import sqlite3
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from datetime import timedelta
 from urllib.parse import urlsplit
 
 import pytest
 from aiohttp import ClientSession, CookieJar, web
+from sqlalchemy.engine import make_url
 
 from bankimport import BankImport, Settings
 from bankimport.models import AuditFilter, Institution
@@ -129,6 +131,30 @@ async def test_a_person_walks_without_a_script(site: Site) -> None:
         ("acme", "connection.renew"),
         ("acme", "connection.revoke"),
     ]
+
+
+async def test_a_person_is_asked_which_account_it_is(site: Site, settings: Settings) -> None:
+    """What matching can't decide is a question on the page, with the accounts that it may be; the answer joins them."""
+    _, _, onward = await site.post("/connect", bank="Sparhafen")
+    await site.at_bank(onward)
+    await run_until_idle(site.bank_import)
+    [connection] = await site.bank_import.connections.list("acme")
+    assert "Do you know this account?" not in await site.get()
+    doubtful, old, *_ = await site.bank_import.connections.accounts(connection.id)
+    with closing(sqlite3.connect(make_url(settings.database_url.get_secret_value()).database or "")) as file, file:
+        file.execute("UPDATE bank_accounts SET undecided = 'name', currency = 'EUR' WHERE id = ?", (doubtful.id,))
+        file.execute("UPDATE bank_accounts SET is_listed = 0, currency = 'EUR' WHERE id = ?", (old.id,))
+    page = await site.get()
+    assert "Do you know this account?" in page
+    assert f'name="same_as" value="{old.id}"' in page
+    decide = f"/{connection.id}/decide"
+    assert (await site.post(decide, account=doubtful.id))[0] == 422
+    assert (await site.post(decide, account=doubtful.id, same_as="nix"))[0] == 404
+    status, location, _ = await site.post(decide, account=doubtful.id, same_as=old.id)
+    assert (status, location.endswith("?outcome=decided")) == (303, True)
+    page = await site.get("?outcome=decided")
+    assert ("Thank you" in page, "Do you know this account?" in page) == (True, False)
+    assert doubtful.id not in {each.id for each in await site.bank_import.connections.accounts(connection.id)}
 
 
 @pytest.mark.parametrize("page", OWN, ids=lambda page: f"{page.method} {page.name}")

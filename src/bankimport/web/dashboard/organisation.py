@@ -155,6 +155,18 @@ async def refresh(visit: Visit) -> web.Response:
     return visit.see("organisation", {"orgId": visit.org_id}, outcome="refreshing")
 
 
+async def decide(visit: Visit) -> web.Response:
+    """Take the person's word which account an undecided one is."""
+    fields = await forms.posted(visit.request)
+    account = forms.identifier(fields, "account")
+    if account is None or "same_as" not in fields:
+        raise InvalidRequest("/account", "must be chosen")
+    connection_id = path_id(visit.request, "id", "connection")
+    same_as = forms.identifier(fields, "same_as")
+    await visit.operations.connections.decide_account(connection_id, account, same_as=same_as, org_id=visit.org_id)
+    return visit.see("organisation", {"orgId": visit.org_id}, outcome="decided")
+
+
 async def withdraw(visit: Visit) -> web.Response:
     """Withdraw an access at the bank."""
     await forms.posted(visit.request)

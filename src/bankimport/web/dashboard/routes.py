@@ -71,6 +71,7 @@ PAGES: Final = (
     Page("POST", _PERSONS + "/connect", "org-connect", organisation.connect, unhurried=True, action="sync"),
     Page("POST", _PERSONS + "/{id}/renew", "org-renew", organisation.renew, unhurried=True, action="sync"),
     Page("POST", _PERSONS + "/{id}/refresh", "org-refresh", organisation.refresh, action="sync"),
+    Page("POST", _PERSONS + "/{id}/decide", "org-decide", organisation.decide, action="sync"),
     Page("POST", _PERSONS + "/{id}/withdraw", "org-withdraw", organisation.withdraw, unhurried=True, action="sync"),
 )
 
