@@ -2,7 +2,6 @@
 
 import argparse
 import asyncio
-import shutil
 import tempfile
 from collections import Counter
 from collections.abc import Sequence
@@ -12,23 +11,22 @@ from bankimport.stores import upgrade
 from tests.simulation.habits import CASES
 from tests.simulation.judge import Judge
 from tests.simulation.lying_bank import Habit
-from tests.simulation.lying_runs import live_job, live_pure
+from tests.simulation.lying_runs import CONNECTION, live_job, live_pure
 from tests.simulation.simulated_bank import Ids
-from tests.simulation.sql_store import SqliteStore
+from tests.simulation.stored import store_of
 
 
-def job_on_a_file(empty: Path, seed: int, ids: Ids, habits: Sequence[type[Habit]], days: int, *, events: bool) -> Judge:
-    """A life through the job, on a copy of an empty database."""
+def through_the_job(
+    empty: Path, seed: int, ids: Ids, habits: Sequence[type[Habit]], days: int, *, events: bool
+) -> Judge:
+    """A life through the job; `empty` is a database without a row."""
 
-    async def live(path: Path) -> Judge:
-        store = SqliteStore(path)
-        try:
+    async def live(folder: Path) -> Judge:
+        async with store_of(seed, CONNECTION, empty, folder) as store:
             return await live_job(seed, ids, habits, store, days, events=events)
-        finally:
-            await store.aclose()
 
     with tempfile.TemporaryDirectory(dir=empty.parent) as folder:
-        return asyncio.run(live(Path(shutil.copy(empty, folder))))
+        return asyncio.run(live(Path(folder)))
 
 
 def main() -> None:
@@ -51,7 +49,7 @@ def main() -> None:
             first, again = "", 0
             for seed in range(asked.seeds):
                 if asked.job:
-                    judge = job_on_a_file(empty, seed, kind, [habit], asked.days, events=asked.events)
+                    judge = through_the_job(empty, seed, kind, [habit], asked.days, events=asked.events)
                 else:
                     judge = live_pure(seed, kind, [habit], asked.days)
                 verdicts[judge.verdict] += 1

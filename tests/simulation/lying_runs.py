@@ -1,29 +1,25 @@
 """A life with a lying bank: through the pure decision with rows in a dictionary, and through the real job."""
 
 import random
-from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
-
-from sqlalchemy import func, select
 
 from bankimport.access.budget import ROLLING
 from bankimport.commands import SyncConnection
 from bankimport.errors import Retryable, Transient
 from bankimport.jobs import AccountOutcome, sync_connection
 from bankimport.models import BankAccount, BankConnection, Capabilities, IdQuality, Page, PsuContext, Scope, Window
-from bankimport.stores.sql.engine import transact
-from bankimport.stores.sql.schema import transactions
+from bankimport.ports import BankStore
 from bankimport.testing import ManualClock
 from bankimport.testing.fakes import FakeBank, FakeRun, MemoryLedger
 from tests.simulation.judge import Judge, Pages
-from tests.simulation.lives import Booked, Life
+from tests.simulation.lives import Life
 from tests.simulation.lying_bank import Habit, LyingBank
 from tests.simulation.runs import CUT, sync_days
 from tests.simulation.simulated_bank import FIRST_DAY, Ids
-from tests.simulation.sql_store import SqliteStore
+from tests.simulation.stored import booked_of, rows_of
 
 CONNECTION = BankConnection("c", "o", "bank")
 STABLE_KEY = "DE02120300000000202051"
@@ -108,7 +104,7 @@ class JobLife:
     """One connection whose syncs go through the real job and a real store."""
 
     bank: LyingBank
-    store: SqliteStore
+    store: BankStore
     seed: int
     clock: ManualClock = field(default_factory=lambda: ManualClock(datetime.combine(FIRST_DAY, time(), UTC)))
     ledger: MemoryLedger = field(default_factory=MemoryLedger)
@@ -145,7 +141,7 @@ class JobLife:
         if window.until is None:
             today = sum(self.clock() - at <= ROLLING for at in self.provider.asked_at)
             may_ask = len(self.provider.reads) > 1 or today < MOST_UNATTENDED
-            live = await booked_rows(self.store)
+            live = booked_of(await rows_of(self.store, CONNECTION.id), missing=False)
             self.judge.looks(live, window, self.clock().date(), pages, may_ask=may_ask)
         else:
             self.judge.sees(window, pages)
@@ -177,30 +173,18 @@ class JobLife:
             self.clock.now += timedelta(days=1)
             self.ledger = MemoryLedger()
             honest_days += await self.sync(start_date=EVERYTHING.since)
-        store = self.store
-        stored = await booked_rows(store, missing=True)
-        rows = await transact(store._engine, lambda db: db.execute(select(func.count()).select_from(transactions)))
-        pages = self.provider.reads[0][1]
-        self.judge.ends(await booked_rows(store), self.clock().date(), pages, stored.total(), rows.scalar_one())
+        rows = await rows_of(self.store, CONNECTION.id)
+        pages, live, ever = self.provider.reads[0][1], booked_of(rows, missing=False), booked_of(rows).total()
+        self.judge.ends(live, self.clock().date(), pages, ever, len(rows))
 
 
 async def live_job(
-    seed: int, ids: Ids, habits: Sequence[type[Habit]], store: SqliteStore, days: int = 90, *, events: bool = False
+    seed: int, ids: Ids, habits: Sequence[type[Habit]], store: BankStore, days: int = 90, *, events: bool = False
 ) -> Judge:
-    """The same through the real job and a store, at ticks of a day, with a budget and renewed consents."""
+    """The same through the real job and a store that knows `CONNECTION`, at ticks of a day, with a budget and renewed
+    consents."""
     life = JobLife(LyingBank(seed, ids, [habit() for habit in habits], days), store, seed)
-    await store.add(CONNECTION)
     for today, _ in sync_days(life.random, days):
         await life.turns(today, events=events)
     await life.ends()
     return life.judge
-
-
-async def booked_rows(store: SqliteStore, *, missing: bool = False) -> Booked:
-    """The booked rows, as a host would query them; with the `missing` ones or without."""
-    query = select(transactions.c.day, transactions.c.amount, transactions.c.currency)
-    query = query.where(transactions.c.status == "booked")
-    if not missing:
-        query = query.where(transactions.c.missing_at_bank == 0)
-    rows = await transact(store._engine, lambda db: db.execute(query))
-    return Counter(tuple(row) for row in rows)

@@ -34,6 +34,7 @@ from bankimport.testing import ManualClock
 from bankimport.testing.fakes import FakeBank, FakeRun, MemoryLedger
 from tests.simulation.lives import Booked, Rows, paged, read
 from tests.simulation.simulated_bank import FIRST_DAY, Ids, SimulatedBank
+from tests.simulation.stored import booked_of, rows_of
 
 HORIZON = FIRST_DAY - timedelta(days=90)
 CUT = 0.15
@@ -123,8 +124,8 @@ class SimulatedProvider(FakeBank):
             yield Page(tuple(page), str(number) if number + 1 < len(pages) else None)
 
 
-async def run_job(seed: int, ids: Ids, store: BankStore, connection: BankConnection, booked, days: int = 120) -> int:  # type: ignore[no-untyped-def]  # a test's callback
-    """The same through the real job, at four-hourly ticks of a day, with its budget; `booked` reads the store."""
+async def run_job(seed: int, ids: Ids, store: BankStore, connection: BankConnection, days: int = 120) -> int:
+    """The same through the real job, at four-hourly ticks of a day, with its budget."""
     bank, clock = SimulatedBank(seed, ids, days), ManualClock(datetime.combine(FIRST_DAY, time(), UTC))
     r = random.Random(f"job-{seed}-{ids}")
     provider, ledger = SimulatedProvider(bank, clock, r), MemoryLedger()
@@ -149,7 +150,8 @@ async def run_job(seed: int, ids: Ids, store: BankStore, connection: BankConnect
                 complete_syncs += 1
                 (account,) = await store.accounts(connection.id)
                 memory = (await store.account_state(account)).memory
-                found, expected = await booked(ids not in PUT_OFF), bank.booked(today, HORIZON)
+                rows = await rows_of(store, connection.id)
+                found, expected = booked_of(rows, missing=ids not in PUT_OFF), bank.booked(today, HORIZON)
                 compare(found, expected, put_off(memory), f"seed {seed}, ids {ids}, {clock()}")
             key = AccessKey(connection.bank, "DE02120300000000202051", Scope.TRANSACTIONS)
             assert len((await ledger.history(key, connection.id, clock() - ROLLING)).reads) <= 4

@@ -1,11 +1,9 @@
 """A read too large for memory goes to disk and is decided in portions; here every read is one."""
 
 import asyncio
-import shutil
 import time
 from datetime import timedelta
 from decimal import Decimal
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +12,11 @@ import pytest
 from bankimport.errors import StoreUnavailable
 from bankimport.imports.portions import Portions
 from bankimport.jobs import entries, long_read, spool
-from bankimport.models import BankConnection
+from tests.simulation.lying_runs import CONNECTION
 from tests.simulation.runs import run_job
 from tests.simulation.simulated_bank import Ids
-from tests.simulation.sql_store import SqliteStore
-from tests.simulation.test_simulation import SOAK, booked
+from tests.simulation.stored import store_of
+from tests.simulation.test_simulation import SOAK
 from tests.simulation.world import World, cancelled, days_ago, pending, reported
 from tests.waiting import wait_until
 
@@ -37,16 +35,8 @@ async def test_portions_are_never_wrong(ids: Ids, empty_database: Path, tmp_path
     """In portions too the stored booked rows are the bank's after each complete sync, whatever its ids are like."""
     complete = 0
     for seed in range(100, 150 if SOAK else 102):
-        path = tmp_path / f"{seed}.db"
-        shutil.copy(empty_database, path)
-        store = SqliteStore(path)
-        connection = BankConnection("c", "o", "bank")
-        await store.add(connection)
-        try:
-            days = 120 if SOAK else 30
-            complete += await run_job(seed, ids, store, connection, partial(booked, store), days)
-        finally:
-            await store.aclose()
+        async with store_of(seed - 100, CONNECTION, empty_database, tmp_path) as store:
+            complete += await run_job(seed, ids, store, CONNECTION, 120 if SOAK else 30)
     assert complete > 10
 
 

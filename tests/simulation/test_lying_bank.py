@@ -5,7 +5,6 @@ one short life of each; `BANKIMPORT_SOAK=1` fifty long ones. `python -m tests.si
 """
 
 import os
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -40,9 +39,9 @@ from tests.simulation.habits import (
 )
 from tests.simulation.judge import Judge
 from tests.simulation.lying_bank import Habit
-from tests.simulation.lying_runs import live_job, live_pure
+from tests.simulation.lying_runs import CONNECTION, live_job, live_pure
 from tests.simulation.simulated_bank import Ids
-from tests.simulation.sql_store import SqliteStore
+from tests.simulation.stored import store_of
 
 SOAK = os.environ.get("BANKIMPORT_SOAK") == "1"
 SEEDS = 50 if SOAK else 1
@@ -79,12 +78,9 @@ def agree(judges: Sequence[Judge], *, decided: bool) -> None:
 async def job_life(
     seed: int, ids: Ids, habits: Sequence[type[Habit]], empty: Path, folder: Path, *, events: bool = False
 ) -> Judge:
-    """One life through the job on a database of its own."""
-    store = SqliteStore(Path(shutil.copy(empty, folder / "life.db")))
-    try:
+    """One life through the job with a store of its own."""
+    async with store_of(seed, CONNECTION, empty, folder) as store:
         return await live_job(seed, ids, habits, store, JOB_DAYS, events=events)
-    finally:
-        await store.aclose()
 
 
 @pytest.mark.timeout(7200 if SOAK else 60)
@@ -102,7 +98,7 @@ def test_the_decision_withstands(ids: Ids, habits: Sequence[type[Habit]]) -> Non
 async def test_the_job_withstands(
     ids: Ids, habits: Sequence[type[Habit]], empty_database: Path, tmp_path: Path
 ) -> None:
-    """Through the real job and SQLite, with the budget, failures and renewed consents."""
+    """Through the real job and a store, with the budget, failures and renewed consents."""
     judges = [await job_life(seed, ids, habits, empty_database, tmp_path) for seed in range(SEEDS)]
     agree(judges, decided=all(ids in habit.decided for habit in habits))
 

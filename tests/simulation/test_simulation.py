@@ -5,20 +5,14 @@ lives in all through the pure decision, each for 120 days.
 """
 
 import os
-import shutil
-from collections import Counter
-from functools import partial
 from pathlib import Path
 
 import pytest
-from sqlalchemy import select
 
-from bankimport.models import BankConnection
-from bankimport.stores.sql.engine import transact
-from bankimport.stores.sql.schema import transactions
-from tests.simulation.runs import Booked, run_job, run_pure
+from tests.simulation.lying_runs import CONNECTION
+from tests.simulation.runs import run_job, run_pure
 from tests.simulation.simulated_bank import Ids
-from tests.simulation.sql_store import SqliteStore
+from tests.simulation.stored import store_of
 
 SOAK = os.environ.get("BANKIMPORT_SOAK") == "1"
 SEEDS = 200 if SOAK else 2
@@ -43,32 +37,16 @@ def test_the_decision_is_never_wrong(ids: Ids) -> None:
 @pytest.mark.timeout(7200 if SOAK else 120)
 @pytest.mark.parametrize("ids", list(Ids))
 async def test_the_job_is_never_wrong(ids: Ids, empty_database: Path, tmp_path: Path) -> None:
-    """The same through the job and SQLite, with the budget, failures and renewed consents."""
+    """The same through the job and a store, with the budget, failures and renewed consents."""
     complete, wrong = 0, []
     for seed in range(SEEDS):
-        path = tmp_path / f"{seed}.db"
-        shutil.copy(empty_database, path)
-        store = SqliteStore(path)
-        connection = BankConnection("c", "o", "bank")
-        await store.add(connection)
-        try:
-            complete += await run_job(seed, ids, store, connection, partial(booked, store), DAYS)
-        except AssertionError as error:
-            wrong.append(str(error))
-        finally:
-            await store.aclose()
+        async with store_of(seed, CONNECTION, empty_database, tmp_path) as store:
+            try:
+                complete += await run_job(seed, ids, store, CONNECTION, DAYS)
+            except AssertionError as error:
+                wrong.append(str(error))
     assert wrong == []
     assert complete > SEEDS * DAYS / 3
-
-
-async def booked(store: SqliteStore, missing: bool = True) -> Booked:
-    """The booked rows as a host would query them; without the `missing` ones, those that the bank still shows."""
-    query = select(transactions.c.day, transactions.c.amount, transactions.c.currency)
-    query = query.where(transactions.c.status == "booked")
-    if not missing:
-        query = query.where(transactions.c.missing_at_bank == 0)
-    rows = await transact(store._engine, lambda db: db.execute(query))
-    return Counter(tuple(row) for row in rows)
 
 
 @pytest.mark.parametrize(
