@@ -72,6 +72,8 @@ class Claims:
     def wake(self) -> None:
         """Look at the queue now: a place is free, or something may start."""
         self._policy.woken()
+        if not self._asking and self._may_ask():
+            self._ask(time.monotonic())
         self._woken.set()
 
     def stop(self) -> None:
@@ -100,7 +102,7 @@ class Claims:
         if self._wanted and self._alone is None and not self._lost:
             self._wanted = False
             if not self.stopping and self._free() > 0:
-                self._ask(time.monotonic())
+                self._ask(time.monotonic(), along=True)
 
     async def listen(self) -> None:
         """Wait for wake-ups for ever: one token wakes one worker that has room. Run it as a task of the worker."""
@@ -151,34 +153,31 @@ class Claims:
 
     async def _look(self, now: float) -> None:
         """Claim what may start now, and note when to look again."""
-        if self.stopping or (self._free() <= 0 and not self._lost):
+        if not self._may_ask():
             self._roomy.clear()
             self._policy.full(now)
-            return
-        if self._policy.may_glance(now) and self._policy.glanced(now, await self._inbox()):
-            return
-        await asyncio.wait({self._ask(now)})
+        elif not self._policy.may_glance(now) or not self._policy.glanced(now, await self._inbox()):
+            self._ask(now)
 
-    def _ask(self, now: float) -> asyncio.Task[None]:
-        """Send a claim at once, behind what is in the line already; its answer wakes whoever waits for jobs."""
+    def _may_ask(self) -> bool:
+        return not self.stopping and (self._free() > 0 or bool(self._lost))
+
+    def _ask(self, now: float, *, along: bool = False) -> None:
+        """Send a claim, in the line here and now if it is to travel along; its answer wakes whoever waits for jobs."""
         busy = sum(not run.settled for run in self.runs.values()) + sum(self._asked.values())
         claim = self._queue.transitions.claim_jobs
         send: Callable[..., Awaitable[Claimed]]
-        # a call that is only repeated waits for its turn; the first try is put into the line here and now
         if self._lost:
             number, send = self._lost.pop(0), claim.again
             busy -= self._asked[number]
         else:
-            self._calls, send = self._calls + 1, claim.soon
+            self._calls, send = self._calls + 1, claim.soon if along else claim
             number, self._asked[self._calls] = self._calls, self._free()
         if busy == 0:
             self._alone = number
         self._policy.asked(now)
         words = (self.hooks.worker_id, str(number), self._asked[number], busy, sorted(self.hooks.functions))
-        asking = asyncio.create_task(self._take(now, number, send(*words)))
-        self._asking.add(asking)
-        asking.add_done_callback(self._asking.discard)
-        return asking
+        self._asking.add(asyncio.create_task(self._take(now, number, send(*words))))
 
     async def _take(self, now: float, number: int, answer: Awaitable[Claimed]) -> None:
         try:
@@ -199,6 +198,7 @@ class Claims:
             self._policy.looked(time.monotonic(), wait=wait, busy=busy, inbox=claimed.strangers)
             self._note_strangers(claimed.strangers, now)
         finally:
+            self._asking -= {asyncio.current_task()}
             if self._wanted:  # an end was on its way behind this claim
                 self._policy.woken()
             self._woken.set()
