@@ -208,9 +208,30 @@ MUTATIONS = (
     Mutation(
         "the first write is one that a full server refuses",
         f"{LUA}/lib/clock.lua",
-        "  call('HSET', key.meta, 'serial', int(serial + math.max(needed or 0, A_SCRIPT)))\n",
+        "  call('HSET', key.meta, 'serial', int(reserved))\n",
         "",
         "tests/queue/test_lost_replies.py::test_a_full_server_refuses_before_anything_is_done",
+    ),
+    Mutation(
+        "no second claim beside one that may bring a suspect",
+        "src/bankimport/queue/claims.py",
+        "if self._alone is not None or any(",
+        "if any(",
+        "tests/queue/test_claims.py::test_a_suspect_gets_no_company_from_a_second_claim",
+    ),
+    Mutation(
+        "places that a claim under way has asked for",
+        "src/bankimport/queue/claims.py",
+        " - sum(self._asked.values())",
+        "",
+        "tests/queue/test_claims.py::test_claims_under_way_take_no_place_twice",
+    ),
+    Mutation(
+        "what was refused together is asked for one by one",
+        "src/bankimport/queue/scripts.py",
+        "isinstance(answer, Exception) and len(group) > 1 and tries_left",
+        "False",
+        "tests/queue/test_claims.py::test_one_calls_trouble_is_no_others",
     ),
 )
 

@@ -10,7 +10,7 @@ from bankimport.errors import Unavailable
 from bankimport.queue.claims import Claims, Hooks
 from bankimport.queue.keys import Keys
 from bankimport.queue.run import Run
-from bankimport.queue.transitions import Ended
+from bankimport.queue.transitions import Ended, Transitions
 from tests.queue.driver import FUNCTIONS, Driver
 from tests.waiting import wait_until
 
@@ -182,3 +182,17 @@ async def test_more_numbers_than_are_reserved_at_once(driver: Driver) -> None:
     behind = orders.pop(last)
     assert len(set(orders.values())) == 700
     assert behind > max(orders.values()) - 1e14, "a child's order is so much larger than its number"
+
+
+async def test_an_answer_that_can_not_be_read_costs_no_place(
+    driver: Driver, claims: Claims, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its places would be gone for ever, and the worker would claim nothing more."""
+    await asked(driver, 2)
+    with monkeypatch.context() as garbled:
+        garbled.setattr(vars(Transitions)["claim_jobs"], "decode", lambda _: 1 / 0)
+        claims.wake()
+        await asyncio.wait(claims._asking)
+    await driver.ask("later")
+    claims.wake()
+    await wait_until(lambda: len(held(claims)) == 1, 5, what="the job that came later")

@@ -186,7 +186,6 @@ class Claims:
             self._lost.append(number)
             self.complaints.warn("queue.unavailable", str(error), worker=self.hooks.worker_id)
         except RuntimeError as error:  # refused, not away: to end every worker would help nobody
-            self._answered(number)
             self.complaints.warn("queue.refused", str(error), worker=self.hooks.worker_id)
         else:
             self._answered(number)
@@ -198,13 +197,15 @@ class Claims:
             self._policy.looked(time.monotonic(), wait=wait, busy=busy, inbox=claimed.strangers)
             self._note_strangers(claimed.strangers, now)
         finally:
+            if number not in self._lost:
+                self._answered(number)  # whatever went wrong: its places would be gone for ever
             self._asking -= {asyncio.current_task()}
             if self._wanted:  # an end was on its way behind this claim
                 self._policy.woken()
             self._woken.set()
 
     def _answered(self, number: int) -> None:
-        del self._asked[number]
+        self._asked.pop(number, None)
         if self._alone == number:
             self._alone = None
 

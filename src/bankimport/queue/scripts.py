@@ -167,15 +167,17 @@ class Scripts:
     async def _trip(self, groups: Sequence[list[_Call]]) -> None:
         """Carry calls there and their answers back. What Redis didn't know is asked for again, and what it refused
         together each by itself: one call's trouble is no other's."""
-        while groups:
+        for tries_left in (2, 1, 0):  # unknown, then refused together, then each by itself
+            if not groups:
+                return
             answers = await self._line.exchange(partial(self._commands, groups))
             asked_again: list[list[_Call]] = []
             missing = set()
             for group, answer in zip(groups, answers, strict=True):
-                if isinstance(answer, NoScriptError):
+                if isinstance(answer, NoScriptError) and tries_left:
                     missing.add(group[0].name)
                     asked_again.append(group)
-                elif isinstance(answer, Exception) and len(group) > 1:
+                elif isinstance(answer, Exception) and len(group) > 1 and tries_left:
                     asked_again += [[call] for call in group]
                 else:
                     self._settle(group, answer)
