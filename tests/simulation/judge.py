@@ -86,7 +86,8 @@ class Judge:
             self.doubled.append(f"{more} rows are another's, ended now")
 
     def _money(self, today: date, edge: date, waiting: Money) -> tuple[Money, Money]:
-        """The most and the least that may be stored: what is hidden or stands at the edge may or may not be."""
+        """The most and the least that may be stored: what is hidden or stands at the edge may or may not be, and what was
+        corrected there may still be as it was."""
         begun = [p for p in self.bank.purchases if p.booked_on is not None and p.booked_on <= today]
         begun = [p for p in begun if p.day(today) >= max(self.bank.known_from, self.asked_from)]
 
@@ -94,6 +95,7 @@ class Judge:
             return not p.hidden and not edge - 2 * EDGE <= p.day(today) < edge
 
         most = Counter((p.money(today), "EUR") for p in begun)
+        most += Counter((p.amount, "EUR") for p in begun if p.amount != p.money(today) and p.day(today) < edge)
         least = Counter((p.money(today), "EUR") for p in begun if is_sure(p) and p.day(today) >= self.read_from)
         return most, least - waiting
 

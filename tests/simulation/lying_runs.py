@@ -118,7 +118,7 @@ class JobLife:
     async def sync(self, **asked: Any) -> bool:
         """Run one job; judge what is stored if a planned window was read honestly and to its end; return whether."""
         self.fence += 1
-        self.provider.reads = []
+        self.provider.reads, begun = [], len(self.provider.asked_at)
         command = SyncConnection(org_id=CONNECTION.org_id, connection_id=CONNECTION.id, **asked)
         try:
             result = await sync_connection(
@@ -140,7 +140,8 @@ class JobLife:
         window, pages, _ = self.provider.reads[0]
         if window.until is None:
             today = sum(self.clock() - at <= ROLLING for at in self.provider.asked_at)
-            may_ask = len(self.provider.reads) > 1 or today < MOST_UNATTENDED
+            broke = len(self.provider.asked_at) - begun > len(self.provider.reads)
+            may_ask = len(self.provider.reads) > 1 or (today < MOST_UNATTENDED and not broke)
             live = booked_of(await rows_of(self.store, CONNECTION.id), missing=False)
             self.judge.looks(live, window, self.clock().date(), pages, may_ask=may_ask)
         else:
