@@ -9,6 +9,7 @@ from bankimport.models import (
     AuditFilter,
     Authorisation,
     AuthorisationOutcome,
+    Balance,
     BankAccount,
     BankConnection,
     ConnectionFilter,
@@ -159,6 +160,14 @@ class AuditLog(Protocol):
 
     async def audit_entries(self, wanted: AuditFilter, *, before: str | None, limit: int) -> Sequence[AuditEntry]:
         """Return those that are meant, the newest first, from before an id on."""
+
+
+@runtime_checkable
+class BalanceHistory(Protocol):
+    """What a store offers beside `BankStore` if it keeps balances over time: of each day (UTC) the last one read."""
+
+    async def balance_history(self, account_id: str, since: date, until: date) -> Sequence[Balance]:
+        """Return an account's balances of these days, type by type, the oldest first."""
 
 
 @runtime_checkable

@@ -1,11 +1,16 @@
 """Looking at connections: how they stand, for their organisation and for operators."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from datetime import date
+from typing import Final
 
-from bankimport.errors import InvalidRequest, Unavailable
-from bankimport.models import ConnectionDetails, ConnectionFilter, ConnectionHealth, ConnectionPage
+from bankimport.errors import InvalidRequest, NotFound, NotOffered, Unavailable
+from bankimport.models import Balance, ConnectionDetails, ConnectionFilter, ConnectionHealth, ConnectionPage
+from bankimport.ports import BalanceHistory
 from bankimport.service.bounds import bounded
 from bankimport.service.core import Core
+
+_TEN_YEARS: Final = 3660
 
 
 class ConnectionViews(Core):
@@ -58,6 +63,28 @@ class ConnectionViews(Core):
             NotOffered, Unavailable: as for the page.
         """
         return await self._overview.count(wanted)
+
+    @bounded
+    async def get_balances(
+        self, connection_id: str, account_id: str, *, since: date, until: date | None = None, org_id: str | None = None
+    ) -> Sequence[Balance]:
+        """Return an account's balances over time: of each day (UTC) the last one read, type by type, the oldest first.
+
+        Raises:
+            NotFound: no such connection or account, or not `org_id`'s.
+            InvalidRequest: the days are in the wrong order, or more than ten years.
+            NotOffered: the store doesn't keep them; `SqlStore` does.
+            Unavailable: the store can't be reached.
+        """
+        last = until or self._clock().date()
+        if not 0 <= (last - since).days <= _TEN_YEARS:
+            raise InvalidRequest("/since", "must be before the last day, by ten years at most")
+        accounts = await self.connections.accounts(connection_id, org_id=org_id)
+        if account_id not in {each.id for each in accounts}:
+            raise NotFound("account")
+        if not isinstance(self.store, BalanceHistory):
+            raise NotOffered(type(self.store).__name__, "keep balances over time")
+        return await self.store.balance_history(account_id, since, last)
 
     async def count_consents_ending(self) -> Mapping[int, int]:
         """Return how many consents end within 1, 3, 7 and 14 days, those that have ended left out; nothing while the

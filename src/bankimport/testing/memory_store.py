@@ -43,6 +43,7 @@ class _Account:
     rows: dict[str, StoredTransaction] = field(default_factory=dict)
     aliases: dict[IdKey, set[str]] = field(default_factory=dict)
     balances: dict[str, Balance] = field(default_factory=dict)
+    history: dict[tuple[str, date], Balance] = field(default_factory=dict)
 
 
 class MemoryStore(MemoryAuthorisations, MemoryAudit):
@@ -320,7 +321,15 @@ class MemoryStore(MemoryAuthorisations, MemoryAudit):
     async def put_balances(self, account: BankAccount, balances: Sequence[Balance]) -> None:
         """See `BankStore`."""
         self.before("put_balances")
-        self._by_id[account.id].balances.update({balance.balance_type: balance for balance in balances})
+        known = self._by_id[account.id]
+        for each in balances:
+            known.balances[each.balance_type] = each
+            known.history[each.balance_type, (each.fetched_at or datetime.now(UTC)).astimezone(UTC).date()] = each
+
+    async def balance_history(self, account_id: str, since: date, until: date) -> Sequence[Balance]:
+        """See `BalanceHistory`."""
+        days = sorted(self._by_id[account_id].history.items(), key=lambda item: item[0])
+        return [balance for (_, day), balance in days if since <= day <= until]
 
     async def aclose(self) -> None:
         """See `BankStore`."""

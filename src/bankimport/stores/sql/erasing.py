@@ -26,6 +26,7 @@ ERASED: Final = {
     "bank_transactions": "by its account, in slices",
     "bank_transaction_ids": "with its row",
     "bank_balances": "with its account",
+    "bank_balance_history": "with its account",
     "bank_account_references": "with its account",
     "bank_accounts": "with its connection",
     "bank_connections": "by its organisation; under a legal hold consent and credentials alone",

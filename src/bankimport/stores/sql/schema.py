@@ -154,6 +154,19 @@ balances = Table(
     Column("fetched_at", Instant),
 )
 
+# The last one read of each day, for as long as the account is kept.
+balance_history = Table(
+    "bank_balance_history",
+    metadata,
+    Column("account_id", ForeignKey("bank_accounts.id", ondelete="CASCADE"), primary_key=True),
+    Column("balance_type", String(64), primary_key=True),
+    Column("day", Date, primary_key=True),
+    Column("amount", Money, nullable=False),
+    Column("currency", String(8), nullable=False),
+    Column("reference_date", Date),
+    Column("fetched_at", Instant, nullable=False),
+)
+
 # Append-only: a trigger refuses updates. Not public: `bank_import.audit` and the page *Audit* read it.
 audit = Table(
     "bank_audit",

@@ -11,7 +11,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from bankimport.errors import Conflict, LeaseLost, NotFound
 from bankimport.models import (
     AccountState,
-    Balance,
     BankAccount,
     BankConnection,
     BankId,
@@ -30,6 +29,7 @@ from bankimport.stores.sql import migrations, searching
 from bankimport.stores.sql.accounts import Decisions, stored_accounts, upsert
 from bankimport.stores.sql.auditing import Audits
 from bankimport.stores.sql.authorisations import Authorisations
+from bankimport.stores.sql.balances import Balances
 from bankimport.stores.sql.credentials import Vault
 from bankimport.stores.sql.delivering import Delivering
 from bankimport.stores.sql.engine import adopt_engine, for_reading, open_engine, transact
@@ -38,7 +38,7 @@ from bankimport.stores.sql.exporting import Exports
 from bankimport.stores.sql.loading import load
 from bankimport.stores.sql.remembering import memory_columns, memory_of
 from bankimport.stores.sql.rows import connection_of
-from bankimport.stores.sql.schema import accounts, balances, connections, transactions
+from bankimport.stores.sql.schema import accounts, connections, transactions
 from bankimport.stores.sql.streaming import Streams
 from bankimport.stores.sql.telling import tell, tell_of_rows
 from bankimport.stores.sql.webhooks import Webhooks
@@ -48,7 +48,7 @@ from bankimport.stores.sql.writing import write_changes
 Tells = tuple[WebhookType, Mapping[str, Any]]
 
 
-class SqlStore(Authorisations, Audits, Decisions, Erasures, Exports, Streams, Webhooks, Delivering):
+class SqlStore(Authorisations, Audits, Balances, Decisions, Erasures, Exports, Streams, Webhooks, Delivering):
     """The `BankStore` of a SQL database.
 
     Args:
@@ -304,28 +304,6 @@ class SqlStore(Authorisations, Audits, Decisions, Erasures, Exports, Streams, We
             return (await connection.execute(update(accounts).where(where).values(attended_only=only))).rowcount == 1
 
         return await transact(self._engine, work)
-
-    async def put_balances(self, account: BankAccount, balances_: Sequence[Balance]) -> None:
-        """See `BankStore`."""
-        rows = {
-            balance.balance_type: {
-                "account_id": account.id,
-                "balance_type": balance.balance_type,
-                "amount": balance.amount,
-                "currency": balance.currency,
-                "reference_date": balance.reference_date,
-                "fetched_at": balance.fetched_at or datetime.now(UTC),
-            }
-            for balance in balances_
-        }
-        same = and_(balances.c.account_id == account.id, balances.c.balance_type.in_(list(rows)))
-
-        async def work(connection: AsyncConnection) -> None:
-            await connection.execute(delete(balances).where(same))
-            await connection.execute(insert(balances), list(rows.values()))
-
-        if rows:
-            await transact(self._engine, work)
 
     # Rows ------------------------------------------------------------------------------------------------------
 

@@ -287,6 +287,20 @@ class StoreContract:
             await store.put_balances(account, [Balance("closingBooked", Decimal(amount), "EUR", DAY, NOW)])
         await store.put_balances(account, [])
 
+    async def test_balances_over_time(self, store: Any) -> None:
+        """Of each day the last one read is kept, type by type; days that aren't asked for are left out."""
+        account = await self.account(store)
+        for day, amount in ((0, "1.10"), (0, "2.20"), (1, "3.30"), (5, "4.40")):
+            at = NOW + timedelta(days=day)
+            await store.put_balances(account, [Balance("closingBooked", Decimal(amount), "EUR", DAY, at)])
+        await store.put_balances(account, [Balance("expected", Decimal("9.90"), "EUR", None, NOW)])
+        found = await store.balance_history(account.id, NOW.date(), NOW.date() + timedelta(days=2))
+        assert [(each.balance_type, str(each.amount), each.fetched_at) for each in found] == [
+            ("closingBooked", "2.20", NOW),
+            ("closingBooked", "3.30", NOW + timedelta(days=1)),
+            ("expected", "9.90", NOW),
+        ]
+
     async def test_attended_only_is_noted_once(self, store: Any) -> None:
         """The answer says whether it is new."""
         account = await self.account(store)
