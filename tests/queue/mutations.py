@@ -213,13 +213,6 @@ MUTATIONS = (
         "tests/queue/test_lost_replies.py::test_a_full_server_refuses_before_anything_is_done",
     ),
     Mutation(
-        "no second claim beside one that may bring a suspect",
-        "src/bankimport/queue/claims.py",
-        "if self._alone is not None or any(",
-        "if any(",
-        "tests/queue/test_claims.py::test_a_suspect_gets_no_company_from_a_second_claim",
-    ),
-    Mutation(
         "places that a claim under way has asked for",
         "src/bankimport/queue/claims.py",
         " - sum(self._asked.values())",
