@@ -137,6 +137,5 @@ def _texts(t: Transaction) -> tuple[object, ...]:
 
 
 def _content(t: Transaction) -> tuple[object, ...]:
-    """What an entry and its repeat have in common: the texts too, where no id says so."""
-    ids = sorted(t.names)
-    return t.status, t.day, t.money, (ids and tuple(ids)) or _texts(t)
+    """What an entry and its repeat have in common; of ids that different entries share only the texts say so."""
+    return t.status, t.day, t.money, sorted(t.names), _texts(t)

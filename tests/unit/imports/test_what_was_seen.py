@@ -289,6 +289,15 @@ def test_what_may_be_a_repeat_keeps_a_row_whose_text_is_cut_off() -> None:
     assert life.live() == booked_of([one, one])
 
 
+def test_a_shared_id_at_a_page_break_repeats_the_last_entry_alone() -> None:
+    """What begins a page is put off only where it is, in its texts too, what ended the page before: a twin that stands
+    further up there is no repeat."""
+    life = life_with(*[reported("-7.00", april(3), ref="x", text=text) for text in ("one", "two")])
+    coffee, cake = (reported("-3.50", april(10), ref="r", text=text) for text in ("coffee", "cake"))
+    life.sync([coffee, cake], [coffee])
+    assert [row.transaction.remittance for row in life.all() if row.transaction.day == april(10)].count("coffee") == 2
+
+
 def test_a_shared_id_at_a_page_break_with_another_text_is_another() -> None:
     """Where an id names all of one merchant, what begins a page in other words than the last of the page before is new."""
     batch_of_two = batch(april(17), "-3.50", "-12.00")
