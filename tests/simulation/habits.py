@@ -186,9 +186,12 @@ class Steps(Habit):
 class StepsAtTheEdge(Habit):
     """A row moves by up to three days when the window's first day is just there. Decided: nothing is absent there.
 
-    One that is booked three days before it was pending is another row: the pending one ends for itself.
+    One that is booked three days before it was pending is another row: the pending one ends for itself. Without ids a
+    chain of equal rows of which all move at once, the first from outside of the window, is ambiguous (§4's last words):
+    one life of fifty.
     """
 
+    decided = NAMING
     lasting = ()
 
     def shapes(self, bank: LyingBank, purchase: Purchase) -> None:
