@@ -138,4 +138,4 @@ def _texts(t: Transaction) -> tuple[object, ...]:
 
 def _content(t: Transaction) -> tuple[object, ...]:
     """What an entry and its repeat have in common; of ids that different entries share only the texts say so."""
-    return t.status, t.day, t.money, sorted(t.names), _texts(t)
+    return t.status, t.day, t.money, tuple(sorted(t.names)), _texts(t)
