@@ -154,7 +154,8 @@ class TwinsThatShift(Habit):
 
 
 class AllTwinsShift(Habit):
-    """A daily purchase of one amount and text; now and then all of a month are dated a day off from then on.
+    """A daily purchase of one amount and text; now and then all of a month are dated a day off from then on, three days
+    in all: what moves on during a long silence, from before the window, is another row by the rule.
 
     Decided where ids last; without them the chain is ambiguous at its edge, as `TwinsThatShift` is.
     """
@@ -169,7 +170,7 @@ class AllTwinsShift(Habit):
             step = bank.random.choice((-1, 1))
             for p in bank.purchases:
                 is_one = (p.amount, p.shop) == (twin.amount, twin.shop) and day - p.made <= timedelta(days=30)
-                if is_one and p.days and p.days[-1][0] < day:
+                if is_one and p.days and p.days[-1][0] < day and abs((p.days[-1][1] - p.made).days + step) <= 3:
                     p.moves(day, step)
 
 
