@@ -170,8 +170,11 @@ class AllTwinsShift(Habit):
             step = bank.random.choice((-1, 1))
             for p in bank.purchases:
                 is_one = (p.amount, p.shop) == (twin.amount, twin.shop) and day - p.made <= timedelta(days=30)
-                if is_one and p.days and p.days[-1][0] < day and abs((p.days[-1][1] - p.made).days + step) <= 3:
-                    p.moves(day, step)
+                if is_one and p.days and p.days[-1][0] < day:
+                    dates = [dated for _, dated in p.days]
+                    there = dates[-1] + timedelta(days=step)
+                    if max(*dates, there) - min(*dates, there) <= timedelta(days=3):
+                        p.moves(day, step)
 
 
 class Steps(Habit):
