@@ -6,6 +6,8 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
+from bankimport.errors import Unavailable
+
 T = TypeVar("T")
 
 #: Quick enough to be unnoticed, slow enough to leave a two-core machine to what is waited for.
@@ -13,12 +15,18 @@ INTERVAL = 0.01
 
 
 async def wait_until(condition: Callable[[], T | Awaitable[T]], timeout: float = 10.0, *, what: str = "") -> T:
-    """Return the condition's first true value; it may be plain or async. Fail after `timeout` seconds."""
+    """Return the condition's first true value; it may be plain or async. Fail after `timeout` seconds.
+
+    What can't be asked for now isn't true yet: a crowded machine may keep an answer for longer than a call may take.
+    """
     deadline = time.monotonic() + timeout
     while True:
-        value = condition()
-        if inspect.isawaitable(value):
-            value = await value
+        try:
+            value = condition()
+            if inspect.isawaitable(value):
+                value = await value
+        except Unavailable:
+            value = None  # type: ignore[assignment]  # asked again
         if value:
             return value  # type: ignore[return-value]  # narrowed above
         if time.monotonic() > deadline:

@@ -8,6 +8,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -213,6 +214,7 @@ def _calls(host: Host) -> dict[str, Awaitable[Any]]:
         "events": _first(serving.events(org_id="acme", after="0")),
         "list_connections": serving.list_connections("acme"),
         "get_connection": serving.get_connection("giro"),
+        "get_balances": serving.get_balances("giro", "acc", since=date(2026, 1, 1)),
         "find_connections": serving.find_connections(ConnectionFilter()),
         "count_connections": serving.count_connections(ConnectionFilter()),
         "connections.add": connections.add(org_id="acme", bank="bank"),
@@ -261,7 +263,7 @@ def test_every_method_is_among_them() -> None:
 
 #: what each outage leaves to be done, and what is said where not
 _ANSWERED_WITHOUT_REDIS = {
-    "get_queue_health", "list_connections", "find_connections", "count_connections", "count_consents_ending",
+    "get_queue_health", "get_balances", "list_connections", "find_connections", "count_connections", "count_consents_ending",
     "connections.add", "connections.get", "connections.list", "connections.accounts", "connections.owned",
     "connections.set_consent", "connections.update_credentials", "connections.disconnect", "connections.delete",
     "connections.connect", "connections.renew", "connections.finish", "connections.authorisation",

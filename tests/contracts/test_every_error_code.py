@@ -155,7 +155,7 @@ GOCARDLESS: Final = {
         "the usage limit of our contract with GoCardless is reached (402): raise it with them, or wait"
     ),
     Refusal(403, "IP address access denied"): ours(
-        "GoCardless refuses our address: it is not on the list of our secret"
+        "GoCardless refuses our address: our key may not be used from there"
     ),
     Refusal(401, "No active account found with the given credentials"): ours(
         "GoCardless knows no such secret: secret_id or secret_key is wrong, or was revoked"

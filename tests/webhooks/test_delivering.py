@@ -2,14 +2,19 @@
 
 import asyncio
 import json
-from datetime import timedelta
+import secrets
+from dataclasses import replace
+from datetime import date, timedelta
 from typing import Any
 
 import pytest
 from aiohttp import web
 
-from bankimport.models import DeliveryFilter, DeliveryState, DisabledBy, WebhookSecrets, WebhookType
+from bankimport.jobs.long_read import NewRows
+from bankimport.models import DeliveryFilter, DeliveryState, DisabledBy, WebhookSecrets, WebhookType, Window
+from bankimport.ports import ChangeSet
 from bankimport.status import ConnectionStatus
+from bankimport.testing.contracts.store import inserts
 from bankimport.webhooks import new_secret
 from bankimport.webhooks.retrying import DEAD_AFTER, WAITS
 from tests.waiting import wait_until
@@ -56,13 +61,26 @@ async def test_new_rows_are_told(scene: Scene, receiver: Receiver) -> None:
     await deliverer.aclose()
 
 
+async def test_rows_that_are_made_as_they_are_read_are_told_by_the_ids_they_are_stored_under(
+    scene: Scene, receiver: Receiver
+) -> None:
+    """A long read makes its new rows anew, with other ids, each time that somebody reads them."""
+    await scene.endpoint(receiver)
+    account = await scene.account("giro")
+    entry = replace(next(iter(inserts(1).inserts)).transaction, ids=())
+    rows = NewRows(lambda: iter([entry] * 3), 3, lambda: secrets.token_hex(8))
+    assert await scene.store.apply(account, 0, ChangeSet(inserts=rows), None, None, 1)
+    await scene.later(scene.deliverer(), NONE)
+    stored, _ = await scene.store.load_rows(account, Window(date.min), ())
+    [told] = receiver.data("newIds")
+    assert sorted(told) == sorted(row.id for row in stored)
+
+
 async def test_what_is_not_committed_is_not_told(scene: Scene, receiver: Receiver) -> None:
     """A write that is refused, because others were quicker, tells nobody."""
     await scene.endpoint(receiver)
     account = await scene.account("giro")
     await scene.imported(account)
-    from bankimport.testing.contracts.store import inserts
-
     assert not await scene.store.apply(account, 0, inserts(99), None, None, 1)
     assert await states(scene) == ["waiting"]
 

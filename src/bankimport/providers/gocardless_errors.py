@@ -23,7 +23,7 @@ from bankimport.providers.quota import quota_of, retry_after
 _QUOTA: Final = timedelta(hours=6)
 _SECONDS: Final = re.compile(r"\b([0-9]{1,6}) seconds?\b")
 _USED_UP: Final = "the usage limit of our contract with GoCardless is reached (402): raise it with them, or wait"
-_ADDRESS: Final = "GoCardless refuses our address: it is not on the list of our secret"
+_ADDRESS: Final = "GoCardless refuses our address: our key may not be used from there"
 _UNKNOWN: Final = "GoCardless knows no such secret: secret_id or secret_key is wrong, or was revoked"
 _OF_ONE_ACCOUNT: Final = frozenset({Scope.BALANCES, Scope.TRANSACTIONS})
 

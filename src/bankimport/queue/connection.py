@@ -99,6 +99,7 @@ async def on_its_own(call: Callable[[], Awaitable[T]], seconds: float) -> T:
     Python 3.12): a loop that stood still for as long as the time limit would wait for `SOCKET_TIMEOUT` as well.
     """
     task = asyncio.ensure_future(call())
+    task.add_done_callback(_forget)
     try:
         await asyncio.wait({task}, timeout=seconds)
         if task.done():
@@ -106,12 +107,11 @@ async def on_its_own(call: Callable[[], Awaitable[T]], seconds: float) -> T:
     finally:
         if not task.done():
             task.cancel()
-            task.add_done_callback(_forget)
     raise TimeoutError
 
 
 def _forget(task: "asyncio.Future[Any]") -> None:
-    """Take the error of a call that nobody waits for, or asyncio complains of it."""
+    """Take the error of a call, or asyncio complains where nobody waits for it any more."""
     if not task.cancelled():
         task.exception()
 

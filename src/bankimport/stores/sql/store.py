@@ -2,6 +2,7 @@
 
 import secrets
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import Any, Literal
 
@@ -40,7 +41,7 @@ from bankimport.stores.sql.remembering import memory_columns, memory_of
 from bankimport.stores.sql.rows import connection_of
 from bankimport.stores.sql.schema import accounts, connections, transactions
 from bankimport.stores.sql.streaming import Streams
-from bankimport.stores.sql.telling import tell, tell_of_rows
+from bankimport.stores.sql.telling import Written, tell, tell_of_rows
 from bankimport.stores.sql.webhooks import Webhooks
 from bankimport.stores.sql.writing import write_changes
 
@@ -337,8 +338,9 @@ class SqlStore(Authorisations, Audits, Balances, Decisions, Erasures, Exports, S
             same = and_(accounts.c.id == account.id, accounts.c.version == version)
             if (await db.execute(update(accounts).where(same).values(values))).rowcount != 1:
                 return False, False
-            await write_changes(db, account.id, change_set, now)
-            return True, await tell_of_rows(db, connection_id, account.id, change_set, now)
+            new = Written(change_set.inserts)
+            await write_changes(db, account.id, replace(change_set, inserts=new), now)
+            return True, await tell_of_rows(db, connection_id, account.id, change_set, new.ids, now)
 
         done, told = await transact(self._engine, work)
         self._woken(told)

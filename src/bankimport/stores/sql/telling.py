@@ -2,7 +2,7 @@
 
 import json
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import islice
 from typing import Any, Final
@@ -12,7 +12,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bankimport.models import DeliveryState, RowStatus, WebhookType
-from bankimport.ports import ChangeSet
+from bankimport.ports import ChangeSet, NewRow
 from bankimport.stores.sql.schema import connections, webhook_deliveries, webhook_endpoints, webhook_lanes
 
 _E, _L = webhook_endpoints.c, webhook_lanes.c
@@ -78,10 +78,32 @@ async def make_due(db: AsyncConnection, lanes: Sequence[tuple[str, str, str]], n
     await db.execute(query.on_conflict_do_update(index_elements=keys, set_={"next_at": idle}), rows)
 
 
+class Written(Collection[NewRow]):
+    """New rows as they are written, with the ids of the first: rows that are made as they are read have others each
+    time."""
+
+    def __init__(self, rows: Collection[NewRow]) -> None:
+        self._rows = rows
+        self.ids: list[str] = []
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __contains__(self, row: object) -> bool:
+        return row in self._rows
+
+    def __iter__(self) -> Iterator[NewRow]:
+        for row in self._rows:
+            if len(self.ids) < NAMED:
+                self.ids.append(row.id)
+            yield row
+
+
 async def tell_of_rows(
-    db: AsyncConnection, connection_id: str, account_id: str, changes: ChangeSet, now: datetime
+    db: AsyncConnection, connection_id: str, account_id: str, changes: ChangeSet, new_ids: Sequence[str], now: datetime
 ) -> bool:
-    """Tell of an account's rows: how many are new, changed and removed, and which. Nothing of what is in them."""
+    """Tell of an account's rows: how many are new, changed and removed, and which. Nothing of what is in them.
+    `new_ids` are those of the first new ones, as they were written."""
     removed = [mark.id for mark in changes.marks if mark.status is RowStatus.REMOVED]
     if not (changes.inserts or changes.updates or removed):
         return False
@@ -89,7 +111,7 @@ async def tell_of_rows(
     data = {
         "accountId": account_id,
         **dict(zip(("newTransactions", "updatedTransactions", "removedTransactions"), counted, strict=True)),
-        "newIds": [row.id for row in islice(changes.inserts, NAMED)],
+        "newIds": list(new_ids),
         "updatedIds": [row.id for row in islice(changes.updates, NAMED)],
         "removedIds": removed[:NAMED],
         "idsComplete": max(counted) <= NAMED,
