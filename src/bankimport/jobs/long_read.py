@@ -9,20 +9,18 @@ from itertools import islice
 from typing import Final
 
 from bankimport.imports import Decision, Extent, Reading, window_to_load
-from bankimport.imports.portions import Portions, portions_of, wandering_ids
+from bankimport.imports.portions import Conclusion, Portions, portions_of, wandering_ids
 from bankimport.imports.worth import shared_before
 from bankimport.jobs.entries import Entries, TidyEntries
 from bankimport.jobs.spool import Spool
 from bankimport.models import (
     AccountState,
     BankAccount,
-    BankId,
-    IdQuality,
     StoredTransaction,
     Transaction,
     Window,
 )
-from bankimport.ports import BankStore, ChangeSet, NewRow
+from bankimport.ports import BankStore, NewRow
 
 #: about so many entries are decided, or looked up, at once
 _PORTION: Final = 5000
@@ -42,7 +40,7 @@ class _Portion:
 
 
 class NewRows(Collection[NewRow]):
-    """New rows, made as they are read, as often as somebody reads them."""
+    """New rows, made as they are read, as often as somebody reads them, with other ids each time."""
 
     def __init__(self, entries: Callable[[], Iterator[Transaction]], count: int, new_id: NewId) -> None:
         self._entries, self._count, self._new_id = entries, count, new_id
@@ -105,23 +103,16 @@ class LongRead:
     def _all_new(self, portions: Portions, entries: TidyEntries, new_id: NewId) -> Decision:
         found = portions.conclude(entries.aside, ())
         window, reading = self._reading.window, self._reading
-
-        def new() -> Iterator[Transaction]:
-            yield from found.new
-            yield from filter(found.is_new, entries)
-
         inside = window.holds(self._entries.first) and window.holds(self._entries.last)
-        if inside and reading.extent is Extent.COMPLETE:
-            count = len(found.new) + entries.count(found.is_new)
-        else:
-            count = sum(1 for _ in new())
-        return Decision(ChangeSet(inserts=NewRows(new, count, new_id)), found.memory)
+        whole = inside and reading.extent is Extent.COMPLETE
+        count = len(found.new) + entries.count(found.is_new) if whole else None
+        return found.decision(_new_rows(found, entries, new_id, count))
 
     async def _outside(self, days: Window, version: int) -> list[StoredTransaction] | None:
         """Return the rows that no portion had and that ids or links name; None if somebody wrote meanwhile."""
         rows: dict[str, StoredTransaction] = {}
         for part in _parted(self._left):
-            ids = [i for entry in part for i in _names(entry)]
+            ids = [i for entry in part for i in entry.lookups]
             if not ids:
                 continue
             named, later = await self._store.load_rows(self._account, _NO_DAYS, ids)
@@ -132,18 +123,18 @@ class LongRead:
 
     def _conclude(self, portions: Portions, outside: Iterable[StoredTransaction], new_id: NewId) -> Decision:
         found = portions.conclude(self._left, outside)
-
-        def new() -> Iterator[Transaction]:
-            yield from found.new
-            yield from filter(found.is_new, self._left)
-
-        return found.decision(NewRows(new, sum(1 for _ in new()), new_id))
+        return found.decision(_new_rows(found, self._left, new_id))
 
 
-def _names(entry: Transaction) -> Iterator[BankId]:
-    for bank_id in (*entry.ids, *(() if entry.link is None else (entry.link,))):
-        if bank_id.quality is IdQuality.STRONG:
-            yield bank_id
+def _new_rows(found: Conclusion, entries: Iterable[Transaction], new_id: NewId, count: int | None = None) -> NewRows:
+    """Return the rows that are new of what some row might have been, and of these entries; they are counted unless
+    somebody knows how many they are."""
+
+    def new() -> Iterator[Transaction]:
+        yield from found.new
+        yield from filter(found.is_new, entries)
+
+    return NewRows(new, sum(1 for _ in new()) if count is None else count, new_id)
 
 
 def _parted(entries: Iterable[Transaction]) -> Iterator[Sequence[Transaction]]:

@@ -11,7 +11,7 @@ from bankimport.errors import StoreUnavailable
 from bankimport.imports import Decision, reconcile, window_to_load
 from bankimport.jobs.long_read import LongRead
 from bankimport.jobs.read_account import AccountRead
-from bankimport.models import AccountState, BankAccount, BankId, IdQuality, StoredTransaction, Transaction, Window
+from bankimport.models import AccountState, BankAccount, StoredTransaction, Transaction, Window
 from bankimport.ports import BankStore
 from bankimport.progress import JobRun
 
@@ -92,13 +92,9 @@ async def _load(
     if state.version == 0:  # nothing was ever written: there is nothing to find by its id
         return stored, version
     known = {key for row in stored for key in row.names}
-    unknown: dict[tuple[str, str], BankId] = {}
-    for entry in entries:
-        for bank_id in (*entry.ids, *(() if entry.link is None else (entry.link,))):
-            if bank_id.quality is IdQuality.STRONG and bank_id.key not in known:
-                unknown[bank_id.key] = bank_id
-    for bank_id in read.removed:
-        unknown[bank_id.key] = bank_id
+    named_now = (bank_id for entry in entries for bank_id in entry.lookups)
+    unknown = {bank_id.key: bank_id for bank_id in named_now if bank_id.key not in known}
+    unknown |= {bank_id.key: bank_id for bank_id in read.removed}
     if not unknown:
         return stored, version
     named, later = await store.load_rows(account, NO_DAYS, list(unknown.values()))

@@ -116,6 +116,12 @@ class Transaction:
         """The keys of the ids that name this one entry."""
         return [(i.namespace, i.value) for i in self.ids if i.quality is IdQuality.STRONG]
 
+    @property
+    def lookups(self) -> list[BankId]:
+        """What its row may be found by in the store: the ids that name this one entry, its own and its link."""
+        ids = self.ids if self.link is None else (*self.ids, self.link)
+        return [i for i in ids if i.quality is IdQuality.STRONG]
+
 
 @dataclass(frozen=True, slots=True)
 class Window:

@@ -68,4 +68,4 @@ def _first_day(balance: Balance) -> date | None:
 
 
 def _inside(start: date, end: date, window: Window) -> bool:
-    return window.since <= start <= end and (window.until is None or end <= window.until)
+    return start <= end and window.holds(start) and window.holds(end)
