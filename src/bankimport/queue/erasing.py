@@ -11,8 +11,8 @@ from typing import Final, TypeVar
 from redis.exceptions import RedisError
 
 from bankimport.errors import Conflict, IllegalTransition, NotFound, Unavailable
-from bankimport.queue.connection import LOST
-from bankimport.queue.deadline import apart, deadline
+from bankimport.queue.connection import LOST, on_its_own
+from bankimport.queue.deadline import apart, left
 from bankimport.queue.filters import JobFilter
 from bankimport.queue.ledger import digest_of
 from bankimport.queue.queue import Queue
@@ -205,5 +205,4 @@ class Erasing:
 
 async def _soon(step: Awaitable[T]) -> T:
     """Return what one step to Redis answers: an erasure may take long, and ends soon after Redis goes away."""
-    async with deadline():
-        return await step
+    return await on_its_own(lambda: step, left())

@@ -1,6 +1,5 @@
 """`Idempotency-Key`: the same key and body within 24 hours give the same answer; another body is refused."""
 
-import asyncio
 import hashlib
 import json
 import re
@@ -13,7 +12,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from bankimport.errors import Conflict, InvalidRequest
-from bankimport.queue.connection import LOST, unavailable
+from bankimport.queue.connection import LOST, on_its_own, unavailable
 from bankimport.queue.deadline import GRACE, left
 from bankimport.queue.keys import Keys
 from bankimport.web.call import Call, Handle
@@ -101,7 +100,7 @@ async def once(call: Call, answers: Answers, handle: Handle) -> web.StreamRespon
     if not _KEY.fullmatch(told):
         raise InvalidRequest(f"/{HEADER}", "must be 1 to 255 printable ASCII characters without blanks")
     key, digest = _digest(call.org_id, told), _digest(call.request.method, call.request.path, call.body)
-    known = await call.service.bounds.within(answers.claim(key, digest))
+    known = await call.service.bounds.within(on_its_own(lambda: answers.claim(key, digest), left()))
     if known is not None:
         return _repeated(known)
     try:
@@ -118,8 +117,7 @@ async def once(call: Call, answers: Answers, handle: Handle) -> web.StreamRespon
 async def _quietly(step: Awaitable[None]) -> None:
     """Let Redis going away after the work was done neither change nor delay the answer; the claim ends by itself."""
     try:
-        async with asyncio.timeout(left() + GRACE):
-            await step
+        await on_its_own(lambda: step, left() + GRACE)
     except (RedisError, OSError):  # a TimeoutError is an OSError
         _log.warning("web.answer_not_kept")
 
