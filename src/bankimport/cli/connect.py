@@ -173,7 +173,15 @@ async def _ended(bank_import: "BankImport", begun: AuthorisationBegun) -> Author
         status = await bank_import.connections.authorisation(begun.id)
         if status.state is AuthorisationStep.ENDED:
             return status
-        await asyncio.sleep(_LOOK.total_seconds())
+        await _next_look()
+
+
+async def _next_look() -> None:
+    """Wait a moment; raise `asyncio.CancelledError` for a Ctrl-C, also for one that met the end of a call to Redis or
+    the database: `asyncio.wait_for`, which their drivers use, loses a cancellation there (Python 3.11)."""
+    if (task := asyncio.current_task()) is not None and task.cancelling():
+        raise asyncio.CancelledError
+    await asyncio.sleep(_LOOK.total_seconds())
 
 
 async def _show_import(bank_import: "BankImport", connection_id: str, org_id: str, same_login: str | None) -> None:
@@ -202,5 +210,5 @@ async def _first_import(bank_import: "BankImport", connection_id: str, org_id: s
         is_taken = job is not None and job.processed_on is not None
         if (job is not None and job.state.is_terminal) or (not is_taken and waited >= _PATIENCE):
             return job
-        await asyncio.sleep(_LOOK.total_seconds())
+        await _next_look()
         waited += _LOOK

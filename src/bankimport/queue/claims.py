@@ -114,6 +114,7 @@ class Claims:
                     continue
                 if self._roomy.is_set() and time.monotonic() - self._read_at < LOOK:
                     self.wake()
+                    await asyncio.sleep(0)  # the claim goes out before the next wait
                 else:  # it became full, or arq reads no more because it stops: another worker's turn
                     self._roomy.clear()
                     await self._pass_on()

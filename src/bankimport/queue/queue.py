@@ -35,8 +35,11 @@ _TOGETHER = 100
 
 
 def new_job_id() -> str:
-    """Return an id that no other job has: 96 random bits, 16 letters."""
-    return secrets.token_urlsafe(12)
+    """Return an id that no other job has: 96 random bits, 16 letters. None begins with a dash: a command line takes
+    that for an option."""
+    while (made := secrets.token_urlsafe(12)).startswith("-"):
+        continue
+    return made
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from typing import Any, Protocol
 import structlog
 
 from bankimport.errors import BankImportError, JobCancelled, LeaseLost, StoreUnavailable, Unavailable
+from bankimport.logs import hush_arq
 from bankimport.queue.adoption import Adoption
 from bankimport.queue.connection import LOST, patiently
 from bankimport.queue.gate import Gate
@@ -116,6 +117,7 @@ class Lifecycle:
         await self._begin()
         if self._alone:
             calm_collector()
+            hush_arq()
             self._hear_signals()
         log.info("worker.started", worker=self._gate.hooks.worker_id, slots=self._gate.hooks.slots)
 
