@@ -25,7 +25,7 @@ LONGEST_MODULE = 250
 LONGER = {
     "src/bankimport/errors.py": (420, "the tree of errors is drawn and listed in one place"),
     "src/bankimport/events.py": (300, "every event and its fields, from which a page is made"),
-    "src/bankimport/__init__.py": (400, "every public name, once for a checker and once for `__all__`"),
+    "src/bankimport/__init__.py": (410, "every public name, once for a checker and once for `__all__`"),
     "src/bankimport/service/connections.py": (
         400,
         "what a host may wish of connections: short methods, long docstrings",

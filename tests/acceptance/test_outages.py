@@ -208,6 +208,7 @@ def _calls(host: Host) -> dict[str, Awaitable[Any]]:
         "get_queue_health": serving.get_queue_health(),
         "get_schedules": serving.get_schedules(),
         "get_throughput": serving.get_throughput(),
+        "get_banks": serving.get_banks(),
         "count_consents_ending": serving.count_consents_ending(),
         "subscribe": _subscribed(serving.subscribe(org_id="acme", job_id=host.job_id)),
         "follow": _first(serving.follow(host.job_id)),

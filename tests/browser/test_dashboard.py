@@ -174,7 +174,7 @@ async def test_every_page_at_every_width(site: Operated, page: Tab, own: BankImp
     every field and a caption for every table, and no text is empty."""
     job_id = await own.schedule_immediate_sync("well")
     await site.ended(own, job_id)
-    paths = ("", "/jobs", f"/jobs/{job_id}", "/failures", "/connections", "/connections/well", "/workers", "/webhooks",
+    paths = ("", "/jobs", f"/jobs/{job_id}", "/failures", "/connections", "/connections/well", "/workers", "/webhooks", "/banks",
              "/bulk?action=discard&scope=all&state=completed", "/jobs/none")  # fmt: skip
     for path in paths:
         for language in ("en", "de"):

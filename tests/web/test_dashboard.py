@@ -268,7 +268,16 @@ async def test_hostile_texts_are_text(
     job_id = (await failed(bank_import, "sparen"))[0]
     key = f"{bank_import.queue.keys.job(job_id)}"
     await redis_client.hset(key, mapping={"error": HOSTILE, "code": "evil<b>{x}"})
-    for path in ("", "/jobs", f"/jobs/{job_id}", "/failures", "/connections", "/connections/evil", "/workers"):
+    for path in (
+        "",
+        "/jobs",
+        f"/jobs/{job_id}",
+        "/failures",
+        "/connections",
+        "/connections/evil",
+        "/workers",
+        "/banks",
+    ):
         for language in ("en", "de"):
             text = await pages.get(path, **{"Accept-Language": language})
             assert "<script>alert" not in text, path

@@ -204,7 +204,7 @@ class BankImport(Service):
         planner = Planner(self.queue, self.store, self._clock)
         gate = connect(self.settings, Gate)
         gate.attach(self.queue, Hooks(new_worker_id(), self.settings.concurrency, serve_tick=planner.serve))
-        banks, ledger = NotedBanks(self.banks), RedisLedger(self.queue)
+        banks, ledger = NotedBanks(self.banks), RedisLedger(self.queue, self.figures.deferred)
         ports = Ports(banks, traced(self.store), ledger, RedisNotes(self.queue), self._clock)
         runner = Runner(self.queue, gate, JobHandlers(self.queue, ports, planner.plan).all())
         adoption = Adoption(self.queue, self._org_of)

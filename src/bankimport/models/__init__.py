@@ -2,6 +2,7 @@
 and what reads teach (`memory`)."""
 
 from bankimport.models.accounts import AccountReference, BankAccount, Undecided
+from bankimport.models.activity import BankActivity, BankStep, Period, RequestOutcome
 from bankimport.models.audit import AuditEntry, AuditFilter, AuditPage
 from bankimport.models.authorisations import (
     Authorisation,
@@ -100,8 +101,10 @@ __all__ = [
     "AuthorisationStep",
     "Balance",
     "BankAccount",
+    "BankActivity",
     "BankConnection",
     "BankId",
+    "BankStep",
     "Begun",
     "Callback",
     "Capabilities",
@@ -142,12 +145,14 @@ __all__ = [
     "NotRevoked",
     "OutgoingWebhook",
     "Page",
+    "Period",
     "PsuContext",
     "QueueHealth",
     "QueueStats",
     "Quota",
     "ReadsToday",
     "ReportedTransaction",
+    "RequestOutcome",
     "RowStatus",
     "ScheduleStatus",
     "Scope",

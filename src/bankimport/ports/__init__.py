@@ -25,7 +25,7 @@ from bankimport.ports.consent import (
     SharesTokens,
     TokenShelf,
 )
-from bankimport.ports.providers import BankProvider
+from bankimport.ports.providers import BankProvider, HearRequest, TellsRequests
 from bankimport.ports.store import BankStore
 
 #: Returns the present instant, aware and in UTC.
@@ -51,6 +51,7 @@ __all__ = [
     "ConsentFlow",
     "CountedRead",
     "ErasingStore",
+    "HearRequest",
     "JobNotes",
     "KeepCredentials",
     "Met",
@@ -60,5 +61,6 @@ __all__ = [
     "RowMark",
     "RowUpdate",
     "SharesTokens",
+    "TellsRequests",
     "TokenShelf",
 ]

@@ -149,6 +149,9 @@ class ConnectionSearch(Protocol):
     async def count_connections(self, wanted: ConnectionFilter, *, now: datetime) -> Mapping[ConnectionHealth, int]:
         """Return how many of those that are meant have each health."""
 
+    async def count_connections_by_bank(self, *, now: datetime) -> Mapping[str, Mapping[ConnectionHealth, int]]:
+        """Return how many connections of each bank have each health, with one question to the database."""
+
 
 @runtime_checkable
 class AuditLog(Protocol):

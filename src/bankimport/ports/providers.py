@@ -1,6 +1,7 @@
 """How a bank is read: the port of a provider."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from datetime import timedelta
 from typing import Protocol, runtime_checkable
 
 from bankimport.models import (
@@ -12,9 +13,13 @@ from bankimport.models import (
     Delta,
     Page,
     PsuContext,
+    RequestOutcome,
     UnreadableBalance,
     Window,
 )
+
+#: Hears of a request to a bank: what became of it, and how long that took.
+HearRequest = Callable[[RequestOutcome, timedelta], None]
 
 
 @runtime_checkable
@@ -72,3 +77,11 @@ class BankProvider(Protocol):
 
     async def aclose(self) -> None:
         """Close what the provider holds open."""
+
+
+@runtime_checkable
+class TellsRequests(Protocol):
+    """A provider that tells of each request it sends, so that operators see how the bank answers. Ours all do."""
+
+    def tell_requests(self, hear: HearRequest) -> None:
+        """Call `hear` after each request from now on; it returns at once and raises nothing."""

@@ -26,6 +26,7 @@ from bankimport.errors import (
     Unsupported,
 )
 from bankimport.models import Scope
+from bankimport.ports import HearRequest
 from bankimport.providers.answers import an_object, text_of
 from bankimport.providers.consenting import for_a_person
 from bankimport.providers.http import BoundedClient, Reply
@@ -54,6 +55,10 @@ class AuthorizationServer:
     async def aclose(self) -> None:
         """Close the connection to it."""
         await self._client.aclose()
+
+    def tell_requests(self, hear: HearRequest) -> None:
+        """See `TellsRequests`: it is the bank's as well."""
+        self._client.hear = hear
 
     def client_id(self) -> str:
         """Return our id there.

@@ -23,7 +23,7 @@ from bankimport.models import (
     UnreadableBalance,
     Window,
 )
-from bankimport.ports import ConsentFlow, KeepCredentials
+from bankimport.ports import ConsentFlow, HearRequest, KeepCredentials
 from bankimport.providers.answers import an_object, text_of
 from bankimport.providers.berlin_group_consent import BerlinGroupConsent
 from bankimport.providers.berlin_group_errors import error_of
@@ -62,9 +62,9 @@ class BerlinGroup:
         self._client = BoundedClient(
             options.base_url, options.limits, options.tls(), private_network=options.private_network
         )
-        server, self._bearer = options.authorization()
+        self._server, self._bearer = options.authorization()
         #: see `OffersConsent`
-        self.consent_flow: ConsentFlow = BerlinGroupConsent(options, self._client, server)
+        self.consent_flow: ConsentFlow = BerlinGroupConsent(options, self._client, self._server)
         quality = IdQuality(options.id_quality)
         self._rows = RowReader(options, quality, _IDS, options.day_field)
         only_booked = options.booking_status == "booked" or options.delta is not None
@@ -75,6 +75,11 @@ class BerlinGroup:
     def keep_credentials_with(self, keep: KeepCredentials) -> None:
         """See `RotatesCredentials`."""
         self._bearer.keep_with(keep)
+
+    def tell_requests(self, hear: HearRequest) -> None:
+        """See `TellsRequests`."""
+        self._client.hear = hear
+        self._server.tell_requests(hear)
 
     async def capabilities(self, connection: BankConnection) -> Capabilities:
         """See `BankProvider`."""

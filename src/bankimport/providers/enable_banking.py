@@ -24,7 +24,7 @@ from bankimport.models import (
     UnreadableBalance,
     Window,
 )
-from bankimport.ports import ConsentFlow
+from bankimport.ports import ConsentFlow, HearRequest
 from bankimport.providers.answers import an_object
 from bankimport.providers.berlin_group_rows import RowReader
 from bankimport.providers.enable_banking_consent import EnableBankingConsent
@@ -110,6 +110,10 @@ class EnableBanking:
         quality = IdQuality(options.id_quality)
         self._rows = RowReader(options, quality, ("entry_reference",), options.day_field)
         self._capabilities = options.capabilities()
+
+    def tell_requests(self, hear: HearRequest) -> None:
+        """See `TellsRequests`."""
+        self._client.hear = hear
 
     async def capabilities(self, connection: BankConnection) -> Capabilities:
         """See `BankProvider`."""

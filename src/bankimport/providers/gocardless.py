@@ -28,7 +28,7 @@ from bankimport.models import (
     UnreadableBalance,
     Window,
 )
-from bankimport.ports import ConsentFlow, TokenShelf
+from bankimport.ports import ConsentFlow, HearRequest, TokenShelf
 from bankimport.providers.answers import an_object, text_of
 from bankimport.providers.berlin_group_reading import accounts_of
 from bankimport.providers.berlin_group_rows import RowReader, balances_of
@@ -95,6 +95,10 @@ class GoCardless:
     def share_tokens(self, shelf: TokenShelf) -> None:
         """Keep the access token where all workers find it; without this each process has its own."""
         self._tokens.shelf = shelf
+
+    def tell_requests(self, hear: HearRequest) -> None:
+        """See `TellsRequests`."""
+        self._client.hear = hear
 
     async def capabilities(self, connection: BankConnection) -> Capabilities:
         """See `BankProvider`."""

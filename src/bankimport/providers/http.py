@@ -4,6 +4,7 @@ import asyncio
 import json
 import re
 import ssl
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -14,7 +15,8 @@ import aiohttp
 from yarl import URL
 
 from bankimport.errors import CredentialError, JobError, MalformedData, Transient, Unsupported
-from bankimport.models import Scope
+from bankimport.models import RequestOutcome, Scope
+from bankimport.ports import HearRequest
 from bankimport.providers.addresses import PrivateAddress, checked_base, resolver_of
 from bankimport.providers.bodies import parsed, unpacker
 from bankimport.telemetry import bank_request
@@ -58,6 +60,14 @@ class Reply:
         return self.status in (200, 201, 202, 204)
 
 
+#: What became of a request that ended with an error; of any other nothing was sent.
+_WITHOUT_A_STATUS: Final = {
+    Transient: RequestOutcome.NO_ANSWER,
+    MalformedData: RequestOutcome.UNREADABLE,
+    CredentialError: RequestOutcome.REFUSED,
+}
+
+
 class _Cut(aiohttp.ClientError):
     """The connection was cut after a request had begun to be sent."""
 
@@ -88,6 +98,8 @@ class BoundedClient:
         self._tls = tls
         self._private_network = private_network
         self._session: aiohttp.ClientSession | None = None
+        #: see `TellsRequests`
+        self.hear: HearRequest | None = None
 
     async def aclose(self) -> None:
         """Close the session."""
@@ -132,10 +144,20 @@ class BoundedClient:
             Unsupported: a header that can't be sent, or a name that leads to a private network.
             CredentialError: our certificate is refused.
         """
-        with bank_request(scope.value) as told:
-            reply = await self._send(method, url, headers, scope, body)
-            told(reply.status)
-            return reply
+        began = time.monotonic()
+        try:
+            with bank_request(scope.value) as told:
+                reply = await self._send(method, url, headers, scope, body)
+                told(reply.status)
+        except JobError as error:
+            self._tell(_WITHOUT_A_STATUS.get(type(error)), began)
+            raise
+        self._tell(RequestOutcome.of_status(reply.status), began)
+        return reply
+
+    def _tell(self, outcome: RequestOutcome | None, began: float) -> None:
+        if self.hear is not None and outcome is not None:
+            self.hear(outcome, timedelta(seconds=time.monotonic() - began))
 
     async def ask(
         self,

@@ -46,6 +46,9 @@ EXCUSED: Final = {
     "alerts": "codes of the whole queue",
     "token": "a provider's, sealed",
     "token_turn": "a provider's",
+    "bank_minute": "numbers of a bank by its configured name",
+    "bank_hour": "the same",
+    "bank": "the same",
     "access": "digests of an account at its bank, which another organisation may share; ends within two days",
     "access_state": "the same; ends within days",
 }

@@ -100,6 +100,11 @@ KEYS: tuple[Key, ...] = (
     Key("token-turn:<name>", "string", "whose turn it is to make that token", "shelf", "TTL of a minute and a half"),
     Key("notes:<job>", "hash", "what the runs of a sync have done, by account", "notes",
         "TTL of 8 h; removed as the job ends"),
+    Key("bank-minute:<bank>:<minute>", "hash", "requests to a bank in a minute, by outcome and by how long "
+        "they took, and reads that its quota deferred", "bank figures", "TTL of two hours"),
+    Key("bank-hour:<bank>:<hour>", "hash", "the same in an hour", "bank figures", "TTL of eight days"),
+    Key("bank:<bank>", "hash", "when a bank answered last, since when it fails, how often in a row, and what of",
+        "bank figures", "TTL of eight days"),
     Key("access:<digest>", "zset", "unattended requests of an account and scope", "ledger", "TTL of two days"),
     Key("access-state:<digest>", "hash", "its closure, each connection's failures in a row", "ledger",
         "TTL of a week and more"),

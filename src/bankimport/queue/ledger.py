@@ -2,6 +2,7 @@
 
 import hashlib
 import secrets
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any
 
@@ -65,11 +66,12 @@ class _AccessScripts(Declared):
 
 
 class RedisLedger:
-    """The `AccessLedger` of a queue."""
+    """The `AccessLedger` of a queue; `hear_deferred` hears of each read that a bank's quota doesn't allow yet."""
 
-    def __init__(self, queue: Queue) -> None:
+    def __init__(self, queue: Queue, hear_deferred: Callable[[str], None] = lambda bank: None) -> None:
         self._queue = queue
         self._scripts = _AccessScripts(queue.scripts)
+        self._hear_deferred = hear_deferred
 
     async def reserve(
         self, key: AccessKey, read: CountedRead, *, limit: int | None, zone: tzinfo | None, begins: bool
@@ -85,6 +87,7 @@ class RedisLedger:
             return None
         what, _, instant = answer.partition(":")
         read_refused(key.bank, key.scope.value, "closed" if what == "closed" else "quota")
+        self._hear_deferred(key.bank)
         return _at(int(instant)) if what == "closed" else free_at(_at(int(instant)), zone)
 
     async def note_success(self, key: AccessKey, connection_id: str) -> None:

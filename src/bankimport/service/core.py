@@ -2,12 +2,22 @@
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from redis.asyncio import Redis
 
 from bankimport.errors import NotOffered
-from bankimport.ports import BankProvider, BankStore, Clock, ConnectionStore, RotatesCredentials, SharesTokens
+from bankimport.ports import (
+    BankProvider,
+    BankStore,
+    Clock,
+    ConnectionStore,
+    RotatesCredentials,
+    SharesTokens,
+    TellsRequests,
+)
+from bankimport.queue.bank_figures import BankFigures
 from bankimport.queue.connection import connect
 from bankimport.queue.ledger import RedisLedger
 from bankimport.queue.queue import Queue
@@ -44,6 +54,7 @@ class Core:
         self.bounds = Bounds()
         self.queue = Queue(connect(self.settings, Redis), self.settings)
         self.stream = EventStream(self.queue.client, self.queue.keys)
+        self.figures = BankFigures(self.queue)
         self._clock = clock
         jobs = ConnectionJobs(self.queue)
         self.audit = Audit(store, clock, self.bounds)
@@ -51,11 +62,13 @@ class Core:
         self.connections = Connections(store, banks, jobs, self.settings, clock, self.bounds, self.audit)
         ledger = RedisLedger(self.queue)
         self._overview = Overview(self.connections, store, ledger, clock, self.settings.timezone)
-        for bank in banks.values():
+        for name, bank in banks.items():
             if isinstance(bank, RotatesCredentials):
                 bank.keep_credentials_with(self._keep_credentials)
             if isinstance(bank, SharesTokens):
                 bank.share_tokens(RedisShelf(self.queue))
+            if isinstance(bank, TellsRequests):
+                bank.tell_requests(partial(self.figures.heard, name))
 
     async def _keep_credentials(self, connection_id: str, credentials: Mapping[str, Any]) -> None:
         """Keep what a bank has handed out anew, in a run of a job: no deadline, since what is lost is lost for good.
@@ -71,6 +84,7 @@ class Core:
         """Close all connections, those of the store and the providers too."""
         self.bounds.state = "closed"
         await self.connections.authorising.looking_after.aclose()
+        await self.figures.aclose()
         await self.stream.aclose()
         await self.queue.client.aclose()
         for bank in self.banks.values():

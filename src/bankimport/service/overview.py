@@ -76,6 +76,12 @@ class Overview:
         """
         return await self._searching().count_connections(wanted, now=self._clock())
 
+    async def census(self) -> Mapping[str, Mapping[ConnectionHealth, int]]:
+        """Return how many connections of each bank have each health; nothing where the store can't count them."""
+        if not isinstance(self._store, ConnectionSearch):
+            return {}
+        return await self._store.count_connections_by_bank(now=self._clock())
+
     def _searching(self) -> ConnectionSearch:
         if not isinstance(self._store, ConnectionSearch):
             raise NotOffered(type(self._store).__name__, "look for connections of all organisations")

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from bankimport.acting import actor, because
 from bankimport.errors import InvalidRequest
-from bankimport.models import QueueHealth, QueueStats, ScheduleStatus, Throughput
+from bankimport.models import BankActivity, Period, QueueHealth, QueueStats, ScheduleStatus, Throughput
 from bankimport.queue.throughput import throughput
 from bankimport.service.bounds import bounded
 from bankimport.service.core import Core
@@ -39,6 +39,18 @@ class WholeQueue(Core):
     async def get_throughput(self) -> Throughput:
         """Return how many jobs ended in each minute of the last hour, and in each hour of the last week."""
         return await throughput(self.queue, self._clock())
+
+    @bounded
+    async def get_banks(self, period: Period = Period.DAY) -> Sequence[BankActivity]:
+        """Return what was asked of each bank, of all organisations and in all processes, and how it answers, in the
+        order of the names; those that stored connections name and this process hasn't, too.
+
+        Raises:
+            Unavailable: Redis or the store can't be reached.
+        """
+        census = await self._overview.census()
+        names = sorted({*self.banks, *census})
+        return await self.figures.read(names, period, self.banks, census)
 
     @bounded
     async def get_queue_stats(self) -> QueueStats:

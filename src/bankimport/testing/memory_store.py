@@ -100,6 +100,13 @@ class MemoryStore(MemoryAuthorisations, MemoryAudit):
         """See `ConnectionSearch`."""
         return Counter(health_of(each, now) for each in self._meant(wanted, now))
 
+    async def count_connections_by_bank(self, *, now: datetime) -> Mapping[str, Mapping[ConnectionHealth, int]]:
+        """See `ConnectionSearch`."""
+        found: dict[str, Counter[ConnectionHealth]] = {}
+        for each in self._connections.values():
+            found.setdefault(each.bank, Counter())[health_of(each, now)] += 1
+        return found
+
     def _meant(self, wanted: ConnectionFilter, now: datetime) -> Iterable[BankConnection]:
         for each in self._connections.values():
             known = (each.org_id, each.bank, health_of(each, now))

@@ -61,3 +61,17 @@ def counted(wanted: ConnectionFilter, now: datetime) -> Select[Any]:
 def numbers(rows: Sequence[Row[Any]]) -> dict[ConnectionHealth, int]:
     """Return what the counting query answered."""
     return {ConnectionHealth(row.health): int(row.number) for row in rows}
+
+
+def counted_by_bank(now: datetime) -> Select[Any]:
+    """Return the query for the number of each health of each bank."""
+    inner = select(_C.bank, _health(now).label("health")).subquery()
+    return select(*inner.c, func.count().label("number")).group_by(*inner.c)
+
+
+def census(rows: Sequence[Row[Any]]) -> dict[str, dict[ConnectionHealth, int]]:
+    """Return what that query answered."""
+    found: dict[str, dict[ConnectionHealth, int]] = {}
+    for row in rows:
+        found.setdefault(row.bank, {})[ConnectionHealth(row.health)] = int(row.number)
+    return found

@@ -216,6 +216,10 @@ class SqlStore(Authorisations, Audits, Balances, Decisions, Erasures, Exports, S
         """See `ConnectionSearch`."""
         return searching.numbers(await self._rows(searching.counted(wanted, now)))
 
+    async def count_connections_by_bank(self, *, now: datetime) -> Mapping[str, Mapping[ConnectionHealth, int]]:
+        """See `ConnectionSearch`."""
+        return searching.census(await self._rows(searching.counted_by_bank(now)))
+
     async def connection(self, connection_id: str) -> BankConnection | None:
         """See `BankStore`."""
         rows = await self._rows(select(connections).where(connections.c.id == connection_id))

@@ -51,6 +51,16 @@ class ConnectionSearchContract:
             found += len(some)
         assert found == len(_STATES) * len(_DAYS_LEFT) * len(_HOURS_AGO)
 
+    async def test_connections_are_counted_by_bank(self, store: Any) -> None:
+        """Of each bank as many have each health as the count for it alone says; a bank without any is not there."""
+        assert await store.count_connections_by_bank(now=NOW) == {}
+        await _fill(store)
+        counted = await store.count_connections_by_bank(now=NOW)
+        assert set(counted) == {"bank-0", "bank-1"}
+        for bank, healths in counted.items():
+            wanted = ConnectionFilter(bank=bank)
+            assert dict(healths) == dict(await store.count_connections(wanted, now=NOW))
+
     @pytest.mark.parametrize(
         "wanted", [ConnectionFilter(), ConnectionFilter(org_id="org-1"), ConnectionFilter(bank="bank-1")]
     )

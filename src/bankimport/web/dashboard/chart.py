@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bankimport.models import EndedJobs
+from bankimport.models import BankStep, EndedJobs
 
-UP, DOWN = 76, 30
+UP, DOWN, SPARK = 76, 30, 19
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +41,32 @@ def chart(steps: Sequence[EndedJobs]) -> Chart:
     down = [Bar(bar.x, bar.width, bar.up, min(bar.down, DOWN)) for bar in bars]
     done, failed = sum(each.completed for each in steps), sum(each.failed for each in steps)
     return Chart(tuple(down), most, done, failed)
+
+
+@dataclass(frozen=True, slots=True)
+class Spark:
+    """One step of a small chart: x and width in per cent, and how high in pixels all of it is, and what failed."""
+
+    x: float
+    width: float
+    high: float
+    bad: float
+
+
+def spark(steps: Sequence[BankStep]) -> tuple[Spark, ...]:
+    """Draw a row's steps: what failed stands at the foot of what was asked."""
+    most = max((each.requests for each in steps), default=0)
+    width = 100 / max(len(steps), 1)
+    return tuple(
+        Spark(
+            round(at * width, 2),
+            round(width * 0.76, 2),
+            _high(each.requests, most, SPARK),
+            _high(each.errors, most, SPARK),
+        )
+        for at, each in enumerate(steps)
+        if each.requests
+    )
 
 
 def _high(number: int, most: int, room: int) -> float:

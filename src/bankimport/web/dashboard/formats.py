@@ -31,6 +31,12 @@ class Formats:
         text = f"{value:,.0f}"
         return text.replace(",", ".") if self._language == "de" else text
 
+    def percent(self, part: float, whole: float) -> str:
+        """Return a share: 27 %, 0.1 %; what is there is never 0."""
+        share = 100 * part / whole if whole else 0.0
+        text = "0" if not part else f"{share:.0f}" if share >= 9.5 else self._decimal(max(0.1, share))
+        return f"{text}{_SPACE}%"
+
     def day(self, value: date) -> Markup:
         """Return a day: 19 Nov, or 19 Nov 2025 in another year."""
         return Markup('<time class="t" datetime="{}">{}</time>').format(value.isoformat(), self._day(value))

@@ -13,7 +13,19 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from bankimport.errors import BankImportError, NotFound, Unavailable
 from bankimport.logs import frames_of
 from bankimport.web.authorising import ensure_allowed
-from bankimport.web.dashboard import audit, bulk, connections, failures, job, jobs, now, organisation, webhooks, workers
+from bankimport.web.dashboard import (
+    audit,
+    banks,
+    bulk,
+    connections,
+    failures,
+    job,
+    jobs,
+    now,
+    organisation,
+    webhooks,
+    workers,
+)
 from bankimport.web.dashboard.visit import LANGUAGE, THEME, THEMES, Visit, mark, static
 from bankimport.web.dashboard.words import LANGUAGES
 from bankimport.web.given import Action
@@ -62,6 +74,7 @@ PAGES: Final = (
     Page("GET", "/dashboard/connections", "connections", connections.show_connections),
     Page("GET", "/dashboard/connections/{id}", "connection", connections.show_connection),
     Page("POST", "/dashboard/connections/{id}/sync", "sync", connections.sync),
+    Page("GET", "/dashboard/banks", "banks", banks.show_banks),
     Page("GET", "/dashboard/audit", "audit", audit.show_audit),
     Page("GET", "/dashboard/webhooks", "webhooks", webhooks.show_webhooks),
     Page("POST", "/dashboard/webhooks/{id}/{action:enable|disable}", "webhook-action", webhooks.act),

@@ -36,6 +36,7 @@ RAIL: Final = (
     ("jobs", "Jobs", "j"),
     ("failures", "Failures", "f"),
     ("connections", "Connections", "c"),
+    ("banks", "Banks", "b"),
     ("webhooks", "Webhooks", "h"),
     ("workers", "Workers", "w"),
     ("audit", "Audit", "a"),
