@@ -77,6 +77,11 @@ def test_secrets_are_encrypted_anew(operate: Run, tmp_path: Path) -> None:
     added = json.loads(
         operate("webhooks", "add", "http://127.0.0.1:1/", "-o", "jsonl", BANK_SYNC_CREDENTIALS_KEY=old).stdout
     )
+    lost = operate("webhooks", "list", BANK_SYNC_CREDENTIALS_KEY=new)
+    assert f"bankimport webhooks rotate {added['id']}" in lost.stderr
+    lost = operate("keys", "rotate", BANK_SYNC_CREDENTIALS_KEY=new)
+    assert (lost.returncode, added["id"] in lost.stderr) == (1, True)
+    assert operate("webhooks", "list", BANK_SYNC_CREDENTIALS_KEY=f"{new},{old}").stderr == ""
     assert operate("keys", "rotate", BANK_SYNC_CREDENTIALS_KEY=f"{new},{old}").returncode == 0
 
     async def read() -> str:

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from cryptography.fernet import Fernet
 
 from bankimport import BankImport, Settings
 from bankimport.models import AttemptEnded, AuditFilter, DeliveryFilter, DeliveryState, DisabledBy
@@ -108,3 +109,14 @@ async def test_filters_are_in_the_address(pages: Pages, bank_import: BankImport)
     assert (await pages.get("/webhooks?org=globex")).count('data-label="Told"') == 0
     await pages.get("/webhooks?state=nonsense", status=422)
     assert await bank_import.webhooks.deliveries(DeliveryFilter(org_id="acme"))
+
+
+async def test_a_secret_that_can_not_be_decrypted(bank_import: BankImport, settings: Settings) -> None:
+    """Its key was rotated away: the list says so, and how to mend it."""
+    url = settings.database_url.get_secret_value()
+    async with BankImport(
+        settings, banks={}, store=SqlStore(url, credentials_key=Fernet.generate_key().decode())
+    ) as old:
+        await old.webhooks.add("http://127.0.0.1:1/")
+    async with served(bank_import) as pages:
+        assert "bankimport webhooks rotate" in await pages.get("/webhooks")

@@ -15,6 +15,9 @@ from bankimport.webhooks import Deliverer, new_secret
 from tests.stores.databases import postgres_server, postgres_url, url
 from tests.webhooks.receiver import Receiver, receiving
 
+#: no time goes by
+NONE = timedelta(0)
+
 __all__ = ["postgres_server", "postgres_url", "url"]
 
 
@@ -28,14 +31,16 @@ class Scene:
     now: datetime = field(default_factory=lambda: datetime.now(UTC) + timedelta(minutes=1))
     disabled: list[AttemptEnded] = field(default_factory=list)
     rows: int = 0
+    deliverers: list[Deliverer] = field(default_factory=list)
 
     def deliverer(self) -> Deliverer:
-        """Return what delivers, as a worker has it."""
+        """Return another that delivers, as a worker has it; it is closed with the scene."""
 
         async def told(outgoing: OutgoingWebhook, ended: AttemptEnded) -> None:
             self.disabled.append(ended)
 
-        return Deliverer(self.store, self.settings, lambda: self.now, told)
+        self.deliverers.append(Deliverer(self.store, self.settings, lambda: self.now, told))
+        return self.deliverers[-1]
 
     async def endpoint(self, receiver: Receiver, **fields: object) -> WebhookEndpoint:
         """Add an endpoint of the receiver's."""
@@ -61,9 +66,15 @@ class Scene:
         assert await self.store.apply(account, state.version, inserts(number), None, None, 1)
         return f"row-{number}"
 
-    async def later(self, deliverer: Deliverer, wait: timedelta) -> None:
-        """Let time go by, and what is due by then be sent, until nothing is."""
+    async def told(self, receiver: Receiver) -> BankAccount:
+        """Let the receiver be told of everything; return the account of a connection `giro`."""
+        await self.endpoint(receiver)
+        return await self.account("giro")
+
+    async def later(self, wait: timedelta, deliverer: Deliverer | None = None) -> None:
+        """Let time go by, and what is due by then be sent, until nothing is: by the first worker, or another."""
         self.now += wait
+        deliverer = deliverer or (self.deliverers or [self.deliverer()])[0]
         while await deliverer.look():
             await deliverer.drain()
 
@@ -82,6 +93,8 @@ async def scene(url: str, settings: Settings, monkeypatch: pytest.MonkeyPatch) -
 
     monkeypatch.setattr(standardwebhooks.webhooks, "datetime", Then)
     yield scene
+    for each in scene.deliverers:
+        await each.aclose()
     await store.aclose()
 
 

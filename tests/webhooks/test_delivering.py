@@ -18,10 +18,8 @@ from bankimport.testing.contracts.store import inserts
 from bankimport.webhooks import new_secret
 from bankimport.webhooks.retrying import DEAD_AFTER, WAITS
 from tests.waiting import wait_until
-from tests.webhooks.conftest import Scene
+from tests.webhooks.conftest import NONE, Scene
 from tests.webhooks.receiver import Receiver, receiving
-
-NONE = timedelta(0)
 
 
 def refuse(status: int, **headers: str) -> Any:
@@ -37,11 +35,9 @@ async def states(scene: Scene, **wanted: Any) -> list[str]:
 
 async def test_new_rows_are_told(scene: Scene, receiver: Receiver) -> None:
     """The message is verifiable, names the rows and what is asked for them by, and holds nothing that a bank has said."""
-    await scene.endpoint(receiver)
-    account = await scene.account("giro")
-    deliverer = scene.deliverer()
+    account = await scene.told(receiver)
     row = await scene.imported(account)
-    await scene.later(deliverer, NONE)
+    await scene.later(NONE)
     [(id_, message)] = receiver.heard
     assert id_.startswith("msg_")
     assert message["type"] == "bank.transactions.changed"
@@ -58,19 +54,17 @@ async def test_new_rows_are_told(scene: Scene, receiver: Receiver) -> None:
         "idsComplete": True,
     }
     assert await states(scene) == ["delivered"]
-    await deliverer.aclose()
 
 
 async def test_rows_that_are_made_as_they_are_read_are_told_by_the_ids_they_are_stored_under(
     scene: Scene, receiver: Receiver
 ) -> None:
     """A long read makes its new rows anew, with other ids, each time that somebody reads them."""
-    await scene.endpoint(receiver)
-    account = await scene.account("giro")
+    account = await scene.told(receiver)
     entry = replace(next(iter(inserts(1).inserts)).transaction, ids=())
     rows = NewRows(lambda: iter([entry] * 3), 3, lambda: secrets.token_hex(8))
     assert await scene.store.apply(account, 0, ChangeSet(inserts=rows), None, None, 1)
-    await scene.later(scene.deliverer(), NONE)
+    await scene.later(NONE)
     stored, _ = await scene.store.load_rows(account, Window(date.min), ())
     [told] = receiver.data("newIds")
     assert sorted(told) == sorted(row.id for row in stored)
@@ -78,8 +72,7 @@ async def test_rows_that_are_made_as_they_are_read_are_told_by_the_ids_they_are_
 
 async def test_what_is_not_committed_is_not_told(scene: Scene, receiver: Receiver) -> None:
     """A write that is refused, because others were quicker, tells nobody."""
-    await scene.endpoint(receiver)
-    account = await scene.account("giro")
+    account = await scene.told(receiver)
     await scene.imported(account)
     assert not await scene.store.apply(account, 0, inserts(99), None, None, 1)
     assert await states(scene) == ["waiting"]
@@ -96,15 +89,13 @@ async def test_a_connections_life_is_told(scene: Scene, receiver: Receiver) -> N
         await store.set_connection_status("giro", all_, ConnectionStatus.REQUIRES_REAUTH, "consent-ending:7")
     await store.renew_consent("giro", "c2", None)
     await store.disconnect("giro")
-    deliverer = scene.deliverer()
-    await scene.later(deliverer, NONE)
+    await scene.later(NONE)
     assert [message["type"] for _, message in receiver.heard] == [
         "bank.connection.synced",
         *["bank.connection.changed"] * 3,
     ]
     assert receiver.data("status") == [None, "REQUIRES_REAUTH", "ACTIVE", "DISCONNECTED"]
     assert receiver.data("reason") == [None, "consent-ending:7", None, None]
-    await deliverer.aclose()
 
 
 async def test_who_is_told_of_what(scene: Scene) -> None:
@@ -117,14 +108,12 @@ async def test_who_is_told_of_what(scene: Scene) -> None:
         for account in (acme, globex):
             await scene.imported(account)
         await scene.store.note_sync("a", scene.now)
-        deliverer = scene.deliverer()
         assert await states(scene, endpoint_id="own") == ["waiting"]
         await scene.store.remove_webhook_endpoint("own")
         assert await states(scene, endpoint_id="own") == []
-        await scene.later(deliverer, NONE)
+        await scene.later(NONE)
         assert sorted(all_.data("connectionId")) == ["a", "a", "g"]
         assert some.data("connectionId") == ["a"]
-        await deliverer.aclose()
 
 
 async def test_a_receiver_that_is_down_for_an_hour(scene: Scene, receiver: Receiver) -> None:
@@ -132,21 +121,20 @@ async def test_a_receiver_that_is_down_for_an_hour(scene: Scene, receiver: Recei
     connections has come, in its order, and not only the one whose time it was."""
     await scene.endpoint(receiver)
     accounts = [await scene.account("a"), await scene.account("b")]
-    deliverer = scene.deliverer()
     receiver.answer = refuse(503)
     rows = [await scene.imported(each) for each in (*accounts, *accounts, *accounts)]
-    await scene.later(deliverer, NONE)
+    await scene.later(NONE)
     assert set(receiver.data("newTransactions")) == {1}
     first = receiver.ids()[0]
     for wait in WAITS[:3]:
-        await scene.later(deliverer, wait * 1.11)
+        await scene.later(wait * 1.11)
         assert receiver.ids()[-2:].count(first) == 1
     assert len(set(receiver.ids())) == 2
     [endpoint] = await scene.store.webhook_endpoints()
     assert (endpoint.failing_since is not None, endpoint.waiting) == (True, 6)
     receiver.answer = refuse(200)
     receiver.heard.clear()
-    await scene.later(deliverer, timedelta(hours=2.3))
+    await scene.later(timedelta(hours=2.3))
     of = {
         name: [
             ids[0] for c, ids in zip(receiver.data("connectionId"), receiver.data("newIds"), strict=True) if c == name
@@ -156,24 +144,21 @@ async def test_a_receiver_that_is_down_for_an_hour(scene: Scene, receiver: Recei
     assert of == {"a": rows[0::2], "b": rows[1::2]}
     [endpoint] = await scene.store.webhook_endpoints()
     assert (endpoint.failing_since, endpoint.waiting) == (None, 0)
-    await deliverer.aclose()
 
 
 async def test_one_that_is_back_hears_all_at_once(scene: Scene, receiver: Receiver) -> None:
     """The first message that it takes brings those of other connections, whose next attempt is hours away."""
     await scene.endpoint(receiver)
     first, second = await scene.account("a"), await scene.account("b")
-    deliverer = scene.deliverer()
     receiver.answer = refuse(500)
     await scene.imported(first)
     for wait in (NONE, *(wait * 1.11 for wait in WAITS[:4])):
-        await scene.later(deliverer, wait)
+        await scene.later(wait)
     await scene.imported(second)
     receiver.answer = refuse(200)
     receiver.heard.clear()
-    await scene.later(deliverer, NONE)
+    await scene.later(NONE)
     assert sorted(receiver.data("connectionId")) == ["a", "b"]
-    await deliverer.aclose()
 
 
 async def test_one_that_answers_slowly_holds_up_nobody(scene: Scene, receiver: Receiver) -> None:
@@ -198,13 +183,12 @@ async def test_one_that_answers_slowly_holds_up_nobody(scene: Scene, receiver: R
         assert len(set(slow.data("connectionId"))) == 4
         slow.hold.set()
         await deliverer.drain()
-        await scene.later(deliverer, NONE)
+        await scene.later(NONE)
         order: dict[str, list[int]] = {}
         for connection, ids in zip(slow.data("connectionId"), slow.data("newIds"), strict=True):
             order.setdefault(connection, []).append(int(ids[0].removeprefix("row-")))
         assert all(rows == sorted(rows) for rows in order.values())
         assert sum(len(rows) for rows in order.values()) == 12
-        await deliverer.aclose()
 
 
 async def test_an_answer_that_takes_too_long_is_none(scene: Scene, receiver: Receiver) -> None:
@@ -213,21 +197,18 @@ async def test_an_answer_that_takes_too_long_is_none(scene: Scene, receiver: Rec
     await scene.endpoint(receiver)
     await scene.imported(await scene.account("giro"))
     receiver.hold = asyncio.Event()
-    deliverer = scene.deliverer()
-    await scene.later(deliverer, NONE)
+    await scene.later(NONE)
     [(_, delivery)] = await scene.store.webhook_deliveries(DeliveryFilter(), before=None, limit=2)
     assert (delivery.error, delivery.state, delivery.attempts) == ("timeout", DeliveryState.WAITING, 1)
     receiver.hold.set()
-    await scene.later(deliverer, timedelta(seconds=6))
+    await scene.later(timedelta(seconds=6))
     assert len(receiver.ids()) == 2
     assert len(set(receiver.ids())) == 1
-    await deliverer.aclose()
 
 
 async def test_two_workers_send_nothing_out_of_order(scene: Scene, receiver: Receiver) -> None:
     """However many deliver, one message of a connection is under way at a time."""
-    await scene.endpoint(receiver)
-    account = await scene.account("giro")
+    account = await scene.told(receiver)
     rows = [await scene.imported(account) for _ in range(20)]
     deliverers = [scene.deliverer() for _ in range(3)]
 
@@ -238,35 +219,29 @@ async def test_two_workers_send_nothing_out_of_order(scene: Scene, receiver: Rec
     await wait_until(all_heard, 20)
     assert [ids[0] for ids in receiver.data("newIds")] == rows
     assert receiver.most_at_once == 1
-    for each in deliverers:
-        await each.aclose()
 
 
 async def test_a_worker_that_dies_is_replaced(scene: Scene, receiver: Receiver) -> None:
     """What it had claimed is sent by another when the claim has lapsed, with the same id; what the dead one says
     afterwards is not believed."""
-    await scene.endpoint(receiver)
-    account = await scene.account("giro")
+    account = await scene.told(receiver)
     await scene.imported(account)
     until = scene.now + timedelta(seconds=30)
     [taken] = await scene.store.take_webhooks(scene.now, until, limit=5, busy={})
-    deliverer = scene.deliverer()
-    await scene.later(deliverer, timedelta(seconds=29))
+    await scene.later(timedelta(seconds=29))
     assert receiver.heard == []
-    await scene.later(deliverer, timedelta(seconds=2))
+    await scene.later(timedelta(seconds=2))
     assert receiver.ids() == [taken.delivery.id]
     from bankimport.models import AttemptEnded
 
     late = AttemptEnded(DeliveryState.WAITING, 500, "refused", timedelta(0))
     assert not await scene.store.settle_webhook(taken, late, scene.now)
     assert await states(scene) == ["delivered"]
-    await deliverer.aclose()
 
 
 async def test_a_worker_that_stops_gives_back(scene: Scene, receiver: Receiver) -> None:
     """A request that is under way as its worker stops is sent again by the next at once."""
-    await scene.endpoint(receiver)
-    account = await scene.account("giro")
+    account = await scene.told(receiver)
     await scene.imported(account)
     receiver.hold = asyncio.Event()
     first, second = scene.deliverer(), scene.deliverer()
@@ -274,7 +249,7 @@ async def test_a_worker_that_stops_gives_back(scene: Scene, receiver: Receiver) 
     await wait_until(lambda: len(receiver.heard) == 1)
     await first.aclose()
     receiver.hold.set()
-    await scene.later(second, NONE)
+    await scene.later(NONE, second)
     assert len(receiver.ids()) == 2
     assert len(set(receiver.ids())) == 1
     await second.aclose()
@@ -287,11 +262,10 @@ async def test_a_message_that_is_always_refused(scene: Scene, receiver: Receiver
     poisoned, well = await scene.account("poisoned"), await scene.account("well")
     bad, good = await scene.imported(poisoned), await scene.imported(poisoned)
     receiver.answer = lambda message: web.Response(status=400 if message["data"]["newIds"] == [bad] else 204)
-    deliverer = scene.deliverer()
-    await scene.later(deliverer, NONE)
+    await scene.later(NONE)
     for wait in WAITS:
         await scene.imported(well)
-        await scene.later(deliverer, wait * 1.11)
+        await scene.later(wait * 1.11)
     assert receiver.data("newIds").count([bad]) == 1 + len(WAITS)
     assert receiver.data("newIds").count([good]) == 1
     assert await states(scene, connection_id="poisoned") == ["failed", "delivered"]
@@ -300,133 +274,111 @@ async def test_a_message_that_is_always_refused(scene: Scene, receiver: Receiver
         await scene.store.replay_webhooks(DeliveryFilter(state=DeliveryState.FAILED, endpoint_id="hook-1"), scene.now)
         == 1
     )
-    await scene.later(deliverer, NONE)
+    await scene.later(NONE)
     assert await states(scene, connection_id="poisoned") == ["delivered", "delivered"]
-    await deliverer.aclose()
 
 
 async def test_a_dead_endpoint_is_disabled_and_loses_nothing(scene: Scene, receiver: Receiver) -> None:
     """After three days without a success it is told nothing more, the operator is alarmed, and all that was and is
     written waits until somebody enables it."""
-    await scene.endpoint(receiver)
-    account = await scene.account("giro")
+    account = await scene.told(receiver)
     rows = [await scene.imported(account)]
     receiver.answer = refuse(500)
-    deliverer = scene.deliverer()
-    await scene.later(deliverer, NONE)
+    await scene.later(NONE)
     for wait in WAITS:
-        await scene.later(deliverer, wait * 1.11)
+        await scene.later(wait * 1.11)
     assert [ended.disable for ended in scene.disabled] == [DisabledBy.DEAD]
     assert len(receiver.heard) == 1 + len(WAITS)
     rows.append(await scene.imported(account))
     receiver.answer = refuse(200)
     receiver.heard.clear()
-    await scene.later(deliverer, DEAD_AFTER)
+    await scene.later(DEAD_AFTER)
     assert receiver.heard == []
     assert await scene.store.set_webhook_disabled("hook-1", None, scene.now)
-    await scene.later(deliverer, NONE)
+    await scene.later(NONE)
     assert receiver.data("newIds") == [[row] for row in rows]
-    await deliverer.aclose()
 
 
 async def test_one_that_has_gone(scene: Scene, receiver: Receiver) -> None:
     """410 disables at once; nothing is followed anywhere else."""
-    await scene.endpoint(receiver)
-    account = await scene.account("giro")
+    account = await scene.told(receiver)
     await scene.imported(account)
-    deliverer = scene.deliverer()
     receiver.answer = refuse(307, Location=receiver.url)
-    await scene.later(deliverer, NONE)
+    await scene.later(NONE)
     assert len(receiver.heard) == 1
     receiver.answer = refuse(410)
-    await scene.later(deliverer, WAITS[0] * 1.11)
+    await scene.later(WAITS[0] * 1.11)
     assert [ended.disable for ended in scene.disabled] == [DisabledBy.GONE]
     found = await scene.store.webhook_deliveries(DeliveryFilter(), before=None, limit=1)
     assert (found[0][1].status, found[0][1].state) == (410, DeliveryState.WAITING)
-    await deliverer.aclose()
 
 
 async def test_one_that_asks_to_wait(scene: Scene, receiver: Receiver) -> None:
     """A `Retry-After` replaces a shorter wait."""
-    await scene.endpoint(receiver)
-    account = await scene.account("giro")
+    account = await scene.told(receiver)
     await scene.imported(account)
-    deliverer = scene.deliverer()
     receiver.answer = refuse(429, **{"Retry-After": "900"})
-    await scene.later(deliverer, NONE)
-    await scene.later(deliverer, timedelta(seconds=890))
+    await scene.later(NONE)
+    await scene.later(timedelta(seconds=890))
     assert len(receiver.heard) == 1
-    await scene.later(deliverer, timedelta(seconds=20))
+    await scene.later(timedelta(seconds=20))
     assert len(receiver.heard) == 2
-    await deliverer.aclose()
 
 
 async def test_replayed_messages_come_in_their_order(scene: Scene, receiver: Receiver) -> None:
     """With their old ids, before what is newer."""
-    await scene.endpoint(receiver)
-    account = await scene.account("giro")
+    account = await scene.told(receiver)
     rows = [await scene.imported(account) for _ in range(3)]
-    deliverer = scene.deliverer()
-    await scene.later(deliverer, NONE)
+    await scene.later(NONE)
     before = receiver.ids()
     rows.append(await scene.imported(account))
     assert await scene.store.replay_webhooks(DeliveryFilter(connection_id="giro"), scene.now) == 3
-    await scene.later(deliverer, NONE)
+    await scene.later(NONE)
     assert receiver.ids()[3:6] == before
     assert [ids[0] for ids in receiver.data("newIds")[3:]] == rows
-    await deliverer.aclose()
 
 
 async def test_a_secret_is_replaced(scene: Scene, receiver: Receiver) -> None:
     """For a while a message is verifiable with the old one and with the new one; afterwards with the new one alone."""
-    await scene.endpoint(receiver)
-    account = await scene.account("giro")
+    account = await scene.told(receiver)
     old, new = receiver.secrets[0], new_secret()
     await scene.store.put_webhook_secrets("hook-1", WebhookSecrets(new, old, scene.now + timedelta(hours=1)))
-    deliverer = scene.deliverer()
     for secret in (old, new):
         receiver.secrets.append(secret)
         await scene.imported(account)
-        await scene.later(deliverer, NONE)
+        await scene.later(NONE)
     assert len(receiver.heard) == 2
     assert [headers["webhook-signature"].count("v1,") for headers, _ in receiver.raw] == [2, 2]
     scene.now += timedelta(hours=2)
     receiver.verify = False  # its clock is ours no longer
     await scene.imported(account)
-    await scene.later(deliverer, NONE)
+    await scene.later(NONE)
     assert receiver.raw[-1][0]["webhook-signature"].count("v1,") == 1
-    await deliverer.aclose()
 
 
 async def test_the_body_is_the_same_in_every_attempt(scene: Scene, receiver: Receiver) -> None:
     """Byte for byte; the time of the header is the attempt's, or receivers would take it for a replay."""
-    await scene.endpoint(receiver)
-    account = await scene.account("giro")
+    account = await scene.told(receiver)
     await scene.imported(account)
-    deliverer = scene.deliverer()
     receiver.answer = refuse(500)
     for wait in (NONE, timedelta(seconds=6)):
-        await scene.later(deliverer, wait)
+        await scene.later(wait)
     (first, second) = receiver.raw
     assert first[1] == second[1]
     assert int(second[0]["webhook-timestamp"]) - int(first[0]["webhook-timestamp"]) == 6
-    await deliverer.aclose()
 
 
 async def test_old_messages_go(scene: Scene, receiver: Receiver) -> None:
     """What was delivered a week ago, and what was not a month ago; the rest stays."""
-    await scene.endpoint(receiver)
-    account = await scene.account("giro")
+    account = await scene.told(receiver)
     await scene.imported(account)
-    deliverer = scene.deliverer()
-    await scene.later(deliverer, NONE)
+    await scene.later(NONE)
     receiver.answer = refuse(500)
     await scene.imported(account)
-    await scene.later(deliverer, timedelta(days=8))
+    await scene.later(timedelta(days=8))
     assert await states(scene) == ["waiting"]
-    await scene.later(deliverer, timedelta(days=25))
+    await scene.later(timedelta(days=25))
     assert await states(scene) == []
-    await deliverer.aclose()
 
 
 async def test_a_secret_stands_nowhere(scene: Scene, receiver: Receiver, capsys: pytest.CaptureFixture[str]) -> None:
@@ -434,9 +386,8 @@ async def test_a_secret_stands_nowhere(scene: Scene, receiver: Receiver, capsys:
     endpoint = await scene.endpoint(receiver, url=f"{receiver.url}?token=canary")
     account = await scene.account("giro")
     await scene.imported(account)
-    deliverer = scene.deliverer()
     receiver.answer = refuse(500)
-    await scene.later(deliverer, NONE)
+    await scene.later(NONE)
     [taken] = await scene.store.take_webhooks(scene.now + timedelta(minutes=1), scene.now, limit=1, busy={})
     printed = "".join(capsys.readouterr()) + repr(taken.secrets)
     assert receiver.secrets[0] not in printed
@@ -444,7 +395,6 @@ async def test_a_secret_stands_nowhere(scene: Scene, receiver: Receiver, capsys:
     assert "webhook.refused" in printed
     assert endpoint.place == receiver.url
     assert json.loads(taken.delivery.body)["data"]["connectionId"] == "giro"
-    await deliverer.aclose()
 
 
 async def test_nothing_is_lost_or_out_of_order_while_others_write(scene: Scene, receiver: Receiver) -> None:
@@ -474,5 +424,3 @@ async def test_nothing_is_lost_or_out_of_order_while_others_write(scene: Scene, 
     for connection, ids in zip(receiver.data("connectionId"), receiver.data("newIds"), strict=True):
         heard.setdefault(connection, []).append(ids[0])
     assert heard == written
-    for each in deliverers:
-        await each.aclose()

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from bankimport.models import DeliveryFilter
 from tests.processes import ROOT, Processes, free_port
-from tests.webhooks.conftest import Scene
+from tests.webhooks.conftest import NONE, Scene
 from tests.webhooks.receiver import Receiver
 
 
@@ -21,20 +21,18 @@ async def test_the_receiver_of_the_docs(scene: Scene, tmp_path: Path) -> None:
         await receiver.line("Running on")
         account = await scene.account("giro")
         await scene.imported(account)
-        deliverer = scene.deliverer()
-        await scene.later(deliverer, scene.now - scene.now)
+        await scene.later(NONE)
         await receiver.line(f"1 new rows of giro, account {account.id}")
         await scene.store.replay_webhooks(DeliveryFilter(connection_id="giro"), scene.now)
-        await scene.later(deliverer, scene.now - scene.now)
+        await scene.later(NONE)
         [(_, delivery)] = await scene.store.webhook_deliveries(DeliveryFilter(), before=None, limit=5)
         assert (delivery.state.value, delivery.status) == ("delivered", 204)
         assert receiver.output().count("new rows") == 1
         place.url = f"{place.url}?second"
         await scene.endpoint(place)
         await scene.imported(account)
-        await scene.later(deliverer, scene.now - scene.now)
+        await scene.later(NONE)
         found = await scene.store.webhook_deliveries(DeliveryFilter(endpoint_id="hook-2"), before=None, limit=5)
         assert [each.status for _, each in found] == [401]
-        await deliverer.aclose()
     finally:
         processes.end()

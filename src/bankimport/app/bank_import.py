@@ -31,7 +31,7 @@ from bankimport.worker.run_log import NotedBanks, traced
 from bankimport.worker.runner import Runner
 from bankimport.worker.settings_class import WorkerSettingsBase, settings_class
 from bankimport.worker.stopping import stop
-from bankimport.worker.telling import tellers
+from bankimport.worker.telling import tellers, watching
 
 if TYPE_CHECKING:
     from aiohttp import web
@@ -208,6 +208,7 @@ class BankImport(Service):
         ports = Ports(banks, traced(self.store), ledger, RedisNotes(self.queue), self._clock)
         runner = Runner(self.queue, gate, JobHandlers(self.queue, ports, planner.plan).all())
         adoption = Adoption(self.queue, self._org_of)
+        deliverers = tellers(self.store, self.audit, self.settings, self._clock)
         lifecycle = Lifecycle(
             self.queue,
             gate,
@@ -215,9 +216,10 @@ class BankImport(Service):
             prepare=self._prepare_alone if closing else self._prepare,
             dispose=self._dispose if closing else self._listeners.drain,
             on_start=[planner.catch_up],
-            beside=tellers(self.store, self.queue, self.audit, self.settings, self._clock),
+            beside=deliverers,
             alone=closing,
             trouble=runner.trouble,
+            watch=watching(deliverers),
         )
         return settings_class(self.settings, gate, runner, lifecycle, planner.cron_jobs(), adoption)
 

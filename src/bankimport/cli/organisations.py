@@ -116,9 +116,9 @@ def group() -> None:
 @keys.command()
 def rotate(dry_run: DryRun = False) -> None:
     """Encrypt all credentials, and the secrets of webhooks, anew with the first key of BANK_SYNC_CREDENTIALS_KEY; then
-    the others can go. Prints how many connections."""
+    the others can go. Prints how many connections; ends with 1 where a webhook's secret could not be read."""
 
-    async def work(bank_import: "BankImport") -> int:
+    async def work(bank_import: "BankImport") -> tuple[int, list[str]]:
         store, number = _sql(bank_import), 0
         for each in await store.all_connections():
             if each.credentials is None:
@@ -129,10 +129,16 @@ def rotate(dry_run: DryRun = False) -> None:
                     await store.update_credentials(each.id, each.credentials)
                 except NotFound:  # it was deleted meanwhile
                     continue
-        for endpoint in [] if dry_run else await store.webhook_endpoints():
-            if (hidden := await store.webhook_secrets(endpoint.id)) is not None:
+        endpoints = await store.webhook_endpoints()
+        for endpoint in endpoints if not dry_run else ():
+            if endpoint.secret_readable and (hidden := await store.webhook_secrets(endpoint.id)) is not None:
                 await store.put_webhook_secrets(endpoint.id, hidden)
         await bank_import.audit.note("keys.rotate", connections=number) if not dry_run else None
-        return number
+        return number, [each.id for each in endpoints if not each.secret_readable]
 
-    typer.echo(with_bank_import(work))
+    number, lost = with_bank_import(work)
+    typer.echo(number)
+    for endpoint_id in lost:
+        say(f"{endpoint_id}: its secret can't be read with these keys; bankimport webhooks rotate gives it a new one")
+    if lost:
+        raise typer.Exit(1)

@@ -33,6 +33,12 @@ def list_(org: Org = None, output: As = Output.TEXT) -> None:
     found = with_bank_import(lambda bank_import: bank_import.webhooks.list(org))
     columns = ("id", "org_id", "url", "types", "waiting", "failing_since", "disabled_by")
     show([_row(each) for each in found], columns, output)
+    for each in found:
+        if not each.secret_readable:
+            say(
+                f"{each.id} is told nothing: its secret is encrypted with no key of BANK_SYNC_CREDENTIALS_KEY."
+                f" Put that key behind the first one, or: bankimport webhooks rotate {each.id}"
+            )
 
 
 def _row(endpoint: WebhookEndpoint) -> dict[str, Any]:

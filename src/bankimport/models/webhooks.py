@@ -56,6 +56,8 @@ class WebhookEndpoint(Model):
     taken_at: datetime | None = None
     #: deliveries that it has not taken yet
     waiting: int = 0
+    #: false where its secret is encrypted with a key that is none of BANK_SYNC_CREDENTIALS_KEY: it is told nothing
+    secret_readable: bool = True
 
     @property
     def place(self) -> str:
@@ -144,7 +146,8 @@ class OutgoingWebhook:
     url: str
     #: whether the endpoint is an organisation's, so that its address is none of ours
     of_organisation: bool
-    secrets: WebhookSecrets = field(repr=False)
+    #: None: they are encrypted with a key that this process has not
+    secrets: WebhookSecrets | None = field(repr=False)
     claim: str
     failing_since: datetime | None
 

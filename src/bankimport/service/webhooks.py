@@ -97,17 +97,17 @@ class Webhooks:
 
     @bounded
     async def rotate(self, endpoint_id: str, *, org_id: str | None = None, both_for: timedelta = _BOTH) -> str:
-        """Give an endpoint a new secret, and return it; for a while each message has a signature of the old one too.
+        """Give an endpoint a new secret, and return it; for a while each message has a signature of the old one too,
+        unless that can't be decrypted any more.
 
         Raises:
             NotFound, NotOffered, Unavailable
         """
         endpoint, offering = await self._own(endpoint_id, org_id), self._offering()
-        before = await offering.webhook_secrets(endpoint_id)
-        if before is None:
-            raise NotFound("webhook endpoint")
         secret = new_secret()
-        rotated = WebhookSecrets(secret, before.current, self._clock() + both_for)
+        rotated = WebhookSecrets(secret)
+        if endpoint.secret_readable and (before := await offering.webhook_secrets(endpoint_id)) is not None:
+            rotated = WebhookSecrets(secret, before.current, self._clock() + both_for)
         await offering.put_webhook_secrets(endpoint_id, rotated)
         await self._note("rotate", endpoint)
         return secret

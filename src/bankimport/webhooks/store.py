@@ -1,6 +1,6 @@
 """What webhooks need of a store. Docstrings are the contract."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol, runtime_checkable
 
@@ -37,8 +37,18 @@ class WebhookStore(Protocol):
     async def webhook_endpoint(self, endpoint_id: str) -> WebhookEndpoint | None:
         """Return an endpoint, or None."""
 
+    async def has_webhook_endpoints(self) -> bool:
+        """Return whether there is any: a cheap look for whoever waits for something to deliver."""
+
+    async def silenced_webhooks(self) -> Mapping[str, DisabledBy]:
+        """Return why each endpoint was disabled that no person has disabled, by its id."""
+
     async def webhook_secrets(self, endpoint_id: str) -> WebhookSecrets | None:
-        """Return the secrets of an endpoint, or None."""
+        """Return the secrets of an endpoint, or None.
+
+        Raises:
+            InvalidSettings: they are encrypted with a key that is not ours.
+        """
 
     async def put_webhook_secrets(self, endpoint_id: str, secrets: WebhookSecrets) -> None:
         """Replace the secrets of an endpoint."""
@@ -60,11 +70,12 @@ class WebhookStore(Protocol):
         many. What waits already is none of them."""
 
     async def take_webhooks(
-        self, now: datetime, until: datetime, *, limit: int, busy: Mapping[str, int]
+        self, now: datetime, until: datetime, *, limit: int, busy: Mapping[str, int], aside: Collection[str] = ()
     ) -> Sequence[OutgoingWebhook]:
         """Claim the first messages of lanes whose time has come, and return them; nobody else takes from these lanes
         before `until`. `busy` says how many the caller has under way of each endpoint: an endpoint has at most 4, one
-        that takes nothing at the moment 1."""
+        that takes nothing at the moment 1, one of `aside` none. A secret that can't be decrypted is None, and costs no
+        other endpoint anything."""
 
     async def settle_webhook(self, outgoing: OutgoingWebhook, ended: AttemptEnded, now: datetime) -> bool:
         """Note an attempt, and free its lane; return False, having changed nothing, if the claim has lapsed and

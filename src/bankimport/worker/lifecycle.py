@@ -26,7 +26,7 @@ from bankimport.queue.adoption import Adoption
 from bankimport.queue.connection import LOST, patiently
 from bankimport.queue.gate import Gate
 from bankimport.queue.queue import Queue
-from bankimport.queue.sweeper import Sweeper
+from bankimport.queue.sweeper import GroupsBehind, Sweeper
 from bankimport.stream import groups_behind
 from bankimport.worker.stopping import end
 
@@ -83,6 +83,7 @@ class Lifecycle:
         beside: Sequence[Beside] = (),
         alone: bool = False,
         trouble: Callable[[], str] = str,
+        watch: GroupsBehind = groups_behind,
     ) -> None:
         self._queue = queue
         self._gate = gate
@@ -95,7 +96,7 @@ class Lifecycle:
         self._trouble = trouble
         self._strangers = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
-        self._sweeper = Sweeper(queue, groups_behind)
+        self._sweeper = Sweeper(queue, watch)
         self._until_sweep = _FIRST_SWEEP
         #: the worst lag of the loop lately, and when that was, in seconds
         self._lag = self._lagged_at = 0.0

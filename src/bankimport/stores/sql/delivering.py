@@ -2,18 +2,18 @@
 
 import secrets
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement, and_, func, literal, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from bankimport.models import AttemptEnded, DeliveryState, OutgoingWebhook, WebhookSecrets
+from bankimport.models import AttemptEnded, DeliveryState, OutgoingWebhook
 from bankimport.stores.sql.credentials import Vault
 from bankimport.stores.sql.engine import transact
 from bankimport.stores.sql.schema import webhook_deliveries, webhook_endpoints, webhook_lanes
-from bankimport.stores.sql.webhooks import delivery_of
+from bankimport.stores.sql.webhook_rows import delivery_of, opened
 
 _E, _D, _L = webhook_endpoints.c, webhook_deliveries.c, webhook_lanes.c
 _WAITING: Final = _D.state == DeliveryState.WAITING.value
@@ -30,10 +30,10 @@ class Delivering:
     _woken: Callable[[bool], None]
 
     async def take_webhooks(
-        self, now: datetime, until: datetime, *, limit: int, busy: Mapping[str, int]
+        self, now: datetime, until: datetime, *, limit: int, busy: Mapping[str, int], aside: Collection[str] = ()
     ) -> Sequence[OutgoingWebhook]:
         """See `WebhookStore`."""
-        due = _due(now, busy)
+        due = and_(_due(now, busy), _E.id.not_in(list(aside)))
         look = select(_L.connection_id).join(webhook_endpoints, _E.id == _L.endpoint_id).where(due).limit(1)
 
         async def anything(db: AsyncConnection) -> bool:
@@ -60,15 +60,8 @@ class Delivering:
             return None
         claim = secrets.token_hex(16)
         await db.execute(update(webhook_lanes).where(its).values(claim=claim, claimed_until=until))
-        plain = self._vault.open(lane.secrets)
-        return OutgoingWebhook(
-            delivery_of(row, lane.next_at),
-            lane.url,
-            lane.org_id is not None,
-            WebhookSecrets.of(plain or {}),
-            claim,
-            lane.failing_since,
-        )
+        delivery, hidden = delivery_of(row, lane.next_at), opened(self._vault, lane.secrets)
+        return OutgoingWebhook(delivery, lane.url, lane.org_id is not None, hidden, claim, lane.failing_since)
 
     async def settle_webhook(self, outgoing: OutgoingWebhook, ended: AttemptEnded, now: datetime) -> bool:
         """See `WebhookStore`."""

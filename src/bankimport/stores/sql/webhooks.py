@@ -1,10 +1,10 @@
 """Webhooks in a SQL database: the endpoints, and what was and is to be delivered to each."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Row, and_, delete, func, select, update
+from sqlalchemy import ColumnElement, and_, delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from bankimport.models import (
@@ -14,12 +14,12 @@ from bankimport.models import (
     DisabledBy,
     WebhookEndpoint,
     WebhookSecrets,
-    WebhookType,
 )
 from bankimport.stores.sql.credentials import Vault
 from bankimport.stores.sql.engine import transact
 from bankimport.stores.sql.schema import webhook_deliveries, webhook_endpoints, webhook_lanes
 from bankimport.stores.sql.telling import make_due
+from bankimport.stores.sql.webhook_rows import delivery_of, endpoint_of
 
 _E, _D, _L = webhook_endpoints.c, webhook_deliveries.c, webhook_lanes.c
 _WAITING: Final = _D.state == DeliveryState.WAITING.value
@@ -75,7 +75,24 @@ class Webhooks:
         query = select(webhook_endpoints, waiting).where(*conditions).order_by(_E.created_at, _E.id)
 
         async def work(db: AsyncConnection) -> list[WebhookEndpoint]:
-            return [_endpoint_of(row) for row in await db.execute(query)]
+            return [endpoint_of(row, self._vault) for row in await db.execute(query)]
+
+        return await transact(self._reader, work)
+
+    async def has_webhook_endpoints(self) -> bool:
+        """See `WebhookStore`."""
+
+        async def work(db: AsyncConnection) -> bool:
+            return await db.scalar(select(_E.id).limit(1)) is not None
+
+        return await transact(self._reader, work)
+
+    async def silenced_webhooks(self) -> Mapping[str, DisabledBy]:
+        """See `WebhookStore`."""
+        query = select(_E.id, _E.disabled_by).where(_E.disabled_by.in_([DisabledBy.GONE, DisabledBy.DEAD]))
+
+        async def work(db: AsyncConnection) -> dict[str, DisabledBy]:
+            return {row.id: DisabledBy(row.disabled_by) for row in await db.execute(query.order_by(_E.id))}
 
         return await transact(self._reader, work)
 
@@ -188,37 +205,3 @@ def _meant(wanted: DeliveryFilter) -> list[ColumnElement[bool]]:
     if wanted.since is not None:
         conditions.append(_D.created_at >= wanted.since)
     return conditions
-
-
-def _endpoint_of(row: Row[Any]) -> WebhookEndpoint:
-    return WebhookEndpoint(
-        id=row.id,
-        url=row.url,
-        org_id=row.org_id,
-        types=tuple(WebhookType(each) for each in row.types.split(",") if each),
-        created_at=row.created_at,
-        disabled_by=None if row.disabled_by is None else DisabledBy(row.disabled_by),
-        disabled_at=row.disabled_at,
-        failing_since=row.failing_since,
-        taken_at=row.taken_at,
-        waiting=row.waiting,
-    )
-
-
-def delivery_of(row: Any, next_at: datetime | None) -> Delivery:
-    """Return the delivery of a row."""
-    return Delivery(
-        id=row.id,
-        endpoint_id=row.endpoint_id,
-        org_id=row.org_id,
-        connection_id=row.connection_id,
-        type=WebhookType(row.type),
-        created_at=row.created_at,
-        state=DeliveryState(row.state),
-        attempts=row.attempts,
-        next_at=next_at,
-        attempted_at=row.attempted_at,
-        status=row.status,
-        error=row.error,
-        body=row.body,
-    )
