@@ -1,6 +1,7 @@
 """Whatever is away, each route and each method answers within two seconds, and the log says once what is wrong."""
 
 import asyncio
+import base64
 import inspect
 import re
 import signal
@@ -18,15 +19,17 @@ from aiohttp import ClientSession, web
 from structlog.testing import capture_logs
 
 from bankimport import BankImport, BankImportError, Event, Settings, Subscription, Unavailable, allow_all
-from bankimport.models import ConnectionFilter
+from bankimport.models import ConnectionFilter, DeliveryFilter
 from bankimport.queue.filters import JobFilter
-from bankimport.service.connections import Connections
+from bankimport.service import Audit, Connections, Webhooks
 from bankimport.stores import SqlStore, upgrade_async
 from bankimport.testing import FakeBank
 from bankimport.web.bodies import JobsBody
+from bankimport.web.dashboard.routes import PAGES
 from bankimport.web.table import ROUTES, Route
 from tests.processes import Processes, Valkey, start_valkey
 
+KEY = base64.urlsafe_b64encode(bytes(32)).decode()
 #: What is promised, and what this machine's other work may add to it.
 PROMISED, NOISE = 2.0, 1.0
 
@@ -44,7 +47,7 @@ class Host:
 
     async def ask(self, route: Route) -> tuple[str, int, float]:
         """Return the route, what it answers, and how long that takes."""
-        path = route.path.replace("{orgId}", "acme").replace("{jobId}", self.job_id).replace("{id}", "giro")
+        path = self._named(route.path)
         body: dict[str, Any] = {}
         if route.changes:
             body["json"] = {"reason": "test"} if route.body is JobsBody else {}
@@ -55,6 +58,17 @@ class Host:
                 await answer.read()
             return f"{route.method} {route.path}", answer.status, time.monotonic() - began
 
+    async def open(self, path: str) -> tuple[str, int, float]:
+        """Return a page's path, what it answers, and how long that takes."""
+        began = time.monotonic()
+        async with self.session.get(f"{self.origin}/api{self._named(path)}", allow_redirects=False) as answer:
+            await answer.read()
+            return path, answer.status, time.monotonic() - began
+
+    def _named(self, path: str) -> str:
+        job_id = self.job_id if "/jobs/" in path else "giro"
+        return path.replace("{orgId}", "acme").replace("{jobId}", self.job_id).replace("{id}", job_id)
+
 
 @pytest.fixture
 async def host(tmp_path: Path) -> AsyncIterator[Host]:
@@ -64,7 +78,7 @@ async def host(tmp_path: Path) -> AsyncIterator[Host]:
     url = f"sqlite+aiosqlite:///{tmp_path}/bank.db"
     await upgrade_async(url)
     settings = Settings.load(redis_url=valkey.url(0), org_requests_per_minute=10_000)
-    bank_import = BankImport(settings, banks={"bank": FakeBank()}, store=SqlStore(url))
+    bank_import = BankImport(settings, banks={"bank": FakeBank()}, store=SqlStore(url, credentials_key=KEY))
     try:
         async with bank_import, ClientSession() as session, _served(bank_import) as origin:
             await bank_import.connections.add(org_id="acme", bank="bank", id="giro")
@@ -134,7 +148,11 @@ TELLING = {"GET /queue/health", "GET /metrics", "GET /organisations/{orgId}/bank
 REFUSED = {
     "POST /organisations/{orgId}/bank-connections": 422,
     "POST /organisations/{orgId}/bank-connections/{id}/renew": 501,
+    "/dashboard/bulk": 422,  # no jobs are named
+    "/callback/bank?state=s": 403,  # nobody's, where the database can tell
 }
+#: what a browser opens: the pages, and where a bank sends people back to
+OPENED = [page.path for page in PAGES if page.method == "GET"] + ["/callback/bank?state=s", "/openapi.json"]
 OUTAGES: list[Callable[[Host], Awaitable[None] | None]] = [
     killed, frozen, full, read_only, other_password, no_database,
 ]  # fmt: skip
@@ -153,6 +171,7 @@ async def test_every_route_answers(host: Host, outage: Callable[[Host], Awaitabl
             answers += await asyncio.gather(*map(host.ask, ROUTES[start : start + 6]))
         ending = "/bank-connections" if outage is no_database else "/bank-connections/sync"
         again = await host.ask(next(route for route in ROUTES if route.path.endswith(ending)))
+        answers += await asyncio.gather(*map(host.open, OPENED))
     slow = {name: seconds for name, _, seconds in answers if seconds > PROMISED + NOISE}
     wrong = {name: status for name, status, _ in answers if status >= 400 and status not in (404, 409, 503)}
     wrong = {name: status for name, status in wrong.items() if REFUSED.get(name) != status}
@@ -189,6 +208,7 @@ async def _subscribed(subscription: Awaitable[Subscription]) -> None:
 def _calls(host: Host) -> dict[str, Awaitable[Any]]:
     """Return every call of the Python API."""
     serving, connections = host.bank_import, host.bank_import.connections
+    audit, webhooks = serving.audit, serving.webhooks
     person = {"org_id": "acme", "user": "maria"}
     return {
         "schedule_immediate_sync": serving.schedule_immediate_sync("giro"),
@@ -235,6 +255,17 @@ def _calls(host: Host) -> dict[str, Awaitable[Any]]:
         "connections.give_up": connections.give_up("giro"),
         "connections.revoke": connections.revoke("giro"),
         "connections.institutions": connections.institutions("bank"),
+        "audit.note": audit.note("test", org_id="acme"),
+        "audit.list": audit.list(),
+        "webhooks.add": webhooks.add("https://hooks.example/x", org_id="acme"),
+        "webhooks.list": webhooks.list(),
+        "webhooks.get": webhooks.get("hook"),
+        "webhooks.remove": webhooks.remove("hook"),
+        "webhooks.rotate": webhooks.rotate("hook"),
+        "webhooks.disable": webhooks.disable("hook"),
+        "webhooks.enable": webhooks.enable("hook"),
+        "webhooks.deliveries": webhooks.deliveries(),
+        "webhooks.replay": webhooks.replay(DeliveryFilter(org_id="acme")),
     }
 
 
@@ -256,10 +287,11 @@ _OTHERS = {
 def test_every_method_is_among_them() -> None:
     """A public method that is forgotten here fails this test."""
     names = {name for name in dir(BankImport) if callable(getattr(BankImport, name)) and not name.startswith("_")}
-    of_connections = {f"connections.{name}" for name in dir(Connections) if not name.startswith("_")}
+    parts: dict[str, type] = {"connections": Connections, "audit": Audit, "webhooks": Webhooks}
+    of_parts = {f"{part}.{name}" for part, kind in parts.items() for name in dir(kind) if not name.startswith("_")}
     source = inspect.getsource(_calls)
     asked = set(re.findall(r'^        "([\w.]+)": ', source, re.MULTILINE))
-    assert asked == (names - _OTHERS) | of_connections
+    assert asked == (names - _OTHERS) | of_parts
 
 
 #: what each outage leaves to be done, and what is said where not
@@ -268,7 +300,9 @@ _ANSWERED_WITHOUT_REDIS = {
     "connections.add", "connections.get", "connections.list", "connections.accounts", "connections.owned",
     "connections.set_consent", "connections.update_credentials", "connections.disconnect", "connections.delete",
     "connections.connect", "connections.renew", "connections.finish", "connections.authorisation",
-    "connections.give_up", "connections.institutions",
+    "connections.give_up", "connections.institutions", "audit.note", "audit.list", "webhooks.add", "webhooks.list",
+    "webhooks.get", "webhooks.remove", "webhooks.rotate", "webhooks.disable", "webhooks.enable", "webhooks.deliveries",
+    "webhooks.replay",
 }  # fmt: skip
 
 

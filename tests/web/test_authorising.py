@@ -182,10 +182,15 @@ async def asked(host: Host, route: Route, role: str, job_id: str, socket: bool) 
     if socket:
         headers |= {"Upgrade": "websocket", "Connection": "Upgrade", "Sec-WebSocket-Version": "13"}
         headers |= {"Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ=="}
-    bodies = {JobsBody: b'{"reason": "test"}', ConnectBody: b'{"bank": "bank"}', DecisionBody: b'{"sameAs": null}'}
-    body = bodies.get(route.body, b"") if route.body is not None else b""
-    async with host.session.request(route.method, f"{host.origin}/api{path}", headers=headers, data=body) as answer:
+    url = f"{host.origin}/api{path}"
+    async with host.session.request(route.method, url, headers=headers, data=body_of(route)) as answer:
         return answer.status
+
+
+def body_of(route: Route) -> bytes:
+    """Return the least that the route takes."""
+    bodies = {JobsBody: b'{"reason": "test"}', ConnectBody: b'{"bank": "bank"}', DecisionBody: b'{"sameAs": null}'}
+    return bodies.get(route.body, b"") if route.body is not None else b""
 
 
 FOREIGN = [

@@ -53,6 +53,8 @@ async def test_errors_are_problems(
     [
         (b"{", JSON, 400, "not-json"),
         (b"\xff", JSON, 400, "not-json"),
+        (b"\x0b", JSON, 400, "not-json"),
+        (b" \n", JSON, 400, "not-json"),
         (b'{"startDate": NaN}', JSON, 400, "not-json"),
         (b"[" * 10_000, JSON, 400, "not-json"),
         (b'{"startDate": 1' + b"0" * 5000 + b"}", JSON, 400, "not-json"),
