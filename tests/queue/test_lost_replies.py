@@ -44,6 +44,26 @@ async def test_an_end_whose_reply_was_lost(driver: Driver, what: str) -> None:
     assert len(ends) == (0 if what == "give back" else 1)
 
 
+async def test_a_call_that_fails_among_those_that_travel_with_it(driver: Driver) -> None:
+    """Its trouble is its own: what came before and after it is done, and done once."""
+    runs = []
+    for name in ("c1", "c2"):
+        await driver.ask(name)
+        runs += await driver.claim()
+    send, scripts = driver.do.advance_progress.send, driver.queue.scripts
+    step = '"stage":"syncing_accounts","message":"…","percent":25'
+    answers = [
+        send(runs[0].job_id, str(runs[0].fence), [step]),
+        scripts.send("advance_progress", [runs[0].job_id.encode(), b"%d" % runs[0].fence, b"no list"], b""),
+        send(runs[1].job_id, str(runs[1].fence), [step]),
+    ]
+    first, broken, last = await asyncio.gather(*answers, return_exceptions=True)
+    assert (first, last) == (b"ok", b"ok")
+    assert isinstance(broken, RuntimeError)
+    rows = await driver.queue.client.xrange(driver.queue.keys.progress)
+    assert sorted(fields[b"jobId"].decode() for _, fields in rows) == sorted(run.job_id for run in runs)
+
+
 async def test_a_full_server_refuses_before_anything_is_done(processes: Processes) -> None:
     """Out of memory in the middle of whatever it may be: each job stands where it stood, and goes on afterwards."""
     valkey = start_valkey(processes, databases=1)

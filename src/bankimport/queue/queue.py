@@ -35,11 +35,9 @@ _TOGETHER = 100
 
 
 def new_job_id() -> str:
-    """Return an id that no other job has: 96 random bits, 16 letters. None begins with a dash: a command line takes
-    that for an option."""
-    while (made := secrets.token_urlsafe(12)).startswith("-"):
-        continue
-    return made
+    """Return an id that no other job has: 96 random bits, 16 letters, the first no dash, which marks an option."""
+    made = secrets.token_urlsafe(12)
+    return new_job_id() if made.startswith("-") else made
 
 
 @dataclass(frozen=True, slots=True)

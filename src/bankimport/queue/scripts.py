@@ -152,38 +152,33 @@ class Scripts:
 
     def _settle(self, group: Sequence[_Call], answer: Any) -> None:
         if isinstance(answer, Exception):
-            for call in group:
-                _refuse(call.answer, _translated(answer))
-            return
-        result, emitted = answer
-        if emitted and self.listener is not None:
+            results, emitted = [answer] * len(group), ()
+        else:
+            result, emitted = answer
+            results = result if group[0].name in self._joined else [result]
+        if self.listener is not None:
             for index in range(0, len(emitted), 5):
                 self.listener(event_of(*emitted[index : index + 5]))
-        results = result if group[0].name in self._joined else [result]
         for call, own in zip(group, results, strict=True):
-            if not call.answer.done():
+            if isinstance(own, Exception):
+                _refuse(call.answer, _translated(own))
+            elif not call.answer.done():
                 call.answer.set_result(own)
 
     async def _trip(self, groups: Sequence[list[_Call]]) -> None:
-        """Carry calls there and their answers back. What Redis didn't know is asked for again, and what it refused
-        together each by itself: one call's trouble is no other's."""
-        for tries_left in (2, 1, 0):  # unknown, then refused together, then each by itself
-            if not groups:
-                return
+        """Carry calls there and their answers back; scripts that Redis didn't know are loaded and asked for again."""
+        for is_last in (False, True):
             answers = await self._line.exchange(partial(self._commands, groups))
-            asked_again: list[list[_Call]] = []
-            missing = set()
+            unknown = []
             for group, answer in zip(groups, answers, strict=True):
-                if isinstance(answer, NoScriptError) and tries_left:
-                    missing.add(group[0].name)
-                    asked_again.append(group)
-                elif isinstance(answer, Exception) and len(group) > 1 and tries_left:
-                    asked_again += [[call] for call in group]
+                if isinstance(answer, NoScriptError) and not is_last:
+                    unknown.append(group)
                 else:
                     self._settle(group, answer)
-            if missing:
-                await self._load(missing)
-            groups = asked_again
+            if not unknown:
+                return
+            await self._load({group[0].name for group in unknown})
+            groups = unknown
 
     def _commands(self, groups: Sequence[list[_Call]], again: bool) -> list[tuple[Any, ...]]:  # noqa: FBT001  # the line's word
         return [self._command(group, again) for group in groups]

@@ -14,16 +14,15 @@ local function int(number) return string.format('%.0f', number) end
 local serial, reserved
 local entry, entry_ms, entry_seq
 
-local function reserve()
-  reserved = serial + AT_ONCE
-  call('HSET', key.meta, 'serial', int(reserved))
+local function reserve(from)
+  call('HSET', key.meta, 'serial', int(from + AT_ONCE))
+  serial, reserved = from, from + AT_ONCE
 end
 
 local function begin()
   if serial then return end
   local last = tonumber(call('HGET', key.meta, 'serial') or 0)
-  serial = math.max(NOW * A_MS, last + 1)
-  reserve()
+  reserve(math.max(NOW * A_MS, last + 1))
   entry_ms = math.floor(serial / A_MS)
   entry_seq = (serial - entry_ms * A_MS) * 1000000
 end
@@ -31,7 +30,7 @@ end
 local function next_serial()
   begin()
   serial = serial + 1
-  if serial == reserved then reserve() end
+  if serial == reserved then reserve(serial) end
   return serial
 end
 

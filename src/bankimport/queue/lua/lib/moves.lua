@@ -72,11 +72,14 @@ local function reply(answer)
   return {answer, EMITTED}
 end
 
--- The end of a script whose calls travel together: `run` is told behind which argument those of a call begin.
+-- The end of a script whose calls travel together: `run` is told behind which argument those of a call begin. What stops
+-- one of them is its own answer and no other's, unless nothing may be written at all.
 local function replies(run, width)
   local answers = {}
   for at = 0, #ARGV - 2 - width, width do
-    answers[#answers + 1] = run(at)
+    local done, answer = pcall(run, at)
+    if not done and not serial then error(answer, 0) end
+    answers[#answers + 1] = done and answer or type(answer) == 'table' and answer or {err = answer}
     write_added()
   end
   return reply(answers)
