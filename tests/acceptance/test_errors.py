@@ -188,7 +188,7 @@ async def test_a_connection_cut_while_its_job_waits(deployment: Deployment, memb
     async with member.session.post(f"{deployment.host_url}/api/queue/pause", json={}, headers=operator) as answer:
         assert answer.status == 200
     job_id = await member.sync("cut-off")
-    await asyncio.to_thread(deployment.bankimport, "connections", "disconnect", "cut-off")
+    await asyncio.to_thread(deployment.bankimport, "connections", "disconnect", "cut-off", "--yes")
     async with member.session.post(f"{deployment.host_url}/api/queue/resume", json={}, headers=operator) as answer:
         assert answer.status == 200
     job = await member.ended(job_id)

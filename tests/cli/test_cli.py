@@ -67,7 +67,7 @@ def test_a_connection_is_added_listed_renewed_and_cut(run: Run, tmp_path: Path) 
     assert all(word in listed for word in ("giro", "acme", "sandbox", "ACTIVE", "2099-12-31"))
     assert "giro" not in run("connections", "list", "--org", "globex").stdout
     assert run("connections", "renew", "giro", "--consent-id", "c-2", "--valid-until", "2100-01-01").returncode == 0
-    assert run("connections", "disconnect", "giro").returncode == 0
+    assert run("connections", "disconnect", "giro", "--yes").returncode == 0
     with closing(sqlite3.connect(tmp_path / "bank.db")) as database:
         rows = database.execute("SELECT id, org_id, consent_id, consent_valid_until, status FROM bank_connections")
         assert rows.fetchall() == [("giro", "acme", "c-2", "2100-01-01", "DISCONNECTED")]

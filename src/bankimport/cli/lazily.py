@@ -54,6 +54,19 @@ class LazyGroup(TyperGroup):
         command.name = cmd_name
         return command
 
+    def invoke(self, ctx: Any) -> Any:
+        """Run a command. Ids may begin with a dash, which the command line takes for an option: then say how to write
+        it. (click's own class of this error is at another place in each release of typer.)"""
+        try:
+            return super().invoke(ctx)
+        except Exception as error:
+            command = getattr(getattr(error, "ctx", None), "command", None)
+            takes_ids = any(each.param_type_name == "argument" for each in getattr(command, "params", ()))
+            if type(error).__name__ == "NoSuchOption" and takes_ids:
+                told: Any = error
+                told.message += f". An id that begins with a dash is written after --: {told.ctx.command_path} -- ID"
+            raise
+
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         """Write the table without importing anything."""
         with formatter.section("Commands"):
