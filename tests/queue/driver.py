@@ -75,10 +75,10 @@ class Driver:
         )
 
     async def fail(
-        self, claim: Claim, *, delay: int = -1, was_cancelled: bool = False, code: str = "transient"
+        self, claim: Claim, *, delay: int = -1, was_cancelled: bool = False, code: str = "transient", bank: str = ""
     ) -> Ended:
         """End a run badly; `delay` in ms, -1 for good."""
-        return await self.do.fail_job(claim.job_id, str(claim.fence), "it broke", code, delay, was_cancelled, b"")
+        return await self.do.fail_job(claim.job_id, str(claim.fence), "it broke", code, bank, delay, was_cancelled, b"")
 
     async def give_back(self, claim: Claim) -> list[str]:
         """Give a run back."""

@@ -205,6 +205,23 @@ async def test_failed_jobs_are_retried_in_bulk(pages: Pages, bank_import: BankIm
     assert await state_of(bank_import, other) is JobState.FAILED
 
 
+async def test_failures_by_bank(pages: Pages, bank_import: BankImport, bank: FakeBank) -> None:
+    """An error stands once for each bank, with its last hour beside the one before; one bank's are retried alone."""
+    await failed(bank_import, "giro", "sparen")
+    page = await pages.get("/failures")
+    assert "2 failed in the last hour, 0 in the one before." in page
+    assert "2 failures in 24 hours, 0 in the 24 before" in page
+    link = "action=retry&amp;scope=all&amp;state=failed&amp;code=bank-rejected&amp;bank=bank"
+    assert link in page
+    assert "Retry 2 jobs?" in await pages.get("/bulk?" + link.replace("&amp;", "&"))
+    elsewhere = {"scope": "all", "state": "failed", "code": "bank-rejected", "bank": "other"}
+    assert asked(await pages.post("/bulk/retry", **elsewhere, reason="no"))["number"] == ["0"]
+    there = {**elsewhere, "bank": "bank"}
+    assert asked(await pages.post("/bulk/retry", **there, reason="it is back"))["number"] == ["2"]
+    await pages.get("/jobs?bank=bank", status=422)
+    assert "Bank: bank" in await pages.get("/jobs?state=failed&bank=bank")
+
+
 async def test_ticked_jobs_alone(pages: Pages, bank_import: BankImport) -> None:
     """Ticked jobs, and no others, are discarded; those that have gone meanwhile are passed over."""
     first, second, third = await failed(bank_import, *NAMES)

@@ -99,13 +99,14 @@ async def test_jobs_are_listed(host: Host, service: FakeService) -> None:
     """Filters are passed on; the list holds the organisation's own, and a cursor where there is more."""
     service.jobs = {"j1": job(), "g1": job("g1", "globex")}
     _, answer, _ = await host.call(
-        "GET", "/jobs?state=waiting-children&connectionId=c&type=sync-all-org&errorCode=transient&cursor=1:x&limit=7"
+        "GET",
+        "/jobs?state=waiting-children&connectionId=c&type=sync-all-org&errorCode=transient&bank=b&cursor=1:x&limit=7",
     )
     assert [each["id"] for each in answer["jobs"]] == ["j1"]
     assert "nextCursor" not in answer
     filters = {"state": JobState.WAITING_CHILDREN, "connection_id": "c", "type": JobType.SYNC_ALL_ORG}
     filters["error_code"] = "transient"
-    assert service.calls[-1] == ("list", "acme", {**filters, "cursor": "1:x", "limit": 7})
+    assert service.calls[-1] == ("list", "acme", {**filters, "bank": "b", "cursor": "1:x", "limit": 7})
     service.next_cursor = "5:j1"
     _, answer, _ = await host.call("GET", "/jobs")
     assert answer["nextCursor"] == "5:j1"

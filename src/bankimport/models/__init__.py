@@ -46,6 +46,7 @@ from bankimport.models.connections import (
     ReadsToday,
 )
 from bankimport.models.erasure import ErasureReport, NotRevoked
+from bankimport.models.failures import FailureKind
 from bankimport.models.institutions import Institution
 from bankimport.models.jobs import (
     CONNECTION_WORDS,
@@ -128,6 +129,7 @@ __all__ = [
     "DoubtReason",
     "EndedJobs",
     "ErasureReport",
+    "FailureKind",
     "Granted",
     "Id",
     "IdKey",

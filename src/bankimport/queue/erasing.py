@@ -21,7 +21,8 @@ from bankimport.status import JobState
 #: Families of keys that are removed, or cleaned of what is the organisation's.
 ERASED: Final = frozenset(
     {
-        *("job", "state", "org", "failed_code", "failed_type", "failed_org", "pending", "question", "ring", "line"),
+        *("job", "state", "org", "failed_code", "failed_type", "failed_org", "failed_bank", "failed_kind"),
+        *("pending", "question", "ring", "line"),
         *("held", "lock", "running", "watchers", "psu", "notes", "index", "events", "progress", "quarantine"),
         *("idempotency", "access_met", "copy", "erasing"),
     }
@@ -46,6 +47,7 @@ EXCUSED: Final = {
     "alerts": "codes of the whole queue",
     "token": "a provider's, sealed",
     "token_turn": "a provider's",
+    "failed_kinds": "error codes and banks by their configured names",
     "bank_minute": "numbers of a bank by its configured name",
     "bank_hour": "the same",
     "bank": "the same",

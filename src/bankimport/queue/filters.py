@@ -27,12 +27,21 @@ class JobFilter:
     type: str | None = None
     connection_id: str | None = None
     error_code: str | None = None
+    #: the one that was being asked as a job failed; only failed jobs are found by it
+    bank: str | None = None
 
     def indexes(self) -> list[str]:
         """Return the sorted sets, without the queue's prefix, each of which has all that is meant; none where only
         the states' own sets together have."""
         if self.state is JobState.FAILED:
-            narrow = (("failed_org", self.org_id), ("failed_code", self.error_code), ("failed_type", self.type))
+            narrow = (
+                ("failed_org", self.org_id),
+                ("failed_code", self.error_code),
+                ("failed_type", self.type),
+                ("failed_bank", self.bank),
+            )
+            if self.error_code is not None and self.bank is not None:
+                return [_PATTERNS["failed_kind"].fill(self.error_code, self.bank)]
             return [*(_of(name, value) for name, value in narrow if value is not None), _of("state", self.state)]
         wide = (("org", self.org_id), ("state", self.state))
         return [_of(name, value) for name, value in wide if value is not None]

@@ -51,6 +51,12 @@ KEYS: tuple[Key, ...] = (
     Key("failed-code:<code>", "zset", "failed jobs by their error code", "ends", "TTL since the last failure"),
     Key("failed-type:<type>", "zset", "failed jobs by their type", "ends", "TTL since the last failure"),
     Key("failed-org:<org>", "zset", "failed jobs by their organisation", "ends", "TTL since the last failure"),
+    Key("failed-bank:<bank>", "zset", "failed jobs by the bank that was being asked", "ends",
+        "TTL since the last failure"),
+    Key("failed-kind:<code>:<bank>", "zset", "failed jobs by their error code at a bank, which is empty where none "
+        "was being asked", "ends", "TTL since the last failure"),
+    Key("failed-kinds", "zset", "which of those there are, by their last failure", "ends",
+        "TTL since the last failure"),
     Key("pending:<org>", "set", "its unfinished jobs but for the children of batches: what its limit counts", "moves",
         "removed as jobs end"),
     Key("question:<digest>", "string", "the unfinished job that answers a question", "records",

@@ -204,6 +204,7 @@ class Records:
             kind=wanted.type or "",
             lock=wanted.connection_id or "",
             code=wanted.error_code or "",
+            bank=wanted.bank or "",
             most=most,
             scan=_SCAN,
         )

@@ -128,6 +128,7 @@ class Transitions(Declared):
         fence: str,
         message: str,
         code: str,
+        bank: str,
         delay: int,
         was_cancelled: bool,  # noqa: FBT001  # a script's argument
         result: bytes,
@@ -187,7 +188,20 @@ class Transitions(Declared):
     @script(_raw)
     def read_queue(self, excused: list[str]) -> Any: ...
 
+    @script(_raw)
+    def read_failures(self, most: int) -> Any: ...
+
     @script(_found)
     def find_jobs(
-        self, index: str, before: str, org: str, state: str, kind: str, lock: str, code: str, most: int, scan: int
+        self,
+        index: str,
+        before: str,
+        org: str,
+        state: str,
+        kind: str,
+        lock: str,
+        code: str,
+        bank: str,
+        most: int,
+        scan: int,
     ) -> Any: ...

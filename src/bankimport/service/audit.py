@@ -23,7 +23,7 @@ _MOST: Final = 200
 def facts_of(wanted: JobFilter) -> dict[str, str | None]:
     """Return a filter as an entry tells it."""
     subject = f"connection:{wanted.connection_id}" if wanted.connection_id else None
-    narrow = {"state": wanted.state, "type": wanted.type, "error_code": wanted.error_code}
+    narrow = {"state": wanted.state, "type": wanted.type, "error_code": wanted.error_code, "bank": wanted.bank}
     return {"org_id": wanted.org_id, "subject": subject, **narrow}
 
 

@@ -27,17 +27,22 @@ class Jobs(Core):
         connection_id: str | None = None,
         type: JobType | None = None,  # noqa: A002  # the contract's name
         error_code: str | None = None,
+        bank: str | None = None,
         cursor: str | None = None,
         limit: int = 50,
     ) -> JobPage:
         """Return a page of an organisation's jobs, or of all (None), newest first; `limit` 1 to 200.
 
         Raises:
-            InvalidRequest: the cursor or the limit is wrong.
+            InvalidRequest: the cursor or the limit is wrong, or a bank is named and not the state of failed jobs.
         """
         if not 1 <= limit <= 200:
             raise InvalidRequest("/limit", "must be 1 to 200")
-        wanted = JobFilter(org_id=org_id, state=state, connection_id=connection_id, type=type, error_code=error_code)
+        if bank is not None and state is not JobState.FAILED:
+            raise InvalidRequest("/bank", "jobs are found by their bank once they have failed: name that state")
+        wanted = JobFilter(
+            org_id=org_id, state=state, connection_id=connection_id, type=type, error_code=error_code, bank=bank
+        )
         return await self.queue.page(wanted, cursor=cursor, limit=limit)
 
     @bounded

@@ -5,7 +5,8 @@ from datetime import datetime
 
 from bankimport.acting import actor, because
 from bankimport.errors import InvalidRequest
-from bankimport.models import BankActivity, Period, QueueHealth, QueueStats, ScheduleStatus, Throughput
+from bankimport.models import BankActivity, FailureKind, Period, QueueHealth, QueueStats, ScheduleStatus, Throughput
+from bankimport.queue.failures import failures
 from bankimport.queue.throughput import throughput
 from bankimport.service.bounds import bounded
 from bankimport.service.core import Core
@@ -39,6 +40,11 @@ class WholeQueue(Core):
     async def get_throughput(self) -> Throughput:
         """Return how many jobs ended in each minute of the last hour, and in each hour of the last week."""
         return await throughput(self.queue, self._clock())
+
+    @bounded
+    async def get_failures(self) -> Sequence[FailureKind]:
+        """Return what failed jobs have failed of, by error code and bank, with when: of those that are still kept."""
+        return await failures(self.queue)
 
     @bounded
     async def get_banks(self, period: Period = Period.DAY) -> Sequence[BankActivity]:

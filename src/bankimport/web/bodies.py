@@ -63,6 +63,7 @@ class JobsBody(StrictModel):
     type: JobType | None = None
     connection_id: Id | None = None
     error_code: ErrorCode | None = None
+    bank: Id | None = None
 
     def filter(self) -> JobFilter:
         """Return which jobs are meant."""
@@ -72,6 +73,7 @@ class JobsBody(StrictModel):
             type=self.type,
             connection_id=self.connection_id,
             error_code=self.error_code,
+            bank=self.bank,
         )
 
 

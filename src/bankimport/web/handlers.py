@@ -89,6 +89,7 @@ async def list_jobs(call: Call) -> web.Response:
         connection_id=query_id(call.request, "connectionId"),
         type=query_choice(call.request, "type", JobType),
         error_code=query_code(call.request, "errorCode"),
+        bank=query_id(call.request, "bank"),
         cursor=query_cursor(call.request),
         limit=query_number(call.request, "limit", 50, 1, 200),
     )

@@ -28,6 +28,7 @@ _QUERY: dict[str, dict[str, Any]] = {
     "jobId": _ID,
     "orgId": _ID,
     "errorCode": {"type": "string", "pattern": "^[a-z0-9-]{1,64}$"},
+    "bank": _ID,
     "cursor": {"type": "string", "pattern": "^[!-~]{1,256}$"},
     "limit": {"type": "integer", "minimum": 1, "maximum": 200},
     "wait": {"type": "integer", "minimum": 0, "maximum": 30},

@@ -68,6 +68,7 @@ _FILTERS = {
     "connectionId": "only jobs of this connection",
     "type": "only jobs of this type",
     "errorCode": "only jobs that ended with this code",
+    "bank": "only jobs that failed as this bank was being asked; with `state=failed`",
     **_PAGES,
 }
 _WAIT = {"wait": "seconds to wait for a change, 0 to 30: since `If-None-Match`, or since now"}

@@ -32,6 +32,7 @@ from bankimport.queue.queue import Enqueue, Queue
 from bankimport.queue.run import Run, fields_of
 from bankimport.queue.transitions import Ended
 from bankimport.retry import POLICIES, RetryPolicy, is_classified
+from bankimport.telemetry import BANK
 from bankimport.worker.outcome import Handlers, Outcome, describe
 from bankimport.worker.run_log import RunLog, told
 
@@ -218,7 +219,7 @@ class Runner:
         fail = self._queue.transitions.fail_job
         done = b"" if run.if_failed is None else pack_json(run.if_failed.result)
         return await self._write(
-            run, lambda: fail.soon(run.job_id, str(run.fence), message, code, delay, was_cancelled, done)
+            run, lambda: fail.soon(run.job_id, str(run.fence), message, code, BANK.get(), delay, was_cancelled, done)
         )
 
     async def _write(self, run: Run, send: Callable[[], Awaitable[T]]) -> T | None:

@@ -1,6 +1,6 @@
 -- End a run badly: tried again after a wait, or failed for good, or cancelled.
 -- @include leases
--- delay: ms, -1 for good. cancelling: whether somebody cancelled it. result: packed JSON of what was done all the same,
+-- bank: the one that was being asked, empty for none. delay: ms, -1 for good. cancelling: whether somebody cancelled it. result: packed JSON of what was done all the same,
 --   empty for nothing.
 -- Returns 'delayed', 'failed', 'cancelled' or 'lost'. Emits bank.sync.failed, then bank.job.retrying or the end.
 -- The same fence again (its reply was lost) is answered with the state it led to.
@@ -18,7 +18,8 @@ local again = delay >= 0 and job.cancel ~= '1'
 emit('bank.sync.failed', job.org, id, of_job(job) .. ',"error":' .. cjson.encode(message) .. ',"errorCode":'
   .. cjson.encode(code) .. ',"attempt":' .. job.attempts .. ',"willRetry":' .. (again and 'true' or 'false'))
 if not again then
-  end_job(job, job.cancel == '1' and 'cancel' or 'fail', {error = message, code = code, result = result ~= '' and result})
+  end_job(job, job.cancel == '1' and 'cancel' or 'fail', {error = message, code = code, bank = bank,
+    result = result ~= '' and result})
   return job.state
 end
 call('HDEL', job.key, 'progress')

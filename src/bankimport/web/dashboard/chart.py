@@ -53,6 +53,13 @@ class Spark:
     bad: float
 
 
+def bars(numbers: Sequence[int]) -> tuple[Spark, ...]:
+    """Draw a row's failures."""
+    most, width = max(numbers, default=0), 100 / max(len(numbers), 1)
+    heights = [(at, _high(number, most, SPARK)) for at, number in enumerate(numbers) if number]
+    return tuple(Spark(round(at * width, 2), round(width * 0.76, 2), high, high) for at, high in heights)
+
+
 def spark(steps: Sequence[BankStep]) -> tuple[Spark, ...]:
     """Draw a row's steps: what failed stands at the foot of what was asked."""
     most = max((each.requests for each in steps), default=0)

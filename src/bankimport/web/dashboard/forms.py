@@ -80,7 +80,7 @@ def reason(fields: Fields) -> str:
 
 
 def job_filter(fields: Fields) -> JobFilter:
-    """Return which jobs are meant: `state`, `type`, `org`, `connection`, `code`.
+    """Return which jobs are meant: `state`, `type`, `org`, `connection`, `code`, and of failed ones `bank`.
 
     Raises:
         InvalidRequest: naming the field that is wrong.
@@ -90,12 +90,16 @@ def job_filter(fields: Fields) -> JobFilter:
         raise InvalidRequest("/state", f"must be one of {', '.join(JobState)}")
     if kind is not None and kind not in set(JobType):
         raise InvalidRequest("/type", f"must be one of {', '.join(JobType)}")
+    bank = identifier(fields, "bank")
+    if bank is not None and state != JobState.FAILED:
+        raise InvalidRequest("/bank", "jobs are found by their bank once they have failed: choose that state")
     return JobFilter(
         state=JobState(state) if state else None,
         type=JobType(kind) if kind else None,
         org_id=identifier(fields, "org"),
         connection_id=identifier(fields, "connection"),
         error_code=identifier(fields, "code"),
+        bank=bank,
     )
 
 
@@ -107,6 +111,7 @@ def as_query(wanted: JobFilter) -> dict[str, str | None]:
         "org": wanted.org_id,
         "connection": wanted.connection_id,
         "code": wanted.error_code,
+        "bank": wanted.bank,
     }
 
 

@@ -29,6 +29,7 @@ async def show_jobs(visit: Visit) -> web.Response:
         connection_id=wanted.connection_id,
         type=JobType(wanted.type) if wanted.type else None,
         error_code=wanted.error_code,
+        bank=wanted.bank,
         cursor=query_cursor(visit.request) if visit.request.query.get("cursor") else None,
         limit=_PAGE,
     )

@@ -2,15 +2,22 @@
 -- The end of a job, the same for a run's word, a cancel, a stall and a batch's last child.
 local COMPLETED_FIELDS = {'state', 'type', 'org', 'data', 'queued', 'started', 'finished', 'attempts', 'fence', 'parent'}
 local FAILED_FIELDS = {'state', 'type', 'org', 'data', 'queued', 'started', 'finished', 'attempts', 'fence', 'parent',
-  'lock', 'question', 'manual', 'payload', 'round', 'error', 'code', 'progress'}
+  'lock', 'question', 'manual', 'payload', 'round', 'error', 'code', 'progress', 'bank'}
 local KEEP = {completed = KEEP_COMPLETED, failed = KEEP_FAILED, cancelled = KEEP_COMPLETED}
 
--- What failed is found again by its reason, its type and its organisation.
-local function failed_indexes(job) return {key.failed_code(job.code), key.failed_type(job.type), key.failed_org(job.org)} end
+-- What failed is found again by its reason, its type, its organisation, its bank, and by its reason at that bank.
+local function failed_indexes(job)
+  return {key.failed_code(job.code), key.failed_type(job.type), key.failed_org(job.org),
+    key.failed_kind(job.code, job.bank), job.bank ~= '' and key.failed_bank(job.bank) or nil}
+end
 
 local function forget_failed(job)
   job.code = job.code or call('HGET', job.key, 'code') or ''
+  job.bank = job.bank or call('HGET', job.key, 'bank') or ''
   for _, index in ipairs(failed_indexes(job)) do call('ZREM', index, job.id) end
+  if call('EXISTS', key.failed_kind(job.code, job.bank)) == 0 then
+    call('ZREM', key.failed_kinds, job.code .. ':' .. job.bank)
+  end
 end
 
 -- The record of an ended job is written anew and small: Redis never makes a hash compact again that once was large.
@@ -22,6 +29,7 @@ local function write_ended(job, outcome)
     if outcome.message and outcome.message ~= 'completed' then add_in_pieces(fields, 'said', outcome.message) end
   else
     job.error, job.code = outcome.error or 'cancelled', outcome.code or 'cancelled'
+    job.bank = outcome.bank or ''
     job.progress = call('HGET', job.key, 'progress') or ''
     fields = fields_of(job, FAILED_FIELDS)
   end
@@ -36,6 +44,9 @@ local function write_ended(job, outcome)
       call('ZADD', index, job.finished, job.id)
       call('PEXPIRE', index, int(KEEP_FAILED + 2 * DAY))
     end
+    call('ZADD', key.failed_kinds, job.finished, job.code .. ':' .. job.bank)
+    call('ZREMRANGEBYSCORE', key.failed_kinds, '-inf', int(NOW - KEEP_FAILED - 2 * DAY))
+    call('PEXPIRE', key.failed_kinds, int(KEEP_FAILED + 2 * DAY))
   end
 end
 
