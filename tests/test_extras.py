@@ -105,6 +105,14 @@ def test_the_command_ends_with_2_without_its_extra() -> None:
     assert answer.stderr == "bankimport: the command line needs the extra 'cli': pip install 'bankimport[cli]'\n"
 
 
+def test_up_shows_no_link_to_pages_that_are_not_there() -> None:
+    """`bankimport up` without its pages names their extra at once. Red before: its link led to a 501."""
+    code = 'from bankimport.cli import main\nsys.argv = ["bankimport", "up", "--port", "1"]\nsys.exit(main())'
+    answer = run(code, EXTRAS["dashboard"])
+    assert answer.returncode != 0
+    assert "pip install 'bankimport[dashboard]'" in answer.stderr, answer.stderr
+
+
 def test_importing_touches_nothing() -> None:
     """`import bankimport` reads no variable, opens no connection, and imports no optional dependency."""
     code = f"""

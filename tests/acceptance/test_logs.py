@@ -10,7 +10,10 @@ import aiohttp
 import pytest
 import redis
 import structlog
+from structlog.testing import capture_logs
 
+from bankimport import BankConnection, BankImport, Settings
+from bankimport.testing import FakeBank, MemoryStore, run_until_idle
 from tests.acceptance.conftest import Deploy
 from tests.acceptance.deployment import Deployment, Organisation
 from tests.processes import ROOT, free_port
@@ -70,6 +73,16 @@ async def test_the_log_of_three_syncs(story: list[dict[str, Any]]) -> None:
     assert finished[0]["rows"] > 0
     levels = {line["event"]: line["level"] for line in story}
     assert (levels["job.started"], levels["job.progress"]) == ("info", "debug")
+    states = [line["event_name"] for line in story if line["event"] == "job.state" and line["level"] == "debug"]
+    states = [name for name in states if name.startswith("bank.job.")]
+    assert states == [
+        f"bank.job.{name}"
+        for name in ("started", "completed", "started", "retrying", "started", "completed", "started", "failed")
+    ]
+    told_of = [line for line in story if line["event"] == "connection.status"]
+    assert [(line["connection_id"], line["status"], line["level"]) for line in told_of] == [
+        ("failed", "REQUIRES_REAUTH", "debug")
+    ]
     assert [line["event"] for line in story if line["level"] == "error"] == ["job.finished"]
     assert not [line for line in story if "→" in line["event"] or "←" in line["event"]]
     shown = "\n".join(rendered(line) for line in story if line["level"] != "debug" and line["event"].startswith("job."))
@@ -78,6 +91,19 @@ async def test_the_log_of_three_syncs(story: list[dict[str, Any]]) -> None:
         PAGE.write_text(block.sub(lambda _: f"{shown}\n", PAGE.read_text()))
     [written] = block.findall(PAGE.read_text())
     assert written.strip() == shown
+
+
+@pytest.mark.filterwarnings("ignore:Call to deprecated close:DeprecationWarning")  # arq closes its pool so
+async def test_a_batchs_end(settings: Settings) -> None:
+    """The end of a batch, which no run of its own is there to tell, is told as a change of state."""
+    store = MemoryStore(BankConnection("giro", "acme", "bank"), BankConnection("sparen", "acme", "bank"))
+    all_told = settings.model_copy(update={"log_level": "DEBUG"})
+    async with BankImport(all_told, banks={"bank": FakeBank()}, store=store) as bank_import:
+        job_id = await bank_import.schedule_org_sync("acme")
+        with capture_logs() as logs:
+            await run_until_idle(bank_import)
+    states = [line["event_name"] for line in logs if line["event"] == "job.state" and line["job_id"] == job_id]
+    assert states[-2:] == ["bank.batch.completed", "bank.job.completed"]
 
 
 _ALIKE = {"timestamp": "2026-03-31T08:00:00Z", "job_id": "V1StGXR8_Z5jdHi6", "duration_ms": 1200, "rows": 142}

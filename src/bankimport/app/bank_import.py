@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 from arq.worker import create_worker
 
 from bankimport.app.starting import check_redis, check_store, ending_in_one_line, name_unknown_variables
-from bankimport.events import EVENTS
+from bankimport.events import EVENTS, Event
 from bankimport.ports import BankProvider, BankStore, Clock
 from bankimport.queue.adoption import Adoption
 from bankimport.queue.claims import Hooks
@@ -27,7 +27,7 @@ from bankimport.telemetry import serve, telemetry, watch_loop
 from bankimport.worker.handlers import JobHandlers, Ports
 from bankimport.worker.lifecycle import Lifecycle, new_worker_id
 from bankimport.worker.listeners import EventHandler, Listeners
-from bankimport.worker.run_log import NotedBanks, traced
+from bankimport.worker.run_log import NotedBanks, state_changed, traced
 from bankimport.worker.runner import Runner
 from bankimport.worker.settings_class import WorkerSettingsBase, settings_class
 from bankimport.worker.stopping import stop
@@ -228,10 +228,14 @@ class BankImport(Service):
         return connection.org_id if connection else None
 
     async def _prepare(self) -> None:
-        if self._listeners:
-            self.queue.scripts.listener = self._listeners.tell
+        if self._listeners or self.settings.log_level == "DEBUG":
+            self.queue.scripts.listener = self._tell
         if self.bounds.state != "open":
             await self.start()
+
+    def _tell(self, event: Event) -> None:
+        state_changed(event)
+        self._listeners.tell(event)
 
     async def _prepare_alone(self) -> None:
         await self._prepare()

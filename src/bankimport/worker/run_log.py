@@ -1,14 +1,16 @@
 """What is said of each run: one line as it starts, one as it ends, and what every line in between carries."""
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, cast
 
 import structlog
 
+from bankimport.events import Event, ProgressAdvanced
 from bankimport.ports import BankProvider, BankStore
 from bankimport.queue.run import Run
+from bankimport.status import ConnectionStatus
 from bankimport.telemetry import BANK, lease_held, rows_changed, run_ended, span
 
 log = structlog.get_logger(__name__)
@@ -92,8 +94,14 @@ class NotedBanks(Mapping[str, BankProvider]):
         return len(self._banks)
 
 
+def state_changed(event: Event) -> None:
+    """Say what became of a job, the end of a batch among it, which no run of its own is there to tell."""
+    if event.name != ProgressAdvanced.name:
+        log.debug("job.state", event_name=event.name, job_id=event.job_id, org_id=event.org_id)
+
+
 class _TracedStore:
-    """A store whose writes of rows are spans."""
+    """A store whose writes of rows are spans, and whose connections' changes of state are told."""
 
     def __init__(self, store: BankStore) -> None:
         self._store = store
@@ -106,7 +114,20 @@ class _TracedStore:
         with span("store apply"):
             return await self._store.apply(*args, **kwargs)
 
+    async def set_connection_status(
+        self,
+        connection_id: str,
+        from_: Iterable[ConnectionStatus],
+        to: ConnectionStatus,
+        reason: str | None = None,
+    ) -> bool:
+        """See `BankStore`."""
+        changed = await self._store.set_connection_status(connection_id, from_, to, reason)
+        if changed:
+            log.debug("connection.status", connection_id=connection_id, status=to.value, reason=reason)
+        return changed
+
 
 def traced(store: BankStore) -> BankStore:
-    """Return the store, its writes as spans."""
+    """Return the store, its writes as spans and its connections' changes of state as lines."""
     return cast(BankStore, _TracedStore(store))

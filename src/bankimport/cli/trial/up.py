@@ -21,6 +21,7 @@ from bankimport.errors import StartFailed
 from bankimport.sandbox import create_app
 from bankimport.stores.sql.migrations import upgrade_async
 from bankimport.testing import own_redis
+from bankimport.web.dashboard import check_installed
 
 _TOKENS: Final = {"acme-token": "acme", "operator-token": OPERATOR}
 #: A public address for the bank to see: those of this machine are none, and a bank wants to know who asks.
@@ -31,6 +32,7 @@ Handler = Callable[[web.Request], Awaitable[web.Response]]
 
 def run(port: int) -> None:
     """Serve everything until SIGINT or SIGTERM."""
+    check_installed()  # its first line is a link to the pages
     with tempfile.TemporaryDirectory(prefix="bankimport-") as folder, own_redis() as redis_url:
         asyncio.run(_serve(Path(folder), redis_url, port))
 
