@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 from aiohttp import ClientSession, web
@@ -17,6 +18,7 @@ from bankimport.models import (
     AuthorisationOutcome,
     AuthorisationStatus,
     AuthorisationStep,
+    Balance,
     ConnectionDetails,
     ConnectionPage,
     ConnectionSummary,
@@ -144,6 +146,14 @@ class FakeService:
         if connection_id != "giro":
             raise NotFound("connection")
         return ConnectionDetails(**dict(connection(org_id or "acme")))
+
+    async def get_balances(self, connection_id: str, account_id: str, **asked: Any) -> Sequence[Balance]:
+        """Return the balances of the one account."""
+        self._called("balances", connection_id, account_id, asked)
+        if (connection_id, account_id) != ("giro", "acc_1"):
+            raise NotFound("account")
+        at = datetime(2026, 3, 31, 23, 30, tzinfo=UTC)
+        return [Balance("closingBooked", Decimal("-1234.50"), "EUR", None, at)]
 
     async def get_job_status(self, job_id: str, org_id: str | None = None) -> JobStatus | None:
         """Return a job of the organisation."""

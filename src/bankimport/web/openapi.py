@@ -20,6 +20,7 @@ from bankimport.web.views import ProblemView
 _ID = {"type": "string", "pattern": ID_PATTERN}
 _SECONDS = {"type": "integer", "minimum": 0}
 _POSITION = {"type": "string", "pattern": r"^[0-9]{1,15}(-[0-9]{1,18})?$"}
+_DAY = {"type": "string", "format": "date"}
 #: What each parameter of a query may be.
 _QUERY: dict[str, dict[str, Any]] = {
     "state": {"type": "string", "enum": [each.value for each in JobState]},
@@ -29,6 +30,8 @@ _QUERY: dict[str, dict[str, Any]] = {
     "orgId": _ID,
     "errorCode": {"type": "string", "pattern": "^[a-z0-9-]{1,64}$"},
     "bank": _ID,
+    "since": _DAY,
+    "until": _DAY,
     "cursor": {"type": "string", "pattern": "^[!-~]{1,256}$"},
     "limit": {"type": "integer", "minimum": 1, "maximum": 200},
     "wait": {"type": "integer", "minimum": 0, "maximum": 30},

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Collection
+from datetime import date
 from enum import StrEnum
 from typing import TypeVar
 
@@ -116,6 +117,25 @@ def query_number(request: web.Request, name: str, default: int, low: int, high: 
     if not re.fullmatch(r"\d{1,9}", text, re.ASCII) or not low <= int(text) <= high:
         raise InvalidRequest(f"/{name}", f"must be a number from {low} to {high}")
     return int(text)
+
+
+def query_day(request: web.Request, name: str) -> date | None:
+    """Return a day of the query, `2026-03-31`; None if it is absent.
+
+    Raises:
+        InvalidRequest: it is none.
+    """
+    text = request.query.get(name)
+    if text is None:
+        return None
+    try:
+        return date.fromisoformat(text) if re.fullmatch(r"\d{4}-\d\d-\d\d", text, re.ASCII) else _no_day(name)
+    except ValueError:
+        return _no_day(name)
+
+
+def _no_day(name: str) -> date:
+    raise InvalidRequest(f"/{name}", "must be a day such as 2026-03-31")
 
 
 def query_choice(request: web.Request, name: str, choices: type[Choice]) -> Choice | None:

@@ -13,7 +13,7 @@ from bankimport.models import (
     QueueStats,
 )
 from bankimport.models.model import Model, StrictModel
-from bankimport.web import banks, consent, handlers
+from bankimport.web import balances, banks, consent, handlers
 from bankimport.web.bodies import EmptyBody, JobsBody, OrgSyncBody, PauseBody, SyncBody
 from bankimport.web.call import Handle
 from bankimport.web.given import Action
@@ -77,6 +77,11 @@ _FOLLOW = {
     "after": "the id of the last event seen, `<ms>-<number>`; `0`: all that are held; `Last-Event-ID` goes before it",
 }
 
+_DAYS = {
+    "since": "the first day, `2026-03-31`; 90 days before the last one if absent",
+    "until": "the last day, 366 days after the first at most; today (UTC) if absent",
+}
+
 _AUDIT = {
     "who": "only what this person did",
     "action": "only this action, or all whose names begin so: `jobs`",
@@ -117,6 +122,8 @@ ROUTES = (
           refused=(404, 501, 502), waits=True),
     Route("POST", PREFIX + "/{id}/accounts/{accountId}/decision", "sync", banks.decide_account, "decide-account", 200,
           ConnectionDetails, banks.DecisionBody, refused=(404, 409, 501)),
+    Route("GET", PREFIX + "/{id}/accounts/{accountId}/balances", "read", balances.list_balances, "balances", 200,
+          balances.BalanceListView, query=_DAYS, refused=(404, 501)),
     Route("GET", BANKS, "read", banks.list_banks, "banks", 200, banks.BankListView),
     Route("GET", BANKS + "/{bank}/institutions", "read", banks.list_institutions, "institutions", 200,
           banks.InstitutionListView, query={"country": "only banks of this country, such as `DE`"},
