@@ -12,15 +12,21 @@ from redis.asyncio import Redis
 from redis.exceptions import NoPermissionError, RedisError
 
 from bankimport.app.starting import unread_variables
+from bankimport.cli.doctor import sentinel
 from bankimport.cli.doctor.judging import BankFacts, Facts
-from bankimport.errors import BankImportError, InvalidSettings, SchemaOutdated
-from bankimport.models import ConnectionFilter
+from bankimport.errors import BankImportError, InvalidSettings
+from bankimport.providers import EnableBankingOptions, GoCardlessOptions, providers_from_settings
 from bankimport.queue.connection import connect
 from bankimport.queue.keys import Keys
 from bankimport.queue.server import Server
 from bankimport.settings import Settings
 
 _PATIENCE: Final = 5.0
+#: where the APIs are whose entry needs no address
+_PLACES: Final = {
+    "enable-banking": EnableBankingOptions.model_fields["base_url"].default,
+    "gocardless": GoCardlessOptions.model_fields["base_url"].default,
+}
 
 
 async def gathered(*, ask_banks: bool) -> Facts:
@@ -29,9 +35,14 @@ async def gathered(*, ask_banks: bool) -> Facts:
         settings = Settings.load()
     except InvalidSettings as error:
         return Facts(settings=None, settings_error=str(error))
-    looking = (_redis(settings), _database(settings), _banks(settings, ask=ask_banks))
-    redis, database, banks = await asyncio.gather(*looking)
-    return Facts(settings=settings, unknown=unread_variables(os.environ), banks=banks, **redis, **database)
+    redis, sentinels, database, banks = await asyncio.gather(
+        _redis(settings),
+        sentinel.asked(settings, _PATIENCE),
+        _database(settings),
+        _banks(settings, ask=ask_banks),
+    )
+    typos = unread_variables(os.environ)
+    return Facts(settings=settings, unknown=typos, sentinels=sentinels, banks=banks, **redis, **database)
 
 
 async def _redis(settings: Settings) -> dict[str, Any]:
@@ -57,6 +68,7 @@ async def _looked_at(client: Redis, settings: Settings) -> dict[str, Any]:
     major, minor, *_ = (int(part) for part in str(info.get("redis_version", "0.0")).split("."))
     return {
         "version": (major, minor),
+        "is_replica": info.get("role") == "slave",
         "is_cluster": info.get("redis_mode") == "cluster",
         "policy": policy,
         "persistent": persistent,
@@ -84,43 +96,30 @@ async def _forbidden(client: Redis, keys: Keys) -> str | None:
 
 
 async def _database(settings: Settings) -> dict[str, Any]:
-    from bankimport.stores import SqlStore
-
-    key = settings.credentials_key
     try:
-        store = SqlStore(
-            settings.database_url.get_secret_value(),
-            credentials_key=key.get_secret_value() if key else None,
-            environment=settings.environment,
-        )
-    except BankImportError as error:
-        return {"database_error": str(error)}
-    try:
-        async with asyncio.timeout(_PATIENCE):
-            await store.check_schema()
-            counts = await store.count_connections(ConnectionFilter(), now=datetime.now(UTC))
-            organisations = [each async for each in store.syncable_organisations(datetime.now(UTC))]
-            return {"connections": sum(counts.values()), "organisations": len(organisations)}
-    except SchemaOutdated as error:
-        return {"schema_error": str(error)}
-    except (BankImportError, OSError, TimeoutError) as error:
-        return {"database_error": f"it does not answer ({type(error).__name__})"}
-    finally:
-        await store.aclose()
+        from bankimport.cli.doctor.database import looked_at
+    except ModuleNotFoundError as error:
+        return {"database_error": f"{error.name} is not installed: pip install 'bankimport[sql]'"}
+    return await looked_at(settings, _PATIENCE)
 
 
 async def _banks(settings: Settings, *, ask: bool) -> Mapping[str, BankFacts]:
     entries = {name: dict(options) for name, options in settings.banks.items()}
-    looked = await asyncio.gather(*(_bank(options, ask=ask) for options in entries.values()))
+    looked = await asyncio.gather(*(_bank(name, options, ask=ask) for name, options in entries.items()))
     return dict(zip(entries, looked, strict=True))
 
 
-async def _bank(options: Mapping[str, Any], *, ask: bool) -> BankFacts:
+async def _bank(name: str, options: Mapping[str, Any], *, ask: bool) -> BankFacts:
     try:
         certificate = _certificate(options.get("client_cert"))
     except (OSError, ValueError) as error:
         return BankFacts(trouble=f"client_cert can't be read ({type(error).__name__})")
-    url = options.get("base_url")
+    try:  # as a worker does: it reads the keys too, and sees whether one is its certificate's
+        [provider] = providers_from_settings({name: options}).values()
+    except InvalidSettings as error:
+        return BankFacts(str(error), certificate)
+    await provider.aclose()
+    url = options.get("base_url") or _PLACES.get(str(options.get("type")))
     trouble = await _unreachable(str(url)) if ask and url else None
     return BankFacts(trouble, certificate)
 

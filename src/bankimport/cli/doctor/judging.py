@@ -1,10 +1,11 @@
 """What the facts of a set-up mean: pure, one rule a check."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Final, Literal
 
+from bankimport.cli.doctor.sentinel import SentinelFacts
 from bankimport.settings import Settings
 
 State = Literal["ok", "warn", "bad"]
@@ -45,6 +46,9 @@ class Facts:
     redis_error: str | None = None
     version: tuple[int, int] | None = None
     is_cluster: bool = False
+    #: what it is that REDIS_HOST names, where no Sentinel is asked
+    is_replica: bool = False
+    sentinels: Sequence[SentinelFacts] = ()
     policy: str | None = None
     persistent: bool | None = None
     #: a command that our user may not give
@@ -56,6 +60,14 @@ class Facts:
     schema_error: str | None = None
     connections: int | None = None
     organisations: int | None = None
+    #: connections that the database lets us open, and that a process opens at most
+    room: int | None = None
+    pool: int = 1
+    #: credentials that no key of ours decrypts, of some that were tried
+    unreadable: int = 0
+    #: webhook endpoints whose secret no key of ours decrypts, and those that a worker has disabled
+    lost_webhooks: Sequence[str] = ()
+    silenced_webhooks: Sequence[str] = ()
     banks: Mapping[str, BankFacts] = field(default_factory=dict)
 
 
@@ -64,14 +76,40 @@ def findings(facts: Facts) -> list[Finding]:
     if facts.settings is None:
         says = facts.settings_error or "they can't be read"
         return [Finding("settings", "bad", says, "docs/reference/settings.md has each variable with its range")]
-    found = [Finding("settings", "ok", "read"), *_typos(facts), *_redis(facts), *_database(facts, facts.settings)]
-    return [*found, *_load(facts, facts.settings), *_banks(facts)]
+    settings = facts.settings
+    found = [Finding("settings", "ok", "read"), *_typos(facts), *_sentinels(facts, settings), *_redis(facts)]
+    found += [*_database(facts, settings), *_pool(facts, settings), *_secrets(facts, settings)]
+    return [*found, *_load(facts, settings), *_banks(facts)]
 
 
 def _typos(facts: Facts) -> Iterator[Finding]:
     for name, nearest in facts.unknown.items():
         mend = f"is {nearest} meant?" if nearest else "take it away"
         yield Finding("settings-typo", "bad", f"nobody reads {name}", mend)
+
+
+def _sentinels(facts: Facts, settings: Settings) -> Iterator[Finding]:
+    """Whether a failover would work: each Sentinel is there, they know the primary, agree, and have a replica."""
+    if not facts.sentinels:
+        return
+    name = settings.redis_sentinel_master
+    there = [each for each in facts.sentinels if each.trouble is None]
+    for each in facts.sentinels:
+        if each.trouble is not None:
+            state: State = "warn" if there else "bad"
+            mend = "start it, or take it out of REDIS_SENTINELS"
+            yield Finding("sentinel", state, f"{each.place} {each.trouble}", mend)
+        elif not each.is_known:
+            says = f"{each.place} knows no primary called {name}"
+            yield Finding("sentinel", "bad", says, "set REDIS_SENTINEL_MASTER to the name in sentinel.conf")
+        elif each.no_quorum is not None:
+            says = f"{each.place} could not replace the primary: {each.no_quorum}"
+            yield Finding("sentinel", "bad", says, "start the other Sentinels, or lower the quorum of sentinel.conf")
+        elif each.replicas == 0:
+            says = f"{each.place} knows no replica of {name} that could take over"
+            yield Finding("sentinel", "warn", says, "start a replica")
+        else:
+            yield Finding("sentinel", "ok", f"{each.place} knows {name} and {each.replicas} to replace it")
 
 
 def _redis(facts: Facts) -> Iterator[Finding]:
@@ -83,6 +121,9 @@ def _redis(facts: Facts) -> Iterator[Finding]:
         yield Finding(
             "redis-version", "bad", f"{facts.version[0]}.{facts.version[1]}", "Redis 6.2 or Valkey 7.2 is needed"
         )
+    if facts.is_replica:
+        mend = "name the primary in REDIS_HOST or REDIS_URL, or set REDIS_SENTINELS"
+        yield Finding("redis-replica", "bad", "it is a replica, which takes no writes", mend)
     if facts.is_cluster:
         yield Finding("redis-cluster", "bad", "it is a Cluster, which arq can't use", "use one primary, with Sentinel")
     if facts.forbidden is not None:
@@ -109,9 +150,40 @@ def _database(facts: Facts, settings: Settings) -> Iterator[Finding]:
         yield Finding("schema", "bad", facts.schema_error, "bankimport db upgrade")
     else:
         yield Finding("database", "ok", "answers, with this version's schema")
+
+
+def _pool(facts: Facts, settings: Settings) -> Iterator[Finding]:
+    """Whether jobs wait for a connection of their own pool, and whether all pools together fit into the database."""
+    if facts.room is None:
+        return
+    if settings.concurrency > facts.pool:
+        says = f"{settings.concurrency} jobs of a worker share {facts.pool} connections to the database"
+        yield Finding(
+            "pool", "warn", says, f"set BANK_SYNC_CONCURRENCY to {facts.pool} at most, and start more workers"
+        )
+    workers = max(facts.workers or 0, 1)
+    needed = workers * min(settings.concurrency, facts.pool)
+    if needed > facts.room:
+        says = f"{workers} workers may open {needed} connections, and the database allows {facts.room}"
+        mend = "raise max_connections or the user's limit, lower BANK_SYNC_CONCURRENCY, or pool with PgBouncer"
+        yield Finding("pool", "bad", says, mend)
+    else:
+        yield Finding("pool", "ok", f"{needed} of {facts.room} connections are needed")
+
+
+def _secrets(facts: Facts, settings: Settings) -> Iterator[Finding]:
+    behind = "put the key that they were encrypted with behind the first one of BANK_SYNC_CREDENTIALS_KEY"
     if settings.credentials_key is None and settings.environment == "production":
         says = "credentials of connections can't be stored"
         yield Finding("credentials-key", "bad", says, "set BANK_SYNC_CREDENTIALS_KEY to a Fernet key")
+    elif facts.unreadable:
+        yield Finding("credentials-key", "bad", "stored credentials can't be decrypted with it", behind)
+    for name in facts.lost_webhooks:
+        says = f"the secret of {name} can't be decrypted: it is told nothing"
+        yield Finding("webhook-secret", "bad", says, f"{behind}, or: bankimport webhooks rotate {name}")
+    for name in facts.silenced_webhooks:
+        says = f"{name} was disabled, since it took nothing"
+        yield Finding("webhook", "warn", says, f"ask who runs it, then: bankimport webhooks enable {name}")
 
 
 def _load(facts: Facts, settings: Settings) -> Iterator[Finding]:

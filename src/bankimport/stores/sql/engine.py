@@ -18,6 +18,8 @@ from bankimport.errors import InvalidSettings, MalformedData, MissingExtra, Stor
 T = TypeVar("T")
 
 READING = "bankimport_reading"
+#: So many connections a process opens at most; so many of them it keeps.
+POOL, _KEPT = 20, 10
 #: Seconds before each further try where the database was lost or stayed locked.
 _WAITS = (0.05, 0.1, 0.2, 0.4)
 #: A transaction that others got in the way of is tried again often and soon: they have committed by then. The waits
@@ -52,8 +54,8 @@ def open_engine(url: str) -> AsyncEngine:
         return create_async_engine(
             parsed,
             hide_parameters=True,
-            pool_size=10,
-            max_overflow=10,
+            pool_size=_KEPT,
+            max_overflow=POOL - _KEPT,
             pool_timeout=30,
             pool_recycle=1800,
             pool_pre_ping=True,
