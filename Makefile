@@ -7,13 +7,14 @@
 #   make soak    the tests with the big numbers: an hour or so              (.venv)
 #   make lint    ruff, mypy, import-linter                                  (.venv)
 #   make docs    the documentation as a site, in build/site                 (.venv)
+#   make api-check REF=v0.1.0   what has changed of the Python surface since then (.venv)
 
 PYTHON ?= python3
 VENV ?= .venv
 DEMO_VENV ?= .venv-demo
 ARGS ?=
 
-.PHONY: demo serve test soak lint docs clean
+.PHONY: demo serve test soak lint docs api-check clean
 .DEFAULT_GOAL := demo
 
 demo: $(DEMO_VENV)/.installed
@@ -38,6 +39,10 @@ lint: $(VENV)/.installed
 
 docs: $(VENV)/.installed
 	$(VENV)/bin/python docs/build.py
+
+REF ?= origin/main
+api-check: $(VENV)/.installed
+	$(VENV)/bin/griffe check bankimport --search src --against $(REF)
 
 clean:
 	rm -rf $(VENV) $(DEMO_VENV) build

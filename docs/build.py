@@ -10,6 +10,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).parent))  # this folder is no package
+import api  # beside this file
+
 ROOT = Path(__file__).parent.parent
 BUILD = ROOT / "build"
 SOURCE, SITE = BUILD / "source", BUILD / "site"
@@ -35,9 +38,12 @@ def lay_out() -> None:
     SOURCE.mkdir(parents=True)
     for name in PAGES:
         shutil.copy(ROOT / name, SOURCE / name)
-    left_out = shutil.ignore_patterns("*.pyc", "__pycache__", "generate*.py", "build.py")
+    left_out = shutil.ignore_patterns("*.pyc", "__pycache__", "generate*.py", "build.py", "api.py")
     for name in ("docs", "examples", "benchmarks"):
         shutil.copytree(ROOT / name, SOURCE / name, ignore=left_out)
+    pages = api.write_pages(SOURCE / "docs" / "reference" / "python")
+    with (SOURCE / "docs" / "reference" / "python.md").open("a", encoding="utf-8") as index:
+        index.write("\n" + " · ".join(f"[{page.stem.replace('-', '.')}](python/{page.name})" for page in pages) + "\n")
     (BUILD / "zensical.toml").write_text(config(), encoding="utf-8")
 
 

@@ -13,6 +13,10 @@ from types import ModuleType
 import pytest
 import yaml
 
+import bankimport
+import bankimport.providers
+import bankimport.stores
+import bankimport.testing
 from bankimport.metrics import render
 from bankimport.models import Alert, QueueHealth, QueueStats
 from bankimport.settings import Settings
@@ -141,6 +145,10 @@ def test_the_site_is_built(tmp_path: Path) -> None:
         assert build["main"]() == 0
     pages = [page.relative_to(ROOT).with_suffix(".html") for page in PAGES if page.name != "README.md"]
     assert [str(page) for page in pages if not (tmp_path / "site" / page).exists()] == []
+    for package in (bankimport, bankimport.providers, bankimport.stores, bankimport.testing):
+        page = tmp_path / "site" / "docs" / "reference" / "python" / f"{package.__name__.replace('.', '-')}.html"
+        titles = set(re.findall(r"<h2[^>]*><code>(\w+)</code>", page.read_text()))
+        assert set(package.__all__) - {"__version__"} - titles == set(), "each public name has its docstring there"
     loaded = re.compile(r"""<(?:script|link|img)[^>]*(?:src|href)=["']?https?://(?!zensical)""")
     assert [page.name for page in (tmp_path / "site").rglob("*.html") if loaded.search(page.read_text())] == []
     assert len((tmp_path / "site" / "llms.txt").read_text().splitlines()) > 40

@@ -194,10 +194,6 @@ def _load(facts: Facts, settings: Settings) -> Iterator[Finding]:
     if connections / rate > interval.total_seconds():
         says = f"{connections} connections at {rate:g} starts a second need longer than the {interval} between ticks"
         yield Finding("limiter", "bad", says, "raise BANK_SYNC_RATE_LIMIT_MAX, if the banks allow it")
-    spread = settings.stagger_delay * (facts.organisations or 0)
-    if spread > interval:
-        says = f"{facts.organisations} organisations, {settings.stagger_delay} apart, take longer than a tick"
-        yield Finding("stagger", "bad", says, "lower BANK_SYNC_STAGGER_DELAY_MS")
     needed = int(connections * _SYNCS_A_DAY * (settings.keep_completed / timedelta(days=1)) * _BYTES_A_JOB)
     if facts.maxmemory and needed > facts.maxmemory * 0.8:
         says = f"{connections} connections need about {needed // 2**20} MiB, of {facts.maxmemory // 2**20} MiB"
