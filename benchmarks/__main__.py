@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks import drain, enqueue, events, followers, full_job, idle, memory, peers, pick_up, scale, stats
+from benchmarks import drain, enqueue, events, followers, full_job, idle, memory, pages, peers, pick_up, scale, stats
 from benchmarks.bench import Bench, note, ready
 from benchmarks.table import Row, markdown
 
@@ -26,7 +26,11 @@ QUESTIONS: Mapping[str, Callable[[Bench], Awaitable[list[Row]]]] = {
     )
 }
 #: Questions whose answer is a table of its own; each is asked alone.
-TABLES: Mapping[str, Callable[[Bench], Awaitable[str]]] = {"peers": peers.measure, "scale": scale.measure}
+TABLES: Mapping[str, Callable[[Bench], Awaitable[str]]] = {
+    "pages": pages.measure,
+    "peers": peers.measure,
+    "scale": scale.measure,
+}
 README = Path(__file__).parent / "README.md"
 BEGIN, END = "<!-- table: written by python -m benchmarks --write -->", "<!-- end of table -->"
 

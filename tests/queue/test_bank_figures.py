@@ -136,7 +136,7 @@ async def test_every_figure_has_an_end(driver: Driver) -> None:
     figures.heard("bank", OK, ms(10))
     await figures.aclose()
     keys = [key async for key in driver.queue.client.scan_iter(match=f"{driver.queue.keys.prefix}bank*")]
-    assert len(keys) == 3
+    assert len(keys) == 4
     lives = [await driver.queue.client.pttl(key) for key in keys]
     assert all(0 < life <= 8 * 86_400_000 for life in lives)
 

@@ -42,7 +42,7 @@ class RequestOutcome(StrEnum):
 
 
 class Period(StrEnum):
-    """How far back figures go: by the minute, by the hour, and by six hours."""
+    """How far back figures go: by the minute, by the hour, and by the quarter of a day."""
 
     HOUR = "hour"
     DAY = "day"

@@ -1,4 +1,5 @@
-"""What is asked of the banks, counted over all processes: by the minute for an hour, by the hour for a week.
+"""What is asked of the banks, counted over all processes: by the minute for an hour, by the hour for a day,
+by the quarter of a day for a week.
 
 Each process counts for itself and tells Redis every few seconds, so that no request to a bank costs a trip; a process
 that is killed takes the counts of its last seconds with it.
@@ -26,8 +27,12 @@ _EVERY: Final = 5.0
 _LAST_WORD: Final = 1.0
 #: The first step of the histogram, how many to a doubling, and how many in all: up to a minute and more.
 _FIRST, _TO_DOUBLE, _STEPS = 0.005, 2, 28
-#: Of each period: whether it is kept by the minute, how many slots it has, and how many of them are one step.
-_SLOTS: Final = {Period.HOUR: (True, 60, 1), Period.DAY: (False, 24, 1), Period.WEEK: (False, 168, 6)}
+#: Of each period: how long its steps are, and how many it has.
+_SLOTS: Final = {
+    Period.HOUR: (timedelta(minutes=1), 60),
+    Period.DAY: (timedelta(hours=1), 24),
+    Period.WEEK: (timedelta(hours=6), 28),
+}
 
 
 def step_of(seconds: float) -> int:
@@ -100,7 +105,7 @@ class _FigureScripts(Declared):
     def note_banks(self, banks: list[dict[str, Any]]) -> Any: ...
 
     @script(_as_it_is)
-    def read_bank(self, bank: str, minutes: bool, number: int, joined: int) -> Any: ...  # noqa: FBT001  # a script's argument
+    def read_bank(self, bank: str, size: timedelta, number: int) -> Any: ...
 
 
 class BankFigures:
@@ -168,13 +173,11 @@ class BankFigures:
         Raises:
             Unavailable: Redis can't be reached.
         """
-        minutes, number, joined = _SLOTS[period]
-        asked = [self._scripts.read_bank(name, minutes, number, joined) for name in names]
-        size = timedelta(minutes=1) if minutes else timedelta(hours=1)
+        size, number = _SLOTS[period]
+        asked = [self._scripts.read_bank(name, size, number) for name in names]
         answers = zip(names, await asyncio.gather(*asked), strict=True)
         return [
-            _activity(name, answer, size, joined, name in configured, connections.get(name, {}))
-            for name, answer in answers
+            _activity(name, answer, size, name in configured, connections.get(name, {})) for name, answer in answers
         ]
 
 
@@ -185,7 +188,6 @@ def _activity(
     name: str,
     answer: Sequence[Any],
     size: timedelta,
-    joined: int,
     configured: bool,  # noqa: FBT001  # a fact among others
     connections: Mapping[ConnectionHealth, int],
 ) -> BankActivity:
@@ -195,7 +197,7 @@ def _activity(
     times = {int(key[2:]): number for key, number in counts.items() if key.startswith("t:")}
     seconds = size.total_seconds()
     last = datetime.fromtimestamp(now / 1000 // seconds * seconds, UTC)
-    first = last - (len(steps) // 2 * joined - 1) * size
+    first = last - (len(steps) // 2 - 1) * size
     failing = instant(int(state.get(b"failing", 0)))
     return BankActivity(
         name=name,
@@ -206,7 +208,7 @@ def _activity(
         slow=percentile(times, 0.95),
         deferred=counts.get("q", 0),
         steps=tuple(
-            BankStep(since=first + at * joined * size, requests=asked, errors=wrong)
+            BankStep(since=first + at * size, requests=asked, errors=wrong)
             for at, (asked, wrong) in enumerate(_pairs(steps))
         ),
         answered_at=instant(int(state.get(b"answered", 0))),

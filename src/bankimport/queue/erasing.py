@@ -50,6 +50,7 @@ EXCUSED: Final = {
     "failed_kinds": "error codes and banks by their configured names",
     "bank_minute": "numbers of a bank by its configured name",
     "bank_hour": "the same",
+    "bank_quarter": "the same",
     "bank": "the same",
     "access": "digests of an account at its bank, which another organisation may share; ends within two days",
     "access_state": "the same; ends within days",

@@ -108,7 +108,8 @@ KEYS: tuple[Key, ...] = (
         "TTL of 8 h; removed as the job ends"),
     Key("bank-minute:<bank>:<minute>", "hash", "requests to a bank in a minute, by outcome and by how long "
         "they took, and reads that its quota deferred", "bank figures", "TTL of two hours"),
-    Key("bank-hour:<bank>:<hour>", "hash", "the same in an hour", "bank figures", "TTL of eight days"),
+    Key("bank-hour:<bank>:<hour>", "hash", "the same in an hour", "bank figures", "TTL of two days"),
+    Key("bank-quarter:<bank>:<quarter>", "hash", "the same in a quarter of a day", "bank figures", "TTL of eight days"),
     Key("bank:<bank>", "hash", "when a bank answered last, since when it fails, how often in a row, and what of",
         "bank figures", "TTL of eight days"),
     Key("access:<digest>", "zset", "unattended requests of an account and scope", "ledger", "TTL of two days"),

@@ -1,19 +1,17 @@
--- Add what a process has seen of banks to the figures of this minute and of this hour.
+-- Add what a process has seen of banks to the figures of this minute, this hour and this quarter of a day.
 -- @include plain
 -- banks: a list of {bank, counts, answered, began, ended, row, error}. counts: numbers by field. answered: ms since it
 --   last answered, -1 for not at all. began, ended: ms since the first and the last of the errors after that, -1 for
 --   none; row: how many they are; error: what the last was.
 -- Returns 'ok'. Emits nothing.
-local MINUTE, HOUR = 60000, 3600000
+local HOUR = 3600000
+local SLOTS = {{key.bank_minute, HOUR / 60, 2 * HOUR}, {key.bank_hour, HOUR, 2 * DAY}, {key.bank_quarter, 6 * HOUR, 8 * DAY}}
 for _, seen in ipairs(banks) do
-  local minute = key.bank_minute(seen.bank, int(math.floor(NOW / MINUTE)))
-  local hour = key.bank_hour(seen.bank, int(math.floor(NOW / HOUR)))
-  for field, number in pairs(seen.counts) do
-    call('HINCRBY', minute, field, int(number))
-    call('HINCRBY', hour, field, int(number))
+  for _, slot in ipairs(SLOTS) do
+    local figures = slot[1](seen.bank, int(math.floor(NOW / slot[2])))
+    for field, number in pairs(seen.counts) do call('HINCRBY', figures, field, int(number)) end
+    call('PEXPIRE', figures, int(slot[3]))
   end
-  call('PEXPIRE', minute, 2 * HOUR)
-  call('PEXPIRE', hour, 8 * DAY)
   local state = key.bank(seen.bank)
   local known = call('HMGET', state, 'answered', 'failing', 'row', 'error')
   local answered, failing, row = tonumber(known[1] or 0), tonumber(known[2] or 0), tonumber(known[3] or 0)

@@ -1,24 +1,24 @@
--- The figures of one bank over the last minutes or hours.
+-- The figures of one bank over the last minutes, hours or quarters of days.
 -- @include plain
--- bank: its name. minutes: whether they are minutes. number: how many. joined: how many of them are one step.
--- Returns {state of the bank as field, value, …; sums as field, number, …; requests and errors of each step, the oldest
+-- bank: its name. size: how long one of them is (ms). number: how many.
+-- Returns {state of the bank as field, value, …; sums as field, number, …; requests and errors of each, the oldest
 --   first; the server's time (ms)}. Emits nothing.
-local size = minutes and 60000 or 3600000
-local name = minutes and key.bank_minute or key.bank_hour
+local name = ({[60000] = key.bank_minute, [3600000] = key.bank_hour, [21600000] = key.bank_quarter})[size]
 local last = math.floor(NOW / size)
 local sums, steps = {}, {}
-for at = 0, number - 1 do
-  local slot = call('HGETALL', name(bank, int(last - number + 1 + at)))
-  local step = 2 * math.floor(at / joined) + 1
-  steps[step], steps[step + 1] = steps[step] or 0, steps[step + 1] or 0
+for at = last - number + 1, last do
+  local slot = call('HGETALL', name(bank, int(at)))
+  local all, errors = 0, 0
   for index = 1, #slot, 2 do
     local field, count = slot[index], tonumber(slot[index + 1])
     sums[field] = (sums[field] or 0) + count
     if string.sub(field, 1, 2) == 'r:' then
-      steps[step] = steps[step] + count
-      if field ~= 'r:answered' then steps[step + 1] = steps[step + 1] + count end
+      all = all + count
+      if field ~= 'r:answered' then errors = errors + count end
     end
   end
+  steps[#steps + 1] = all
+  steps[#steps + 1] = errors
 end
 local flat = {}
 for field, count in pairs(sums) do

@@ -1,6 +1,7 @@
 """Instants, days, durations and numbers as a person reads them. Pure: the present instant is a value."""
 
 from datetime import date, datetime, timedelta
+from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 from markupsafe import Markup
@@ -30,6 +31,13 @@ class Formats:
         """Return a whole number with its thousands apart: 1,046 or 1.046."""
         text = f"{value:,.0f}"
         return text.replace(",", ".") if self._language == "de" else text
+
+    def money(self, amount: Decimal, currency: str) -> str:
+        """Return an amount with its own decimals: −1,234.50 EUR or −1.234,50 EUR."""
+        text = f"{amount:,f}".replace("-", "\N{MINUS SIGN}")
+        if self._language == "de":
+            text = text.translate(str.maketrans(",.", ".,"))
+        return f"{text}{_SPACE}{currency}" if currency else text
 
     def percent(self, part: float, whole: float) -> str:
         """Return a share: 27 %, 0.1 %; what is there is never 0."""

@@ -3,18 +3,20 @@ connect, renew, refresh and withdraw. A host shows it as it is, or copies it."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Final
 from urllib.parse import urlsplit
 
 from aiohttp import web
 
 from bankimport.access.health import health_of
-from bankimport.errors import BankImportError, InvalidRequest
+from bankimport.errors import BankImportError, InvalidRequest, NotOffered
 from bankimport.models import AuthorisationBegun, ConnectionDetails, ConnectionHealth, JobStatus, PsuContext
 from bankimport.ports import OffersConsent
 from bankimport.return_paths import may_return_to
 from bankimport.status import ConnectionStatus, JobState
 from bankimport.web.dashboard import forms
+from bankimport.web.dashboard.balances import DAYS, HIGH, Course, course
 from bankimport.web.dashboard.connections import HEALTHS
 from bankimport.web.dashboard.ribbon import ribbon
 from bankimport.web.dashboard.visit import Visit
@@ -46,6 +48,8 @@ async def show_organisation(visit: Visit) -> web.Response:
         connections=[(*pair, _gaps(visit, pair[0])) for pair in shown],
         worst=_counts([health for _, health in shown]),
         gone=gone,
+        balances=await _balances(visit, details),
+        high=HIGH,
         next_cursor=page.next_cursor,
         healths=HEALTHS,
         running=await _running(visit),
@@ -59,6 +63,27 @@ def _gaps(visit: Visit, connection: ConnectionDetails) -> Mapping[str, int]:
     today = visit.formats.today
     drawn = {each.id: ribbon(each.coverage, each.read_once, today).gaps for each in connection.accounts}
     return {account: sum(gap.days for gap in gaps) for account, gaps in drawn.items()}
+
+
+async def _balances(visit: Visit, shown: Sequence[ConnectionDetails]) -> Mapping[str, Course | None] | None:
+    """Return the balances over time of the one connection for which the person asks, by account; None of no other:
+    the page needs none of them to say how things are."""
+    wanted = forms.identifier(forms.asked(visit.request), "balances")
+    connection = next((each for each in shown if each.id == wanted), None)
+    if connection is None:
+        return None
+    today = datetime.now(UTC).date()  # balances are kept by days of UTC
+    since = today - timedelta(days=DAYS - 1)
+    try:
+        found = await asyncio.gather(
+            *(
+                visit.operations.get_balances(connection.id, each.id, since=since, until=today, org_id=visit.org_id)
+                for each in connection.accounts
+            )
+        )
+    except NotOffered:
+        return {}
+    return {each.id: course(some, today) for each, some in zip(connection.accounts, found, strict=True)}
 
 
 def _counts(healths: Sequence[ConnectionHealth]) -> Mapping[str, int]:
