@@ -21,7 +21,9 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 sys.path.insert(0, str(Path(__file__).parent))  # this folder is no package
+import generate_jobs
 import generate_queue  # beside this file
+import generate_scale
 
 from bankimport.cli.application import application
 from bankimport.providers import BerlinGroupOptions, EnableBankingOptions, GoCardlessOptions, Limits
@@ -37,6 +39,8 @@ PAGES = (
     "docs/reference/providers.md",
     "docs/reference/redis-keys.md",
     "docs/explanation/queue.md",
+    "docs/how-to/scale-out.md",
+    "docs/reference/job-results.md",
 )
 UNITS = {
     "_MS": ("ms", timedelta(milliseconds=1)),
@@ -194,6 +198,12 @@ PARTS: dict[str, Callable[[], Iterator[str]]] = {
     "redis keys": generate_queue.redis_keys,
     "states": generate_queue.states,
     "life": generate_queue.life,
+    "error codes": generate_jobs.error_codes,
+    "sync result": generate_jobs.sync_result,
+    "account result": generate_jobs.account_result,
+    "consents result": generate_jobs.consents_result,
+    "figures": generate_scale.figures,
+    "sizes": generate_scale.sizes,
     "routes": routes,
     "problems": problems,
 }

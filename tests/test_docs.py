@@ -17,9 +17,11 @@ import bankimport
 import bankimport.providers
 import bankimport.stores
 import bankimport.testing
+from bankimport import BankConnection, BankImport, Transient
 from bankimport.metrics import render
 from bankimport.models import Alert, QueueHealth, QueueStats
 from bankimport.settings import Settings
+from bankimport.testing import EventRecorder, FakeBank, MemoryStore, run_until_idle
 from tests.processes import ROOT, clean_environment
 
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -73,6 +75,33 @@ def test_the_tests_of_a_host_pass(tmp_path: Path) -> None:
     answer = subprocess.run(command, cwd=tmp_path, env=clean_environment(), capture_output=True, text=True, timeout=100)
     assert answer.returncode == 0, answer.stdout
     assert "2 passed" in answer.stdout
+
+
+@pytest.mark.filterwarnings("ignore:Call to deprecated close:DeprecationWarning")  # arq calls it
+async def test_the_life_of_a_job(settings: Settings) -> None:
+    """The events of docs/explanation/life-of-a-job.md are those of a job that goes well at the second try."""
+    page = (ROOT / "docs" / "explanation" / "life-of-a-job.md").read_text()
+    [told] = re.findall(r"<!-- life -->\n```text\n(.*?)```", page, re.DOTALL)
+    bank, store = FakeBank(), MemoryStore(BankConnection(id="giro", org_id="acme", bank="b"))
+    bank.accounts_answer = Transient("away")
+    quick = settings.model_copy(update={"retry_delay_scale": 0.001})
+    recorder = EventRecorder()
+
+    def back(_: object) -> None:
+        bank.accounts_answer = []
+
+    async with BankImport(quick, banks={"b": bank}, store=store) as bank_import:
+        bank_import.on("bank.*", recorder)
+        bank_import.on("bank.job.retrying", back)
+        job_id = await bank_import.schedule_immediate_sync("giro")
+        await run_until_idle(bank_import, delayed=True)
+        names = [event.name async for event in bank_import.follow(job_id)]
+    assert [name for name in names if name != "bank.job.progress"] == told.split()
+
+
+def test_every_error_code_is_told(generate: ModuleType) -> None:
+    """docs/reference/job-results.md has each code that a run can end with, but for that of a person who says no."""
+    assert set(generate.generate_jobs.classes()) - set(generate.generate_jobs.ERRORS) == {"not-granted"}
 
 
 def test_no_reader_is_sent_to_what_they_do_not_have() -> None:
