@@ -54,7 +54,7 @@ class WebState:
     user: User | None = None
     live: LiveLimits = field(default_factory=LiveLimits)
     requests: RequestLimit = field(default_factory=lambda: RequestLimit(120))
-    pace: Pace = field(default_factory=lambda: Pace(8))
+    pace: Pace = field(default_factory=lambda: Pace(1))
     turns: Turns = field(default_factory=lambda: Turns(8))
     #: those who follow events through this application
     followers: set[Follower] = field(default_factory=set)

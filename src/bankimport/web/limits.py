@@ -60,7 +60,7 @@ class RequestLimit:
 
 
 class Pace:
-    """Lets a few requests begin in each turn of the event loop, of each organisation in its turn.
+    """Lets one request, or a few, begin in each turn of the event loop, of each organisation in its turn.
 
     A thousand requests that come in at once would all begin in one turn, and whoever waits for an answer of Redis would
     wait for all of them. Nothing is held: a slow request keeps nobody from beginning.
