@@ -85,7 +85,9 @@ async def test_the_readmes_lines_work_beside_make_serve(processes: Processes, tm
     assert re.search(r"^serve:.*\n\t@\S+/bankimport up ", (ROOT / "Makefile").read_text(), re.MULTILINE)
     port = free_port()
     served = processes.python("serve", "-m", "bankimport", "up", "--port", str(port))
+    commands = (await served.line("Commands:", 90)).partition("terminal:")[2]
     await served.line("Ctrl-C ends it", 90)
+    assert "sync-connection" in bash(commands, tmp_path, "-uo").stdout
     block = CURL.replace("127.0.0.1:8080", f"127.0.0.1:{port}")
     answer = bash(block, tmp_path, "-uo")  # its last curl ends by its time limit, which is a failure to curl
     assert answer.returncode == 28, answer.stderr

@@ -121,6 +121,9 @@ def test_broken_redis(operate: Run, server: Valkey) -> None:
 def test_broken_database(operate: Run, tmp_path: Path) -> None:
     """Without tables, and with nobody there."""
     assert check(operate)["schema"]["mend"] == "bankimport db upgrade"
+    assert list(tmp_path.iterdir()) == [], "it changes nothing; red before: it made an empty file"
+    (tmp_path / "bank.db").touch()
+    assert "needs" in check(operate)["schema"]["says"]
     away = f"postgresql+asyncpg://u:s3cret@127.0.0.1:{free_port()}/x"
     assert "s3cret" not in str(check(operate, BANK_SYNC_DATABASE_URL=away)["database"])
 

@@ -327,6 +327,13 @@ async def test_a_connection(pages: Pages, bank_import: BankImport, bank: FakeBan
     assert (await pages.post("/connections/none/sync")).status == 404
 
 
+async def test_connections_that_were_not_read_yet(settings: Settings) -> None:
+    """They are not called up to date. Red before: a new user's two were."""
+    store = MemoryStore(BankConnection(id="giro", org_id="acme", bank="b"))
+    async with BankImport(settings, banks={}, store=store) as bank_import, served(bank_import) as pages:
+        assert "1 of 1 connections was not read yet" in await pages.get("/connections")
+
+
 async def test_connections_by_their_health(pages: Pages) -> None:
     """The connections of all organisations are counted by health, and a filter in the address shows some."""
     page = await pages.get("/connections")

@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, Final
 
 from sqlalchemy import text
@@ -33,6 +34,8 @@ async def looked_at(settings: Settings, patience: float) -> dict[str, Any]:
         vault, store = Vault(key, settings.environment), SqlStore(engine, credentials_key=key)
     except BankImportError as error:
         return {"database_error": str(error)}
+    if _is_missing(engine):  # looking would make it
+        return {"schema_error": "there is no such file yet"}
     try:
         async with asyncio.timeout(patience):
             await store.check_schema()
@@ -50,6 +53,11 @@ async def looked_at(settings: Settings, patience: float) -> dict[str, Any]:
         return {"database_error": f"it does not answer ({type(error).__name__})"}
     finally:
         await engine.dispose()
+
+
+def _is_missing(engine: AsyncEngine) -> bool:
+    file = engine.url.database
+    return engine.dialect.name == "sqlite" and file not in (None, "", ":memory:") and not Path(str(file)).exists()
 
 
 async def _counted(store: SqlStore) -> dict[str, int]:

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import shlex
 import signal
 import sys
 import tempfile
@@ -18,7 +19,9 @@ from aiohttp import web
 from bankimport.app import BankImport
 from bankimport.cli.trial.doorkeeper import OPERATOR, Doorkeeper
 from bankimport.errors import StartFailed
+from bankimport.logs import configure
 from bankimport.sandbox import create_app
+from bankimport.settings import Settings
 from bankimport.stores.sql.migrations import upgrade_async
 from bankimport.testing import own_redis
 from bankimport.web.dashboard import check_installed
@@ -63,7 +66,8 @@ def _words(host: str, bank: str, folder: Path) -> str:
         f"Connect a bank as its person does, once you are in:  {host}/connect\n"
         f"A customer's own page: {host}/api/organisations/acme/bank-connections/page\n"
         f"Routes:    {host}/api/openapi.json (a member's token is acme-token, the operator's operator-token)\n"
-        f"Bank:      {bank}\nDatabase:  {folder / 'bank.db'}\nWorker:    {folder / 'worker.log'}\nCtrl-C ends it."
+        f"Bank:      {bank}\nDatabase:  {folder / 'bank.db'}\nWorker:    {folder / 'worker.log'}\n"
+        f"Commands:  in another terminal:  . {folder / 'environment'} && bankimport jobs list\nCtrl-C ends it."
     )
 
 
@@ -98,7 +102,7 @@ def _configure(folder: Path, redis_url: str, bank: str, origin: str) -> None:
         del os.environ[name]
     # this bank's contract allows any number of reads without the person: sync as often as you like
     options = {"type": "berlin-group", "base_url": bank, "unattended_limit": None, "own_address": _ADDRESS}
-    os.environ |= {
+    own = {
         "REDIS_URL": redis_url,
         "BANK_SYNC_DATABASE_URL": f"sqlite+aiosqlite:///{folder / 'bank.db'}",
         "BANK_SYNC_BANKS": json.dumps({"sandbox": options}),
@@ -106,6 +110,9 @@ def _configure(folder: Path, redis_url: str, bank: str, origin: str) -> None:
         "BANK_SYNC_RETURN_TO": f"{origin}/",
         "BANK_SYNC_ENVIRONMENT": "development",
     }
+    os.environ |= own
+    lines = [f"export {name}={shlex.quote(value)}\n" for name, value in own.items()]
+    (folder / "environment").write_text("".join(lines))
 
 
 @asynccontextmanager
@@ -113,6 +120,7 @@ async def _host(folder: Path, redis_url: str, bank: str, port: int) -> AsyncIter
     """Serve the host, with one connection and somebody at the door."""
     origin = f"http://127.0.0.1:{port}"
     _configure(folder, redis_url, bank, origin)
+    configure(Settings.load(log_level="WARNING"))  # what stands on this terminal is for a person to read
     await upgrade_async(os.environ["BANK_SYNC_DATABASE_URL"])
     doorkeeper = Doorkeeper(
         _TOKENS, f"bankimport_up_{port}", used=lambda: _show(doorkeeper.new_link(origin), "For another browser: ")
@@ -122,6 +130,7 @@ async def _host(folder: Path, redis_url: str, bank: str, port: int) -> AsyncIter
         await bank_import.connections.add(
             org_id="acme", bank="sandbox", consent_id="consent-1", valid_until=until, id="giro"
         )
+        await bank_import.schedule_immediate_sync("giro", org_id="acme", triggered_by="up")
         app = web.Application()
         app.router.add_get("/", _to_pages)
         app.router.add_get("/connect", _connecting(bank_import, doorkeeper, origin), allow_head=False)
