@@ -148,6 +148,16 @@ def test_only_public_names_are_shown() -> None:
     assert {name_of(path): deeper.findall(path.read_text()) for path in shown if deeper.search(path.read_text())} == {}
 
 
+@pytest.mark.parametrize("page", [*PAGES, ROOT / "benchmarks" / "README.md"], ids=name_of)
+def test_what_is_pasted_is_what_every_shell_takes(page: Path) -> None:
+    """zsh, the shell of macOS, takes no comment at its prompt: an apostrophe in one swallows the lines below it, and what
+    follows a command is its arguments. Nor does it take a `?` or a bracket without quotes. Red before for 20 lines."""
+    fences = re.findall(r"^ *```(\w*)\n(.*?)^ *```", page.read_text(), re.DOTALL | re.MULTILINE)
+    for block in [text for kind, text in fences if kind in ("sh", "bash") or (not kind and "curl" in text)]:
+        bare = re.sub(r"'[^']*'|\"(\\.|[^\"])*\"", "Q", block)
+        assert not re.search(r"(^|\s)#|[?*\[]", bare), block
+
+
 def test_every_page_is_in_the_index() -> None:
     """docs/index.md leads to each page of the documentation."""
     index = (ROOT / "docs" / "index.md").read_text()
