@@ -235,6 +235,7 @@ def _calls(host: Host) -> dict[str, Awaitable[Any]]:
         "follow": _first(serving.follow(host.job_id)),
         "events": _first(serving.events(org_id="acme", after="0")),
         "list_connections": serving.list_connections("acme"),
+        "get_connections": serving.get_connections("acme", ["giro"]),
         "get_connection": serving.get_connection("giro"),
         "get_balances": serving.get_balances("giro", "acc", since=date(2026, 1, 1)),
         "find_connections": serving.find_connections(ConnectionFilter()),

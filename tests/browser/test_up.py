@@ -76,6 +76,8 @@ PAGES = (
     "/failures",
     "/connections",
     "/connections/giro",
+    "/banks",
+    "/banks?period=week",
     "/workers",
     "/audit",
     "/webhooks",
@@ -84,18 +86,21 @@ PAGES = (
 
 
 async def test_axe_finds_nothing(page: Tab) -> None:
-    """On each page, wide and on a phone, in the light and in the dark, axe-core finds nothing; and no page is wider than
-    its window."""
+    """On each page, a job's too, wide and on a phone, in the light and in the dark, axe-core finds nothing; and no page
+    is wider than its window."""
     axe = resources.files("axe_core_python").joinpath("axe.min.js").read_text()
     origin = await page.evaluate("location.origin")
-    paths = [f"/api/dashboard{each}" for each in PAGES]
+    await page.goto(f"{origin}/api/dashboard/jobs")
+    job = await page.wait_for("document.querySelector('tbody th a')?.getAttribute('href')", 40)
+    own = "/api/organisations/acme/bank-connections/page"
+    paths = [*(f"/api/dashboard{each}" for each in PAGES), job, f"{own}?connect=1", f"{own}?balances=giro"]
     found: list[str] = []
     for width, scheme in ((1280, "light"), (375, "dark")):
         await page.send(
             "Emulation.setDeviceMetricsOverride", width=width, height=900, deviceScaleFactor=1, mobile=False
         )
         await page.send("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
-        for path in (*paths, "/api/organisations/acme/bank-connections/page?connect=1"):
+        for path in paths:
             await page.goto(f"{origin}{path}")
             assert await page.evaluate("document.documentElement.scrollWidth") <= width, path
             await page.evaluate(f"{axe}; void 0")

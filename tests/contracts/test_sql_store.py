@@ -46,6 +46,26 @@ class TestSqlSearch(ConnectionSearchContract):
         await store.aclose()
 
 
+async def test_a_page_of_accounts_at_once(store: SqlStore) -> None:
+    """The accounts of several connections, with what their reads have taught, are those that each tells by itself."""
+    names = []
+    for org, listed in (("acme", 2), ("acme", 0), ("globex", 1)):
+        names.append(await store.add_connection(org_id=org, bank="bank"))
+        connection = await store.connection(names[-1])
+        assert connection is not None
+        accounts = [BankAccount(f"r{n}", f"k{n}", "EUR", iban=f"DE0{n}") for n in range(listed)]
+        for account in await store.upsert_accounts(connection, accounts, fence=1):
+            await store.set_attended_only(account)
+    found = await store.accounts_with_states(names[:2])
+    assert set(found) == {names[0]}
+    assert [account for account, _ in found[names[0]]] == list(await store.accounts(names[0]))
+    assert [state for _, state in found[names[0]]] == [
+        await store.account_state(account) for account, _ in found[names[0]]
+    ]
+    assert all(state.attended_only for _, state in found[names[0]])
+    assert await store.accounts_with_states([]) == {}
+
+
 class TestSqlErasure(ErasureContract):
     """The contract of erasing, on both databases."""
 

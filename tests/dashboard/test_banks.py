@@ -41,6 +41,10 @@ async def test_a_bank_that_fails_stands_first(pages: Pages, bank_import: BankImp
     assert "3 connections are there" in text
     assert "retry its failed jobs" in text
     assert "17\N{NO-BREAK SPACE}%" in text
+    now = await pages.get("")
+    assert "<h1>No worker is alive</h1>" in now
+    assert "Does not answer since" in now
+    assert "bank=bank" in now
 
 
 async def test_a_bank_that_is_not_configured(pages: Pages) -> None:

@@ -10,6 +10,7 @@ from bankimport.ports.access import AccessHistory, AccessKey, AccessLedger, Asks
 from bankimport.ports.changes import ChangeSet, NewRow, RowMark, RowUpdate
 from bankimport.ports.connections import (
     AccountDecisions,
+    AccountOverview,
     AuditLog,
     AuthorisationStore,
     BalanceHistory,
@@ -37,6 +38,7 @@ __all__ = [
     "AccessKey",
     "AccessLedger",
     "AccountDecisions",
+    "AccountOverview",
     "Asks",
     "AuditLog",
     "AuthorisationStore",

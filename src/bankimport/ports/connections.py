@@ -5,6 +5,7 @@ from datetime import date, datetime
 from typing import Any, Protocol, runtime_checkable
 
 from bankimport.models import (
+    AccountState,
     AuditEntry,
     AuditFilter,
     Authorisation,
@@ -151,6 +152,18 @@ class ConnectionSearch(Protocol):
 
     async def count_connections_by_bank(self, *, now: datetime) -> Mapping[str, Mapping[ConnectionHealth, int]]:
         """Return how many connections of each bank have each health, with one question to the database."""
+
+
+@runtime_checkable
+class AccountOverview(Protocol):
+    """What a store offers beside `ConnectionStore` so that a page of connections takes one question to the database;
+    without it each of them takes several."""
+
+    async def accounts_with_states(
+        self, connection_ids: Sequence[str]
+    ) -> Mapping[str, Sequence[tuple[BankAccount, AccountState]]]:
+        """Return the accounts of connections as `accounts` and `account_state` do; a connection without any needn't be
+        there."""
 
 
 @runtime_checkable

@@ -1,16 +1,17 @@
 """How connections stand: gathered of the store, the provider and the ledger of reads."""
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from bankimport.access.budget import free_at, horizon
-from bankimport.access.consents import ENDING, EXPIRED, REVOKED, has_ended, is_syncable
+from bankimport.access.consents import is_syncable
 from bankimport.errors import InvalidRequest, NotFound, NotOffered
 from bankimport.models import (
     AccountDetails,
+    AccountState,
     BankAccount,
     BankConnection,
     Capabilities,
@@ -25,10 +26,18 @@ from bankimport.models import (
     ReadsToday,
     Scope,
 )
-from bankimport.ports import AccessKey, AccessLedger, BankProvider, BankStore, Clock, ConnectionSearch
+from bankimport.ports import (
+    AccessKey,
+    AccessLedger,
+    AccountOverview,
+    BankProvider,
+    BankStore,
+    Clock,
+    ConnectionSearch,
+)
 from bankimport.schedules.ticks import SYNCS
 from bankimport.service.connections import Connections
-from bankimport.status import ConnectionStatus
+from bankimport.service.explaining import explain
 from bankimport.stores.deciding import could_be
 
 _DAYS = (1, 3, 7, 14)
@@ -96,11 +105,37 @@ class Overview:
         connection = await self._connections.get(connection_id, org_id=org_id)
         if connection is None:
             raise NotFound("connection")
-        accounts = await self._store_accounts(connection_id)
+        known = await self._states([connection])
+        return await self._details(connection, known.get(connection_id, ()), bank)
+
+    async def many(
+        self, org_id: str, connection_ids: Collection[str], banks: Mapping[str, BankProvider]
+    ) -> Sequence[ConnectionDetails]:
+        """Return those of an organisation's connections with their accounts, in the order of their ids."""
+        found = [each for each in await self._connections.list(org_id) if each.id in connection_ids]
+        known = await self._states(found)
+        told = (self._details(each, known.get(each.id, ()), banks.get(each.bank)) for each in found)
+        return await asyncio.gather(*told)
+
+    async def _details(
+        self, connection: BankConnection, known: Sequence[tuple[BankAccount, AccountState]], bank: BankProvider | None
+    ) -> ConnectionDetails:
         bank_allows = await bank.capabilities(connection) if bank is not None else None
-        told = (self._account(connection, account, bank_allows, accounts) for account in accounts)
-        details = await asyncio.gather(*told)
-        return ConnectionDetails(**self._summary(connection), accounts=tuple(details))
+        accounts = [account for account, _ in known]
+        told = (self._account(connection, account, state, bank_allows, accounts) for account, state in known)
+        return ConnectionDetails(**self._summary(connection), accounts=tuple(await asyncio.gather(*told)))
+
+    async def _states(
+        self, connections: Sequence[BankConnection]
+    ) -> Mapping[str, Sequence[tuple[BankAccount, AccountState]]]:
+        """Return the accounts of connections, with one question where the store can."""
+        if isinstance(self._store, AccountOverview):
+            return await self._store.accounts_with_states([each.id for each in connections])
+        found = {}
+        for each in connections:
+            accounts = await self._store_accounts(each.id)
+            found[each.id] = [(account, await self._store.account_state(account)) for account in accounts]
+        return found
 
     async def consents_ending(self) -> Mapping[int, int]:
         """Return how many consents end within so many days; counted again after a minute."""
@@ -147,10 +182,10 @@ class Overview:
         self,
         connection: BankConnection,
         account: BankAccount,
+        state: AccountState,
         bank: Capabilities | None,
         known: Sequence[BankAccount],
     ) -> AccountDetails:
-        state = await self._store.account_state(account)
         latest = max(state.coverage, key=lambda each: each.until, default=None)
         return AccountDetails(
             id=account.id,
@@ -195,27 +230,3 @@ def _pair(cursor: str | None) -> tuple[str, str] | None:
     if not slash:
         raise InvalidRequest("/cursor", "is not a cursor of this list")
     return org_id, connection_id
-
-
-_REASONS = {
-    EXPIRED: "The bank says that the consent has ended: authorise the access again.",
-    REVOKED: "The consent was withdrawn at the bank: authorise the access again.",
-}
-
-
-def explain(connection: BankConnection, now: datetime) -> str:
-    """Return in plain words how a connection stands, and what its person can do."""
-    reason, last_day = connection.status_reason or "", connection.consent_valid_until
-    if connection.status is ConnectionStatus.DISCONNECTED:
-        return "Disconnected: nothing is read any more; what was read stays."
-    if connection.status is ConnectionStatus.PENDING:
-        return "Being connected: its person has still to authorise the access at the bank."
-    if has_ended(last_day, now.date()):
-        return f"The consent ended on {last_day}: authorise the access again."
-    if connection.status is ConnectionStatus.REQUIRES_REAUTH:
-        if not reason or reason.startswith(ENDING):
-            return f"The consent ends on {last_day}: renew it; until then it is read as before."
-        return _REASONS.get(reason, "The bank wants its customer: authorise the access again.")
-    if connection.status is ConnectionStatus.ERROR:
-        return "The last sync failed; the next one tries again." + (f" Reason: {reason}." if reason else "")
-    return "Read as planned." if connection.last_sync_at is not None else "Not read yet."

@@ -1,6 +1,6 @@
 """Looking at connections: how they stand, for their organisation and for operators."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import date
 from typing import Final
 
@@ -39,6 +39,16 @@ class ConnectionViews(Core):
         connection = await self.connections.get(connection_id, org_id=org_id)
         bank = self.banks.get(connection.bank) if connection is not None else None
         return await self._overview.details(connection_id, org_id, bank)
+
+    @bounded
+    async def get_connections(self, org_id: str, connection_ids: Collection[str]) -> Sequence[ConnectionDetails]:
+        """Return how several of an organisation's connections stand, with their accounts, in the order of their ids;
+        what is not its own is left out.
+
+        Raises:
+            Unavailable: Redis or the store can't be reached.
+        """
+        return await self._overview.many(org_id, connection_ids, self.banks)
 
     @bounded
     async def find_connections(

@@ -2,7 +2,7 @@
 
 import secrets
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -10,11 +10,11 @@ from sqlalchemy import delete, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from bankimport.imports.accounts import assign, joined
-from bankimport.models import AccountReference, BankAccount, BankConnection
+from bankimport.models import AccountReference, AccountState, BankAccount, BankConnection
 from bankimport.stores.access_keys import with_keys
 from bankimport.stores.deciding import decidable
 from bankimport.stores.sql.engine import transact
-from bankimport.stores.sql.rows import account_of
+from bankimport.stores.sql.rows import account_of, state_of
 from bankimport.stores.sql.schema import account_references, accounts, connections
 from bankimport.stores.sql.slices import sliced
 
@@ -50,6 +50,28 @@ async def upsert(db: AsyncConnection, connection: BankConnection, listed: Sequen
     for ids in sliced(away, 500):
         await db.execute(update(accounts).where(accounts.c.id.in_(ids)).values(is_listed=False))
     return result
+
+
+class Accounts:
+    """A part of the SQL store."""
+
+    _reader: AsyncEngine
+
+    async def accounts_with_states(
+        self, connection_ids: Sequence[str]
+    ) -> Mapping[str, Sequence[tuple[BankAccount, AccountState]]]:
+        """See `AccountOverview`."""
+        theirs = accounts.c.connection_id.in_(connection_ids)
+
+        async def work(db: AsyncConnection) -> dict[str, list[tuple[BankAccount, AccountState]]]:
+            known = {account.id: account for account in await stored_accounts(db, theirs)}
+            found: dict[str, list[tuple[BankAccount, AccountState]]] = {}
+            for row in await db.execute(select(accounts).where(theirs).order_by(accounts.c.id)):
+                if row.id in known:
+                    found.setdefault(row.connection_id, []).append((known[row.id], state_of(row)))
+            return found
+
+        return await transact(self._reader, work)
 
 
 class Decisions:

@@ -7,6 +7,7 @@ from sqlalchemy import Row
 
 from bankimport.models import (
     AccountReference,
+    AccountState,
     BankAccount,
     BankConnection,
     BankId,
@@ -19,6 +20,7 @@ from bankimport.models import (
 from bankimport.models.maker import maker
 from bankimport.status import ConnectionStatus
 from bankimport.stores.sql.credentials import Vault
+from bankimport.stores.sql.remembering import memory_of
 from bankimport.stores.sql.schema import transactions
 
 _T = transactions.c
@@ -110,3 +112,8 @@ def stored_of(row: Sequence[Any], ids: tuple[BankId, ...]) -> StoredTransaction:
     kind = _BOOKED if status is RowStatus.BOOKED else _PENDING
     entry = _transaction(kind, day, amount, currency, booking, value, ids, None, name, iban, remittance)
     return _stored(row_id, status, entry, missing, deleted)
+
+
+def state_of(row: Row[Any]) -> AccountState:
+    """Return what is known of an account's reads."""
+    return AccountState(row.version, memory_of(row.coverage, row.memory), row.cursor, row.attended_only)

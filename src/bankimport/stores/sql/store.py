@@ -27,7 +27,7 @@ from bankimport.ports import ChangeSet
 from bankimport.status import ConnectionStatus
 from bankimport.stores.naming import check_ids
 from bankimport.stores.sql import migrations, searching
-from bankimport.stores.sql.accounts import Decisions, stored_accounts, upsert
+from bankimport.stores.sql.accounts import Accounts, Decisions, stored_accounts, upsert
 from bankimport.stores.sql.auditing import Audits
 from bankimport.stores.sql.authorisations import Authorisations
 from bankimport.stores.sql.balances import Balances
@@ -37,8 +37,8 @@ from bankimport.stores.sql.engine import adopt_engine, for_reading, open_engine,
 from bankimport.stores.sql.erasing import Erasures
 from bankimport.stores.sql.exporting import Exports
 from bankimport.stores.sql.loading import load
-from bankimport.stores.sql.remembering import memory_columns, memory_of
-from bankimport.stores.sql.rows import connection_of
+from bankimport.stores.sql.remembering import memory_columns
+from bankimport.stores.sql.rows import connection_of, state_of
 from bankimport.stores.sql.schema import accounts, connections, transactions
 from bankimport.stores.sql.streaming import Streams
 from bankimport.stores.sql.telling import Written, tell, tell_of_rows
@@ -49,7 +49,7 @@ from bankimport.stores.sql.writing import write_changes
 Tells = tuple[WebhookType, Mapping[str, Any]]
 
 
-class SqlStore(Authorisations, Audits, Balances, Decisions, Erasures, Exports, Streams, Webhooks, Delivering):
+class SqlStore(Accounts, Authorisations, Audits, Balances, Decisions, Erasures, Exports, Streams, Webhooks, Delivering):
     """The `BankStore` of a SQL database.
 
     Args:
@@ -296,10 +296,7 @@ class SqlStore(Authorisations, Audits, Balances, Decisions, Erasures, Exports, S
     async def account_state(self, account: BankAccount) -> AccountState:
         """See `BankStore`."""
         rows = await self._rows(select(accounts).where(accounts.c.id == account.id))
-        if not rows:
-            return AccountState()
-        row = rows[0]
-        return AccountState(row.version, memory_of(row.coverage, row.memory), row.cursor, row.attended_only)
+        return state_of(rows[0]) if rows else AccountState()
 
     async def set_attended_only(self, account: BankAccount, *, only: bool = True) -> bool:
         """See `BankStore`."""

@@ -6,13 +6,15 @@ from typing import Final
 from aiohttp import web
 from markupsafe import Markup
 
-from bankimport.errors import InvalidRequest
+from bankimport.errors import InvalidRequest, Unavailable
 from bankimport.models import BankActivity, Period, RequestOutcome
 from bankimport.web.dashboard import forms
 from bankimport.web.dashboard.chart import spark
 from bankimport.web.dashboard.connections import HEALTHS
 from bankimport.web.dashboard.visit import Visit
 
+#: A bank, how it fails, and what to do.
+Failing = tuple[BankActivity, str, str]
 #: From this share of errors on a bank that answers is worth a look.
 _MANY: Final = 0.05
 
@@ -21,13 +23,13 @@ async def show_banks(visit: Visit) -> web.Response:
     """Show the banks, those that fail first."""
     period = _period(forms.text(forms.asked(visit.request), "period"))
     banks = sorted(await visit.operations.get_banks(period), key=_place)
-    failing = [bank for bank in banks if bank.is_failing]
+    failing = _failing(visit, banks)
     return await visit.show(
         "banks.html",
         "banks",
         visit.words("Banks"),
-        heading=_heading(visit, banks, failing, _PERIODS[period](visit)),
-        failing=[(bank, _how(visit, bank)[1], _what_to_do(visit, bank)) for bank in failing],
+        heading=_bad(visit, banks) or _good(visit, banks, _PERIODS[period](visit)),
+        failing=failing,
         banks=[(bank, _how(visit, bank), spark(bank.steps)) for bank in banks],
         types={name: getattr(bank, "name", "") for name, bank in visit.operations.banks.items()},
         period=period,
@@ -55,26 +57,47 @@ def _place(bank: BankActivity) -> tuple[bool, float, str]:
     return not bank.is_failing, -bank.failed_requests / max(bank.requests, 1), bank.name
 
 
-def _heading(visit: Visit, banks: Sequence[BankActivity], failing: Sequence[BankActivity], period: str) -> str:
+async def failing(visit: Visit) -> tuple[str | None, list[Failing]]:
+    """Return the sentence on the banks that fail, and each with what to do; None and nothing while none does, or while
+    it can't be known."""
+    try:
+        banks = await visit.operations.get_banks(Period.HOUR)
+    except Unavailable:
+        return None, []
+    return _bad(visit, banks), _failing(visit, banks)
+
+
+def _failing(visit: Visit, banks: Sequence[BankActivity]) -> list[Failing]:
+    return [(bank, _how(visit, bank)[1], _what_to_do(visit, bank)) for bank in banks if bank.is_failing]
+
+
+def _bad(visit: Visit, banks: Sequence[BankActivity]) -> str | None:
+    """Return the sentence on those that fail; None where none does."""
     words, number = visit.words, visit.formats.number
+    bad = [bank for bank in banks if bank.is_failing]
+    if not bad:
+        return None
+    if len(bad) > 1 or bad[0].failing_since is None:
+        return words("{bad} of {n} banks fail", bad=number(len(bad)), n=number(len(banks)))
+    return words.many(
+        len(banks),
+        "{bank} has failed for {span}",
+        "1 of {n} banks fails: {bank}, for {span}",
+        bank=bad[0].name,
+        span=visit.formats.since(bad[0].failing_since),
+        n=number(len(banks)),
+    )
+
+
+def _good(visit: Visit, banks: Sequence[BankActivity], period: str) -> str:
+    words = visit.words
     asked = sum(1 for bank in banks if bank.requests)
     if not banks:
         return words("No bank is configured")
-    if len(failing) == 1 and failing[0].failing_since is not None:
-        span = visit.formats.since(failing[0].failing_since)
-        return words.many(
-            len(banks),
-            "{bank} has failed for {span}",
-            "1 of {n} banks fails: {bank}, for {span}",
-            bank=failing[0].name,
-            span=span,
-            n=number(len(banks)),
-        )
-    if failing:
-        return words("{bad} of {n} banks fail", bad=number(len(failing)), n=number(len(banks)))
     if not asked:
         return words("No bank was asked in {period}", period=period)
-    return words.many(asked, "The bank that was asked answers", "All {n} banks that were asked answer", n=number(asked))
+    number = visit.formats.number(asked)
+    return words.many(asked, "The bank that was asked answers", "All {n} banks that were asked answer", n=number)
 
 
 def _how(visit: Visit, bank: BankActivity) -> tuple[str, str]:

@@ -10,6 +10,7 @@ from bankimport.errors import InvalidRequest, Unavailable
 from bankimport.models import JobPage, QueueHealth, ScheduleStatus, Throughput
 from bankimport.status import JobState
 from bankimport.web.dashboard import explanations, forms
+from bankimport.web.dashboard.banks import failing
 from bankimport.web.dashboard.chart import UP, chart
 from bankimport.web.dashboard.visit import Visit
 from bankimport.web.dashboard.webhooks import silenced
@@ -30,15 +31,18 @@ async def show_now(visit: Visit) -> web.Response:
         )
     except Unavailable:
         running, failed, schedules, ended = JobPage(jobs=()), JobPage(jobs=()), [], Throughput(minutes=(), hours=())
+    bad, banks = await failing(visit)
     return await visit.show(
         "now.html",
         "now",
         visit.words("Now"),
         health=health,
-        heading=_heading(visit, health),
+        heading=_heading(visit, health, bad),
         alerts=[(alert, explanations.alert(alert.code)) for alert in health.alerts],
         warnings=_warnings(health),
         silent=await silenced(visit),
+        banks=banks,
+        is_id=forms.is_id,
         waited=health.oldest_runnable_at,
         running=running.jobs,
         failed=failed.jobs,
@@ -48,7 +52,7 @@ async def show_now(visit: Visit) -> web.Response:
     )
 
 
-def _heading(visit: Visit, health: QueueHealth) -> str:
+def _heading(visit: Visit, health: QueueHealth, bad_banks: str | None) -> str:
     """Return the page's answer in a sentence."""
     _, stats = visit.words, health.stats
     if health.alerts:
@@ -58,6 +62,8 @@ def _heading(visit: Visit, health: QueueHealth) -> str:
         return _("The queue is paused: nothing starts")
     if not health.workers:
         return _("No worker is alive")
+    if bad_banks is not None:
+        return bad_banks
     if stats.active or stats.waiting:
         running, waiting = visit.formats.number(stats.active), visit.formats.number(stats.waiting)
         return _("Imports run: {running} running, {waiting} waiting", running=running, waiting=waiting)

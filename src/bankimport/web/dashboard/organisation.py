@@ -39,7 +39,7 @@ async def show_organisation(visit: Visit) -> web.Response:
     page = await visit.operations.list_connections(org_id, cursor=cursor, limit=_PAGE)
     gone = [each for each in page.connections if each.status is ConnectionStatus.DISCONNECTED]
     living = [each for each in page.connections if each.status is not ConnectionStatus.DISCONNECTED]
-    details = await asyncio.gather(*(visit.operations.get_connection(each.id, org_id) for each in living))
+    details = await visit.operations.get_connections(org_id, [each.id for each in living])
     now = visit.formats.now
     shown = sorted(((each, health_of(each, now)) for each in details), key=lambda pair: _ORDER.index(pair[1]))
     return visit.show_alone(
