@@ -21,7 +21,7 @@ from bankimport.web.dashboard.connections import HEALTHS
 from bankimport.web.dashboard.ribbon import ribbon
 from bankimport.web.dashboard.visit import Visit
 from bankimport.web.parameters import path_id, query_cursor
-from bankimport.web.person import person
+from bankimport.web.person import who_asks
 from bankimport.web.users import beginner, remember
 
 _PAGE: Final = 20
@@ -207,6 +207,4 @@ def _way_back(visit: Visit) -> str | None:
 
 
 async def _person(visit: Visit) -> PsuContext | None:
-    if visit.state.person is not None:
-        return await visit.state.person(visit.request)
-    return person(visit.request, visit.state.trusted_proxies)
+    return await who_asks(visit.request, visit.state.person, visit.state.trusted_proxies)
