@@ -8,8 +8,8 @@ from sqlalchemy import delete
 
 from bankimport.models import BankConnection
 from bankimport.stores import SqlStore
-from bankimport.stores.sql.engine import transact
 from bankimport.stores.sql.schema import connections
+from bankimport.stores.sql.transacting import transact
 
 
 class RealStore(SqlStore):

@@ -13,7 +13,8 @@ from bankimport.models import ConnectionFilter
 from bankimport.settings import Settings
 from bankimport.stores import SqlStore
 from bankimport.stores.sql.credentials import Vault
-from bankimport.stores.sql.engine import POOL, open_engine, transact
+from bankimport.stores.sql.engine import POOL, open_engine
+from bankimport.stores.sql.transacting import transact
 
 #: What the server lets a user like ours open, whichever limit is the lowest; -1 is none.
 _ROOM: Final = text(

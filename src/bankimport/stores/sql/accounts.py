@@ -13,10 +13,10 @@ from bankimport.imports.accounts import assign, joined
 from bankimport.models import AccountReference, AccountState, BankAccount, BankConnection
 from bankimport.stores.access_keys import with_keys
 from bankimport.stores.deciding import decidable
-from bankimport.stores.sql.engine import transact
 from bankimport.stores.sql.rows import account_of, state_of
 from bankimport.stores.sql.schema import account_references, accounts, connections
 from bankimport.stores.sql.slices import sliced
+from bankimport.stores.sql.transacting import transact
 
 
 async def stored_accounts(db: AsyncConnection, condition: Any) -> list[BankAccount]:

@@ -7,8 +7,8 @@ from sqlalchemy import ColumnElement, Row, insert, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from bankimport.models import AuditEntry, AuditFilter
-from bankimport.stores.sql.engine import transact
 from bankimport.stores.sql.schema import audit
+from bankimport.stores.sql.transacting import transact
 
 _A = audit.c
 

@@ -10,9 +10,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from bankimport.models import Authorisation, AuthorisationOutcome, AuthorisationStep, Begun, Granted, WebhookType
 from bankimport.status import ConnectionStatus
 from bankimport.stores.sql.credentials import Vault
-from bankimport.stores.sql.engine import transact
 from bankimport.stores.sql.schema import authorisations, connections
 from bankimport.stores.sql.telling import tell
+from bankimport.stores.sql.transacting import transact
 
 _OVER: Final = AuthorisationStep.ENDED.value
 #: so long after its time an authorisation is still known, for a callback that comes again

@@ -8,8 +8,8 @@ from sqlalchemy import and_, delete, insert, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from bankimport.models import Balance, BankAccount
-from bankimport.stores.sql.engine import transact
 from bankimport.stores.sql.schema import balance_history, balances
+from bankimport.stores.sql.transacting import transact
 
 _B, _H = balances.c, balance_history.c
 

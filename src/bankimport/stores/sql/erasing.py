@@ -8,7 +8,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from bankimport.errors import StoreUnavailable
 from bankimport.status import ConnectionStatus
-from bankimport.stores.sql.engine import transact
 from bankimport.stores.sql.schema import (
     accounts,
     audit,
@@ -19,6 +18,7 @@ from bankimport.stores.sql.schema import (
     webhook_endpoints,
     webhook_lanes,
 )
+from bankimport.stores.sql.transacting import transact
 
 #: How each table loses an organisation; a test fails where one is missing.
 ERASED: Final = {

@@ -7,8 +7,8 @@ from typing import Any, Final
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from bankimport.stores.sql.engine import transact
 from bankimport.stores.sql.schema import accounts, connections, transactions
+from bankimport.stores.sql.transacting import transact
 
 #: The names of a row, in the order of a table.
 EXPORTED: Final = (

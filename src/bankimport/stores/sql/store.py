@@ -33,7 +33,7 @@ from bankimport.stores.sql.authorisations import Authorisations
 from bankimport.stores.sql.balances import Balances
 from bankimport.stores.sql.credentials import Vault
 from bankimport.stores.sql.delivering import Delivering
-from bankimport.stores.sql.engine import adopt_engine, for_reading, open_engine, transact
+from bankimport.stores.sql.engine import adopt_engine, for_reading, open_engine
 from bankimport.stores.sql.erasing import Erasures
 from bankimport.stores.sql.exporting import Exports
 from bankimport.stores.sql.loading import load
@@ -42,6 +42,7 @@ from bankimport.stores.sql.rows import connection_of, state_of
 from bankimport.stores.sql.schema import accounts, connections, transactions
 from bankimport.stores.sql.streaming import Streams
 from bankimport.stores.sql.telling import Written, tell, tell_of_rows
+from bankimport.stores.sql.transacting import dispose, transact
 from bankimport.stores.sql.webhooks import Webhooks
 from bankimport.stores.sql.writing import write_changes
 
@@ -87,7 +88,7 @@ class SqlStore(Accounts, Authorisations, Audits, Balances, Decisions, Erasures, 
     async def aclose(self) -> None:
         """Close all connections of the pool, unless it is the host's."""
         if self._is_ours:
-            await self._engine.dispose()
+            await dispose(self._engine)
 
     # Connections -----------------------------------------------------------------------------------------------
 

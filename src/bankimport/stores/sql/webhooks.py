@@ -16,9 +16,9 @@ from bankimport.models import (
     WebhookSecrets,
 )
 from bankimport.stores.sql.credentials import Vault
-from bankimport.stores.sql.engine import transact
 from bankimport.stores.sql.schema import webhook_deliveries, webhook_endpoints, webhook_lanes
 from bankimport.stores.sql.telling import make_due
+from bankimport.stores.sql.transacting import transact
 from bankimport.stores.sql.webhook_rows import delivery_of, endpoint_of
 
 _E, _D, _L = webhook_endpoints.c, webhook_deliveries.c, webhook_lanes.c
