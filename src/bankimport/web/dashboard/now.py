@@ -23,15 +23,16 @@ async def show_now(visit: Visit) -> web.Response:
     operations = visit.operations
     health = await operations.get_queue_health()
     try:
-        running, failed, schedules, ended = await asyncio.gather(
+        running, failed, schedules, ended, (bad, banks) = await asyncio.gather(
             operations.list_jobs(None, state=JobState.ACTIVE, limit=_SHOWN),
             operations.list_jobs(None, state=JobState.FAILED, limit=5),
             operations.get_schedules(),
             operations.get_throughput(),
+            failing(visit),
         )
     except Unavailable:
         running, failed, schedules, ended = JobPage(jobs=()), JobPage(jobs=()), [], Throughput(minutes=(), hours=())
-    bad, banks = await failing(visit)
+        bad, banks = None, []
     return await visit.show(
         "now.html",
         "now",
