@@ -229,6 +229,7 @@ def _calls(host: Host) -> dict[str, Awaitable[Any]]:
         "get_schedules": serving.get_schedules(),
         "get_throughput": serving.get_throughput(),
         "get_banks": serving.get_banks(),
+        "get_failing_banks": serving.get_failing_banks(),
         "get_failures": serving.get_failures(),
         "count_consents_ending": serving.count_consents_ending(),
         "subscribe": _subscribed(serving.subscribe(org_id="acme", job_id=host.job_id)),

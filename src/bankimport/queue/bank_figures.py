@@ -165,6 +165,17 @@ class BankFigures:
         if self._timer is not None:
             self._timer.cancel()
 
+    async def failing(self, names: Sequence[str]) -> list[BankActivity]:
+        """Return the banks that fail, over the last minute alone: whether one does takes little to know.
+
+        Raises:
+            Unavailable: Redis can't be reached.
+        """
+        size = timedelta(minutes=1)
+        answers = await asyncio.gather(*(self._scripts.read_bank(name, size, 1) for name in names))
+        found = [_activity(name, answer, size, True, {}) for name, answer in zip(names, answers, strict=True)]
+        return [bank for bank in found if bank.is_failing]
+
     async def read(
         self, names: Sequence[str], period: Period, configured: Mapping[str, object], connections: "_Census"
     ) -> list[BankActivity]:

@@ -4,17 +4,13 @@ A state's set is ordered by when its jobs entered it, so that the numbers are co
 written for them, no job waits for it, and they end with the records.
 """
 
-from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Final
 
 from bankimport.models import EndedJobs, Throughput
-from bankimport.queue.connection import patiently
 from bankimport.queue.queue import Queue
-from bankimport.status import JobState
 
-_STATES: Final = (JobState.COMPLETED, JobState.FAILED)
 _MINUTE, _HOUR = timedelta(minutes=1), timedelta(hours=1)
+_MINUTES, _HOURS = 60, 168
 
 
 def starts(now: datetime, step: timedelta, number: int) -> list[datetime]:
@@ -30,21 +26,13 @@ async def throughput(queue: Queue, now: datetime) -> Throughput:
     Raises:
         Unavailable: Redis can't be reached.
     """
-    minutes, hours = starts(now, _MINUTE, 60), starts(now, _HOUR, 168)
-    periods = [*((at, _MINUTE) for at in minutes), *((at, _HOUR) for at in hours)]
-    keys = [queue.keys.of("state", state.value) for state in _STATES]
-
-    async def ask() -> Sequence[int]:
-        async with queue.client.pipeline(transaction=False) as pipe:
-            for at, step in periods:
-                for key in keys:
-                    pipe.zcount(key, _ms(at), f"({_ms(at + step)}")
-            return list(await pipe.execute())
-
-    counts = await patiently(ask)
+    minutes, hours = starts(now, _MINUTE, _MINUTES), starts(now, _HOUR, _HOURS)
+    ask = queue.transitions.read_throughput
+    counts = await ask(_ms(minutes[-1]), _MINUTES, _ms(hours[-1]), _HOURS)
+    periods = [*minutes, *hours]
     pairs = zip(periods, counts[::2], counts[1::2], strict=True)
-    ended = [EndedJobs(since=at, completed=done, failed=failed) for (at, _), done, failed in pairs]
-    return Throughput(minutes=tuple(ended[:60]), hours=tuple(ended[60:]))
+    ended = [EndedJobs(since=at, completed=done, failed=failed) for at, done, failed in pairs]
+    return Throughput(minutes=tuple(ended[:_MINUTES]), hours=tuple(ended[_MINUTES:]))
 
 
 def _ms(at: datetime) -> int:

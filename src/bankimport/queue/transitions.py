@@ -189,6 +189,9 @@ class Transitions(Declared):
     def read_queue(self, excused: list[str]) -> Any: ...
 
     @script(_raw)
+    def read_throughput(self, minute: int, minutes: int, hour: int, hours: int) -> Any: ...
+
+    @script(_raw)
     def read_failures(self, most: int) -> Any: ...
 
     @script(_found)

@@ -59,6 +59,17 @@ class WholeQueue(Core):
         return await self.figures.read(names, period, self.banks, census)
 
     @bounded
+    async def get_failing_banks(self) -> Sequence[BankActivity]:
+        """Return those of this process's banks that fail, with their connections; their requests are of this minute.
+
+        Raises:
+            Unavailable: Redis or the store can't be reached.
+        """
+        failing = await self.figures.failing(sorted(self.banks))
+        census = await self._overview.census() if failing else {}
+        return [bank.model_copy(update={"connections": census.get(bank.name, {})}) for bank in failing]
+
+    @bounded
     async def get_queue_stats(self) -> QueueStats:
         """Return how many jobs are in each state."""
         return await self.queue.stats()

@@ -28,7 +28,7 @@ async def show_banks(visit: Visit) -> web.Response:
         "banks.html",
         "banks",
         visit.words("Banks"),
-        heading=_bad(visit, banks) or _good(visit, banks, _PERIODS[period](visit)),
+        heading=_bad(visit, banks, len(banks)) or _good(visit, banks, _PERIODS[period](visit)),
         failing=failing,
         banks=[(bank, _how(visit, bank), spark(bank.steps)) for bank in banks],
         types={name: getattr(bank, "name", "") for name, bank in visit.operations.banks.items()},
@@ -61,31 +61,31 @@ async def failing(visit: Visit) -> tuple[str | None, list[Failing]]:
     """Return the sentence on the banks that fail, and each with what to do; None and nothing while none does, or while
     it can't be known."""
     try:
-        banks = await visit.operations.get_banks(Period.HOUR)
+        banks = await visit.operations.get_failing_banks()
     except Unavailable:
         return None, []
-    return _bad(visit, banks), _failing(visit, banks)
+    return _bad(visit, banks, len(visit.operations.banks)), _failing(visit, banks)
 
 
 def _failing(visit: Visit, banks: Sequence[BankActivity]) -> list[Failing]:
     return [(bank, _how(visit, bank)[1], _what_to_do(visit, bank)) for bank in banks if bank.is_failing]
 
 
-def _bad(visit: Visit, banks: Sequence[BankActivity]) -> str | None:
+def _bad(visit: Visit, banks: Sequence[BankActivity], all_: int) -> str | None:
     """Return the sentence on those that fail; None where none does."""
     words, number = visit.words, visit.formats.number
     bad = [bank for bank in banks if bank.is_failing]
     if not bad:
         return None
     if len(bad) > 1 or bad[0].failing_since is None:
-        return words("{bad} of {n} banks fail", bad=number(len(bad)), n=number(len(banks)))
+        return words("{bad} of {n} banks fail", bad=number(len(bad)), n=number(all_))
     return words.many(
-        len(banks),
+        all_,
         "{bank} has failed for {span}",
         "1 of {n} banks fails: {bank}, for {span}",
         bank=bad[0].name,
         span=visit.formats.since(bad[0].failing_since),
-        n=number(len(banks)),
+        n=number(all_),
     )
 
 
