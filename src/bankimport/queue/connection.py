@@ -99,7 +99,7 @@ async def on_its_own(call: Callable[[], Awaitable[T]], seconds: float) -> T:
     Python 3.12): a loop that stood still for as long as the time limit would wait for `SOCKET_TIMEOUT` as well.
     """
     task = asyncio.ensure_future(call())
-    task.add_done_callback(_forget)
+    task.add_done_callback(forget)
     try:
         await asyncio.wait({task}, timeout=seconds)
         if task.done():
@@ -110,7 +110,7 @@ async def on_its_own(call: Callable[[], Awaitable[T]], seconds: float) -> T:
     raise TimeoutError
 
 
-def _forget(task: "asyncio.Future[Any]") -> None:
+def forget(task: "asyncio.Future[Any]") -> None:
     """Take the error of a call, or asyncio complains where nobody waits for it any more."""
     if not task.cancelled():
         task.exception()

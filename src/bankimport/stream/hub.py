@@ -9,7 +9,7 @@ import structlog
 
 from bankimport.events import Event
 from bankimport.logs import frames_of
-from bankimport.queue.connection import LOST
+from bankimport.queue.connection import LOST, forget
 from bankimport.stream.chunk import Chunk
 from bankimport.stream.entries import Entry
 from bankimport.stream.follower import Follower
@@ -69,6 +69,7 @@ class LiveHub:
         that a thousand who come back at one time cost two questions and one connection."""
         if self._next_end is None:
             self._next_end = asyncio.create_task(self._ask_end(self._asking))
+            self._next_end.add_done_callback(forget)  # whoever waits for it may have given up
         return await asyncio.shield(self._next_end)
 
     async def _ask_end(self, before: "asyncio.Task[Position] | None") -> Position:
