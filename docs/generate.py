@@ -40,6 +40,7 @@ PAGES = (
     "docs/reference/redis-keys.md",
     "docs/explanation/queue.md",
     "docs/how-to/scale-out.md",
+    "docs/how-to/redis-for-production.md",
     "docs/reference/job-results.md",
 )
 UNITS = {
@@ -203,6 +204,7 @@ PARTS: dict[str, Callable[[], Iterator[str]]] = {
     "account result": generate_jobs.account_result,
     "consents result": generate_jobs.consents_result,
     "figures": generate_scale.figures,
+    "memory": generate_scale.memory_table,
     "sizes": generate_scale.sizes,
     "routes": routes,
     "problems": problems,

@@ -21,16 +21,17 @@ KEEP: Final = {1_000: 7, 50_000: 7, 1_000_000: 1}  # days
 
 
 def measured(row: str, column: str) -> float:
-    """Return a figure of a table of the benchmarks, by the beginning of its row and the head of its column."""
+    """Return a figure of a table of the benchmarks, by the beginning of its row and the head of its column; of a range
+    the upper end."""
     head: list[str] = []
     for line in FIGURES.read_text(encoding="utf-8").splitlines():
         cells = [cell.strip() for cell in line.strip("|").split("|")]
         if column in cells:
             head = cells
         if head and line.startswith(f"| {row}"):
-            found = re.match(r"[\d,.]+", cells[head.index(column)])
+            found = re.match(r"([\d,.]+)(?: to ([\d,.]+))?", cells[head.index(column)])
             if found:
-                return float(found[0].replace(",", ""))
+                return float((found[2] or found[1]).replace(",", ""))
     raise LookupError(f"benchmarks/README.md has no {row!r} of {column!r}")
 
 
@@ -42,7 +43,8 @@ def figures() -> Iterator[str]:
     yield f"| jobs a second of one worker, with their records and events, the bank answering at once | {rate:,.0f} |"
     yield f"| CPU of Redis a job | {server:.0f} µs: one core is full at {1e6 / server:,.0f} a second |"
     yield f"| CPU of the worker a job | {measured('worker CPU a full job', 'bankimport'):.2f} ms, beside its rows |"
-    yield f"| memory of Redis a finished job | {_job():.0f} bytes |"
+    yield f"| memory of Redis a finished job, kept for days | {_job():.0f} bytes |"
+    yield f"| of its events, kept for a day, a million events at most | {_events():.0f} bytes |"
     yield f"| memory of the ledger of reads a connection | {_ledger():,.0f} bytes |"
     new, again = (
         measured("PostgreSQL | first import", "rows/s"),
@@ -52,7 +54,17 @@ def figures() -> Iterator[str]:
 
 
 def _job() -> float:
-    return measured("bytes a finished job B", "bankimport")
+    return measured("bytes a finished job keeps", "measured")
+
+
+def _events() -> float:
+    return measured("bytes of its events", "measured")
+
+
+def memory(jobs_a_day: float, connections: int, days: int) -> float:
+    """Return the bytes of Redis for finished jobs, their events and the ledger of reads."""
+    events = min(jobs_a_day, 1_000_000 / EVENTS) * _events()
+    return jobs_a_day * days * _job() + events + connections * _ledger()
 
 
 def _ledger() -> float:
@@ -97,10 +109,8 @@ class Need:
 
     @property
     def memory(self) -> float:
-        """Of Redis, in GB: finished jobs, events (500 bytes each, at most a million), the ledger."""
-        jobs = self.jobs * TICKS * KEEP[self.organisations] * _job()
-        events = min(1_000_000, self.jobs * TICKS * EVENTS) * 500
-        return (jobs + events + self.organisations * CONNECTIONS * _ledger()) / 1e9
+        """Of Redis, in GB."""
+        return memory(self.jobs * TICKS, self.organisations * CONNECTIONS, KEEP[self.organisations]) / 1e9
 
     @property
     def held(self) -> float:
@@ -137,3 +147,14 @@ def sizes() -> Iterator[str]:
     )
     for name, cells in rows:
         yield f"| {name} | {' | '.join(cells)} |"
+
+
+def memory_table() -> Iterator[str]:
+    """Yield what finished jobs take of Redis, with the default retention."""
+    yield "| connections | finished jobs kept | memory for them, their events and the ledger |"
+    yield "|---|---|---|"
+    for connections in (1_000, 10_000, 50_000):
+        jobs = connections * TICKS
+        size = memory(jobs, connections, 7)
+        shown = f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.0f} MB"
+        yield f"| {connections:,} | {jobs * 7:,} | {shown} |"

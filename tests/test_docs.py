@@ -9,8 +9,10 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
+import typer
 import yaml
 
 import bankimport
@@ -18,6 +20,7 @@ import bankimport.providers
 import bankimport.stores
 import bankimport.testing
 from bankimport import BankConnection, BankImport, Transient
+from bankimport.cli.application import application
 from bankimport.metrics import render
 from bankimport.models import Alert, QueueHealth, QueueStats
 from bankimport.settings import Settings
@@ -156,6 +159,30 @@ def test_what_is_pasted_is_what_every_shell_takes(page: Path) -> None:
     for block in [text for kind, text in fences if kind in ("sh", "bash") or (not kind and "curl" in text)]:
         bare = re.sub(r"'[^']*'|\"(\\.|[^\"])*\"", "Q", block)
         assert not re.search(r"(^|\s)#|[?*\[]", bare), block
+
+
+def commands() -> dict[str, Any]:
+    """Return the commands by their words."""
+    group: Any = typer.main.get_group(application)
+    found = {name: group.get_command(None, name) for name in group.list_commands(None)}
+    return found | {
+        f"{name} {sub}": each for name, one in found.items() for sub, each in getattr(one, "commands", {}).items()
+    }
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_commands_exist(page: Path) -> None:
+    """A command that stands in code is one, with the options that it is given."""
+    known, text = commands(), page.read_text()
+    blocks = re.findall(r"^```sh\n(.*?)^```|`(bankimport [^`]+)`", text, re.DOTALL | re.MULTILINE)
+    code = "\n".join(block or line for block, line in blocks)
+    for words in re.findall(r"(?:^|\s)bankimport ([a-z][^\n|&;#]*)", code):
+        first, second = (*words.split(), "")[:2]
+        command = known.get(f"{first} {second}".strip(), known.get(first))
+        assert command is not None, words
+        assert not getattr(command, "commands", None) or second in ("", "…"), words
+        options = {name for each in command.params for name in (*each.opts, *each.secondary_opts)} | {"--help"}
+        assert set(re.findall(r"(?<!\S)--?[a-z][a-z-]*", words)) <= options, words
 
 
 def test_every_page_is_in_the_index() -> None:

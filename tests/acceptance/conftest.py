@@ -6,6 +6,10 @@ from typing import Any
 
 import aiohttp
 import pytest
+from opentelemetry import trace
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from tests.acceptance.deployment import Deployment, Organisation
 from tests.processes import Processes, Valkey
@@ -60,3 +64,20 @@ def member(deployment: Deployment, session: aiohttp.ClientSession) -> Organisati
     """A member of the organisation acme, at the module's deployment."""
     session.headers["Authorization"] = "Bearer acme-token"
     return Organisation(session, deployment)
+
+
+@pytest.fixture(scope="session")
+def _exporter() -> InMemorySpanExporter:
+    """OpenTelemetry takes a provider once a process."""
+    exporter = InMemorySpanExporter()
+    provider = TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    trace.set_tracer_provider(provider)
+    return exporter
+
+
+@pytest.fixture
+def exporter(_exporter: InMemorySpanExporter) -> InMemorySpanExporter:
+    """Where this process's spans go, from now on."""
+    _exporter.clear()
+    return _exporter

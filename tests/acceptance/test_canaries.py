@@ -8,6 +8,7 @@ import pytest
 import redis
 from aiohttp import ClientSession, web
 from aiohttp.test_utils import TestServer
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from structlog.testing import capture_logs
 
 from bankimport import (
@@ -143,7 +144,10 @@ async def serving(settings: Settings) -> AsyncIterator[tuple[BankImport, LeakyBa
 
 
 async def test_nothing_comes_out(
-    serving: tuple[BankImport, LeakyBank, LeakyStore, str], redis_url: str, capsys: pytest.CaptureFixture[str]
+    serving: tuple[BankImport, LeakyBank, LeakyStore, str],
+    redis_url: str,
+    capsys: pytest.CaptureFixture[str],
+    exporter: InMemorySpanExporter,
 ) -> None:
     """Through a bank and a store that fail at each method, handlers and a host that fail, and requests that hold
     secrets where they are wrong: twenty paths and more."""
@@ -178,11 +182,13 @@ async def test_nothing_comes_out(
     from prometheus_client import generate_latest
 
     counted = generate_latest(numbers.registry).decode()
+    assert len(exporter.get_finished_spans()) > len(paths)
     where = {
         "log": json.dumps(logs, default=str),
         "answers and records": "\n".join(answers),
         "Redis": stored,
         "numbers": counted,
         "streams": printed.out + printed.err,
+        "traces": "\n".join(span.to_json() for span in exporter.get_finished_spans()),
     }
     assert {name for name, text in where.items() for secret in SECRETS if secret in text} == set()

@@ -3,9 +3,6 @@
 import pytest
 from aiohttp import ClientSession, web
 from aiohttp.test_utils import TestServer
-from opentelemetry import trace
-from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from bankimport import BankConnection, BankImport, Settings, allow_all
@@ -16,16 +13,6 @@ from bankimport.testing import MemoryStore, run_until_idle
 pytestmark = pytest.mark.filterwarnings("ignore:Call to deprecated close:DeprecationWarning")  # arq closes its pool so
 
 SENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
-
-
-@pytest.fixture(scope="module")
-def exporter() -> InMemorySpanExporter:
-    """Where this process's spans go; OpenTelemetry takes a provider once a process."""
-    exporter = InMemorySpanExporter()
-    provider = TracerProvider()
-    provider.add_span_processor(SimpleSpanProcessor(exporter))
-    trace.set_tracer_provider(provider)
-    return exporter
 
 
 async def test_one_trace(settings: Settings, exporter: InMemorySpanExporter) -> None:

@@ -19,16 +19,22 @@ from bankimport.models import (
     AuthorisationStatus,
     AuthorisationStep,
     Balance,
+    BankActivity,
+    BankStep,
     ConnectionDetails,
+    ConnectionHealth,
     ConnectionPage,
     ConnectionSummary,
+    FailureKind,
     Institution,
     JobPage,
     JobProgress,
     JobStatus,
+    Period,
     PsuContext,
     QueueHealth,
     QueueStats,
+    RequestOutcome,
     Stage,
 )
 from bankimport.queue.filters import JobFilter
@@ -204,6 +210,22 @@ class FakeService:
     async def resume_queue(self) -> None:
         """Note the call."""
         self._called("resume")
+
+    async def get_banks(self, period: Period) -> Sequence[BankActivity]:
+        """Return a bank that fails."""
+        self._called("banks", period)
+        return [
+            BankActivity(
+                name="bank", configured=True, requests=5, errors={RequestOutcome.NO_ANSWER: 3}, typical=timedelta(seconds=0.42),
+                slow=timedelta(seconds=2), deferred=1, steps=(BankStep(since=NOW, requests=5, errors=3),), failing_since=NOW,
+                failures_in_a_row=3, last_error=RequestOutcome.NO_ANSWER, connections={ConnectionHealth.UP_TO_DATE: 7},
+            )
+        ]  # fmt: skip
+
+    async def get_failures(self) -> Sequence[FailureKind]:
+        """Return what jobs have failed of."""
+        numbers = {"last_hour": 2, "hour_before": 0, "last_day": 3, "day_before": 1, "last_week": 4, "week_before": 0}
+        return [FailureKind(code="transient", bank="bank", jobs=4, hours=(0,) * 22 + (1, 2), **numbers)]
 
     async def get_queue_stats(self) -> QueueStats:
         """Return some numbers."""

@@ -246,3 +246,28 @@ async def test_who_is_there(service: FakeService) -> None:
         await host.call("POST", "/giro/sync", headers=address)
         await host.call("POST", "/giro/sync", headers={"X-User": "maria"}, json={"attended": False})
     assert service.persons == [None, somebody, None, None]
+
+
+async def _raises(request: web.Request) -> Any:
+    raise RuntimeError(SECRET)
+
+
+async def _hangs(request: web.Request) -> Any:
+    await asyncio.sleep(30)
+
+
+@pytest.mark.parametrize("asked", [_raises, _hangs])
+@pytest.mark.parametrize(("what", "path"), [("person", "/giro/sync"), ("user", "")])
+async def test_a_host_that_cant_say_who_is_there(
+    service: FakeService, monkeypatch: pytest.MonkeyPatch, asked: Any, what: str, path: str
+) -> None:
+    """A `person=` or `user=` that fails or hangs is 503 and one line that names it, and nobody is taken for another. Red
+    before: 500, or no answer for as long as it hung; and of `person` the log blamed Redis."""
+    monkeypatch.setattr(authorising, "SOON", timedelta(milliseconds=50))
+    with capture_logs() as logs:
+        async with serving(service, **{what: asked}) as host:
+            problem = await host.problem("POST", path, json={"bank": "bank"} if what == "user" else {})
+    assert problem == (503, "authorization-unavailable")
+    assert SECRET not in str(logs)
+    assert f"web.{what}_{'failed' if asked is _raises else 'too_slow'}" in {line["event"] for line in logs}
+    assert service.persons == []

@@ -157,7 +157,7 @@ class BankImport(Service):
             host_parameters: parameters of the query that are the host's own, such as the token of a WebSocket.
             public_url: what clients see before the host's own paths, where a proxy adds a prefix.
             user: `async (request) -> str | None` says who is signed in: only who began to connect a bank can end it.
-                Without it that is the same browser, by a cookie of ours.
+                Without it that is the same browser, by a cookie of ours. It and `person` have a second each.
             followers_per_organisation: more live followers than this are refused with 429.
 
         Raises:

@@ -1,10 +1,11 @@
-"""Asking the host who may do what. Only `True` lets in: any other answer is a refusal, and a wrong one is logged."""
+"""Asking the host who may do what. Only `True` lets in: any other answer is a refusal, and a wrong one is logged. What
+else is asked of it is who is there."""
 
 import asyncio
 import inspect
 from collections.abc import Awaitable
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 import structlog
 from aiohttp import web
@@ -15,8 +16,12 @@ from bankimport.web.problems import ProblemRaised, refuse
 
 _log = structlog.get_logger(__name__)
 
+T = TypeVar("T")
+
 #: A host that hasn't answered by then is away.
 LONGEST = timedelta(seconds=5)
+#: Who is there is asked for in the middle of a call, which has two seconds for all.
+SOON = timedelta(seconds=1)
 _COME_AGAIN = timedelta(seconds=5)
 _RIGHT = "authorize must return True to let in or False to refuse, and nothing else"
 
@@ -52,19 +57,30 @@ async def ensure_allowed(request: web.Request, authorize: Authorize, action: Act
 
 async def _answer(request: web.Request, authorize: Authorize, action: Action, org_id: str | None) -> object:
     try:
-        async with asyncio.timeout(LONGEST.total_seconds()):
-            answer: object = await authorize(request, action, org_id)
-            return answer
+        return await ask_host("authorize", authorize(request, action, org_id), LONGEST, action=action)
     except web.HTTPException as raised:
         if raised.status >= 400:
             raise
         return raised  # an answer that is no refusal, such as a redirect to a login or a 200
+
+
+async def ask_host(what: str, asked: Awaitable[T], longest: timedelta | None = None, **facts: str) -> T:
+    """Return what a function of the host's answers.
+
+    Raises:
+        ProblemRaised: 503, it failed or took too long; the log has one line that names it.
+        web.HTTPException: the host's own answer.
+    """
+    seconds = (longest or SOON).total_seconds()
+    try:
+        async with asyncio.timeout(seconds):
+            return await asked
+    except web.HTTPException:
+        raise
     except TimeoutError:
-        _log.error("web.authorize_too_slow", action=action, seconds=LONGEST.total_seconds())
+        _log.error(f"web.{what}_too_slow", **facts, seconds=seconds)
     except Exception as error:
-        _log.error(
-            "web.authorize_failed", action=action, error=type(error).__name__, frames=frames_of(error.__traceback__)
-        )
+        _log.error(f"web.{what}_failed", **facts, error=type(error).__name__, frames=frames_of(error.__traceback__))
     raise refuse(503, "authorization-unavailable", "who may do this can't be found out now", retry_after=_COME_AGAIN)
 
 

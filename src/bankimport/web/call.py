@@ -14,7 +14,7 @@ from bankimport.stream import EventStream, Follower
 from bankimport.web.bodies import parse
 from bankimport.web.given import Action, Answers, Authorize, Person
 from bankimport.web.limits import Pace, RequestLimit, Turns
-from bankimport.web.person import Network, person
+from bankimport.web.person import Network, who_asks
 from bankimport.web.problems import public
 from bankimport.web.users import User
 
@@ -87,10 +87,8 @@ class Call:
         return parse(self.body, model)
 
     async def person(self) -> PsuContext | None:
-        """Return who asks just now, if that can be said: by the host's word, or by the request."""
-        if self.state.person is not None:
-            return await self.state.person(self.request)
-        return person(self.request, self.state.trusted_proxies)
+        """Return who asks just now, if that can be said."""
+        return await who_asks(self.request, self.state.person, self.state.trusted_proxies)
 
     def path_of(self, route: str, **parts: str) -> str:
         """Return the address of a named route, below wherever the host mounted us."""

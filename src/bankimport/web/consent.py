@@ -12,7 +12,8 @@ from bankimport.models import AuthorisationBegun, AuthorisationOutcome, Id, Mode
 from bankimport.web.bodies import EmptyBody
 from bankimport.web.call import STATE, Call
 from bankimport.web.parameters import path_id
-from bankimport.web.person import person
+from bankimport.web.person import who_asks
+from bankimport.web.problems import ProblemRaised
 from bankimport.web.users import beginner, remember, user_of
 
 Language = Annotated[str, StringConstraints(pattern="^[a-z]{2}$")]
@@ -149,12 +150,12 @@ async def take_callback(request: web.Request) -> web.Response:
     parameters = {name: value[:_LONGEST] for name, value in [*request.query.items()][:_MOST]}
     try:
         bank = path_id(request, "bank", "bank")
-        psu = person(request, state.trusted_proxies) if state.person is None else await state.person(request)
+        psu = await who_asks(request, state.person, state.trusted_proxies)
         who = await user_of(request, state.user)
         end = await state.service.connections.finish(bank, parameters, user=who, psu=psu)
     except (AuthorisationRefused, NotFound):
         return _page(403, *_REFUSED)
-    except Unavailable:
+    except (Unavailable, ProblemRaised):
         return _page(503, *_AWAY, {"Retry-After": "5"})
     except BankImportError:
         return _page(500, *_WORDS[_O.FAILED])

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from importlib.metadata import version
 from typing import Any
 
-from bankimport.models import ID_PATTERN, JobType
+from bankimport.models import ID_PATTERN, JobType, Period
 from bankimport.models.model import Model
 from bankimport.status import JobState
 from bankimport.web.examples import EXAMPLES
@@ -31,6 +31,7 @@ _QUERY: dict[str, dict[str, Any]] = {
     "errorCode": {"type": "string", "pattern": "^[a-z0-9-]{1,64}$"},
     "bank": _ID,
     "since": _DAY,
+    "period": {"type": "string", "enum": [each.value for each in Period]},
     "until": _DAY,
     "cursor": {"type": "string", "pattern": "^[!-~]{1,256}$"},
     "limit": {"type": "integer", "minimum": 1, "maximum": 200},

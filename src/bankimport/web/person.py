@@ -9,6 +9,8 @@ from aiohttp import web
 
 from bankimport.access.attendance import is_public
 from bankimport.models import PsuContext
+from bankimport.web.authorising import ask_host
+from bankimport.web.given import Person
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -32,6 +34,15 @@ def person(request: web.Request, trusted: Sequence[Network]) -> PsuContext | Non
         return None
     agent = _UNPRINTABLE.sub("", request.headers.get("User-Agent", ""))[:256]
     return PsuContext(ip=str(address), user_agent=agent or None, at=datetime.now(UTC))
+
+
+async def who_asks(request: web.Request, host: Person | None, trusted: Sequence[Network]) -> PsuContext | None:
+    """Return who asks just now, if that can be said: by the host's word, or by the request.
+
+    Raises:
+        ProblemRaised: 503, the host can't say it now.
+    """
+    return person(request, trusted) if host is None else await ask_host("person", host(request))
 
 
 def client_address(remote: str | None, forwarded: Sequence[str], trusted: Sequence[Network]) -> Address | None:

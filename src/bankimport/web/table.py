@@ -13,7 +13,7 @@ from bankimport.models import (
     QueueStats,
 )
 from bankimport.models.model import Model, StrictModel
-from bankimport.web import balances, banks, consent, handlers
+from bankimport.web import activity, balances, banks, consent, handlers
 from bankimport.web.bodies import EmptyBody, JobsBody, OrgSyncBody, PauseBody, SyncBody
 from bankimport.web.call import Handle
 from bankimport.web.given import Action
@@ -141,6 +141,9 @@ ROUTES = (
           refused=(304, 404, 429), waits=True),
     Route("GET", "/events", "operate", follow_events, "events", 200, None, query=_FOLLOW, refused=(404, 429),
           waits=True),
+    Route("GET", "/banks", "operate", activity.list_banks, "all-banks", 200, activity.BankActivityListView,
+          query={"period": "`hour`, by the minute; `day`, by the hour, if absent; `week`, by the quarter of a day"}),
+    Route("GET", "/failures", "operate", activity.list_failures, "failures", 200, activity.FailureListView),
     Route("GET", "/audit", "operate", handlers.list_audit, "audit", 200, AuditPage, refused=(501,), query=_AUDIT),
     Route("GET", "/metrics", "operate", show_metrics, "metrics", 200, None, refused=(501,)),
 )  # fmt: skip

@@ -11,14 +11,11 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Final
 
-import structlog
 from aiohttp import web
 
 from bankimport.acting import acting_as
-from bankimport.logs import frames_of
-from bankimport.web.problems import PUBLIC_URL, refuse
-
-_log = structlog.get_logger(__name__)
+from bankimport.web.authorising import ask_host
+from bankimport.web.problems import PUBLIC_URL, ProblemRaised, refuse
 
 #: Says who is signed in, by the host's own id of them; None where nobody is.
 User = Callable[[web.Request], Awaitable[str | None]]
@@ -29,9 +26,13 @@ _LASTS: Final = 2 * 3600
 
 
 async def user_of(request: web.Request, user: User | None) -> str | None:
-    """Return who is there; None where that can't be said."""
+    """Return who is there; None where nobody is.
+
+    Raises:
+        ProblemRaised: 503, the host can't say it now.
+    """
     if user is not None:
-        found = await user(request)
+        found = await ask_host("user", user(request))
         return found if isinstance(found, str) and found else None
     value = request.cookies.get(COOKIE, "")
     return _named(value) if _VALUE.fullmatch(value) else None
@@ -64,9 +65,8 @@ async def acting(request: web.Request, user: User | None, via: str) -> AsyncIter
     """Let what the request does be written down as its sender's. A host that can't say who it is stops nothing."""
     try:
         who = await user_of(request, user)
-    except Exception as error:
+    except (ProblemRaised, web.HTTPException):
         who = None
-        _log.error("web.user_failed", error=type(error).__name__, frames=frames_of(error.__traceback__))
     with acting_as(who[:256] if who else None, via=via):
         yield
 

@@ -9,8 +9,8 @@ from bankimport.cli.doctor.sentinel import SentinelFacts
 from bankimport.settings import Settings
 
 State = Literal["ok", "warn", "bad"]
-#: bytes of a finished job with its events, as `benchmarks/peers` measures them
-_BYTES_A_JOB: Final = 1400
+#: bytes of a finished job, and of a connection's events of a day and its ledger of reads: benchmarks/README.md
+_BYTES_A_JOB, _BYTES_A_CONNECTION = 640, 4700
 _SYNCS_A_DAY: Final = 6
 _OLDEST: Final = (6, 2)
 _SKEW: Final = timedelta(seconds=2)
@@ -194,7 +194,8 @@ def _load(facts: Facts, settings: Settings) -> Iterator[Finding]:
     if connections / rate > interval.total_seconds():
         says = f"{connections} connections at {rate:g} starts a second need longer than the {interval} between ticks"
         yield Finding("limiter", "bad", says, "raise BANK_SYNC_RATE_LIMIT_MAX, if the banks allow it")
-    needed = int(connections * _SYNCS_A_DAY * (settings.keep_completed / timedelta(days=1)) * _BYTES_A_JOB)
+    jobs = _SYNCS_A_DAY * (settings.keep_completed / timedelta(days=1))
+    needed = int(connections * (jobs * _BYTES_A_JOB + _BYTES_A_CONNECTION))
     if facts.maxmemory and needed > facts.maxmemory * 0.8:
         says = f"{connections} connections need about {needed // 2**20} MiB, of {facts.maxmemory // 2**20} MiB"
         yield Finding("redis-memory", "bad", says, "raise maxmemory, or lower BANK_SYNC_KEEP_COMPLETED_DAYS")

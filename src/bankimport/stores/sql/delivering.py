@@ -3,7 +3,7 @@
 import secrets
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement, and_, func, literal, or_, select, update
@@ -19,6 +19,8 @@ _E, _D, _L = webhook_endpoints.c, webhook_deliveries.c, webhook_lanes.c
 _WAITING: Final = _D.state == DeliveryState.WAITING.value
 #: So many of one endpoint are under way in one worker; of one that takes nothing at the moment, one.
 AT_ONCE: Final = 4
+#: `taken_at` is as exact as this.
+_TAKEN: Final = timedelta(minutes=1)
 
 
 class Delivering:
@@ -152,10 +154,15 @@ async def _set_next(db: AsyncConnection, outgoing: OutgoingWebhook, at: datetime
 
 
 async def _note_endpoint(db: AsyncConnection, endpoint_id: str, ended: AttemptEnded, now: datetime) -> None:
+    """Note how the endpoint is. One that takes everything is written once a minute: each write would hold up the others
+    of its deliveries, which are settled at the same time."""
     since = literal(now, _E.failing_since.type)
     values: dict[str, Any] = {"failing_since": func.coalesce(_E.failing_since, since)}
+    its = _E.id == endpoint_id
     if ended.is_success:
         values = {"failing_since": None, "taken_at": now}
+        is_news = or_(_E.failing_since.is_not(None), _E.taken_at.is_(None), _E.taken_at < now - _TAKEN)
+        its = and_(its, is_news)
     if ended.disable is not None:
         values |= {"disabled_by": ended.disable, "disabled_at": now}
-    await db.execute(update(webhook_endpoints).where(_E.id == endpoint_id).values(values))
+    await db.execute(update(webhook_endpoints).where(its).values(values))

@@ -21,7 +21,7 @@ from bankimport.web.dashboard.connections import HEALTHS
 from bankimport.web.dashboard.ribbon import ribbon
 from bankimport.web.dashboard.visit import Visit
 from bankimport.web.parameters import path_id, query_cursor
-from bankimport.web.person import person
+from bankimport.web.person import who_asks
 from bankimport.web.users import beginner, remember
 
 _PAGE: Final = 20
@@ -39,7 +39,9 @@ async def show_organisation(visit: Visit) -> web.Response:
     page = await visit.operations.list_connections(org_id, cursor=cursor, limit=_PAGE)
     gone = [each for each in page.connections if each.status is ConnectionStatus.DISCONNECTED]
     living = [each for each in page.connections if each.status is not ConnectionStatus.DISCONNECTED]
-    details = await visit.operations.get_connections(org_id, [each.id for each in living])
+    details, running, choices = await asyncio.gather(
+        visit.operations.get_connections(org_id, [each.id for each in living]), _running(visit), _choices(visit)
+    )
     now = visit.formats.now
     shown = sorted(((each, health_of(each, now)) for each in details), key=lambda pair: _ORDER.index(pair[1]))
     return visit.show_alone(
@@ -52,8 +54,8 @@ async def show_organisation(visit: Visit) -> web.Response:
         high=HIGH,
         next_cursor=page.next_cursor,
         healths=HEALTHS,
-        running=await _running(visit),
-        choices=await _choices(visit),
+        running=running,
+        choices=choices,
         country=_country(visit),
     )
 
@@ -207,6 +209,4 @@ def _way_back(visit: Visit) -> str | None:
 
 
 async def _person(visit: Visit) -> PsuContext | None:
-    if visit.state.person is not None:
-        return await visit.state.person(visit.request)
-    return person(visit.request, visit.state.trusted_proxies)
+    return await who_asks(visit.request, visit.state.person, visit.state.trusted_proxies)
