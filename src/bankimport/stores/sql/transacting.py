@@ -109,6 +109,7 @@ async def _transact(engine: AsyncEngine, work: Callable[[AsyncConnection], Await
     while True:
         try:
             async with engine.begin() as connection:
+                stop_if_gone()
                 caller.is_served = True
                 done = await work(connection)
                 stop_if_gone()
