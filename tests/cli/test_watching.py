@@ -58,7 +58,11 @@ def test_the_probes(operate: Run, redis_url: str, tmp_path: Path) -> None:
     operate("db", "upgrade")
     assert (operate("health").returncode, operate("ready").returncode) == (1, 1)
     processes = Processes(tmp_path)
-    environment = {"REDIS_URL": redis_url, "BANK_SYNC_DATABASE_URL": f"sqlite+aiosqlite:///{tmp_path}/bank.db"}
+    environment = {
+        "REDIS_URL": redis_url,
+        "BANK_SYNC_DATABASE_URL": f"sqlite+aiosqlite:///{tmp_path}/bank.db",
+        "BANK_SYNC_LEASE_MS": "2000",  # a heartbeat is fresh for two of them
+    }
     worker = processes.worker(environment)
     try:
         worker.line_sync("worker.started")
