@@ -18,7 +18,7 @@ IBAN = (AccountReference("iban", "DE89370400440532013000"),)
 GIRO = BankAccount("g-1", currency="EUR", name="Giro", kind="CACC", references=IBAN)
 OLD = BankAccount("p-1", currency="EUR", name="Holiday", kind="SVGS", references=IBAN)
 NEW = BankAccount("p-2", currency="EUR", name="House", kind="SVGS", references=IBAN)
-PERSON = PsuContext("93.184.216.34", "Mozilla/5.0", datetime.now(UTC))
+PERSON = PsuContext("93.184.216.34", "Mozilla/5.0")
 
 
 def row(day: int, amount: str) -> ReportedTransaction:
