@@ -208,9 +208,16 @@ MUTATIONS = (
     Mutation(
         "the first write is one that a full server refuses",
         f"{LUA}/lib/clock.lua",
-        "  call('HSET', key.meta, 'serial', int(reserved))\n",
+        "  call('HSET', key.meta, 'serial', int(from + AT_ONCE))\n",
         "",
         "tests/queue/test_lost_replies.py::test_a_full_server_refuses_before_anything_is_done",
+    ),
+    Mutation(
+        "calls that travel together stand each for itself",
+        f"{LUA}/lib/moves.lua",
+        "local done, answer = pcall(run, at)",
+        "local done, answer = true, run(at)",
+        "tests/queue/test_lost_replies.py::test_a_call_that_fails_among_those_that_travel_with_it",
     ),
     Mutation(
         "places that a claim under way has asked for",
