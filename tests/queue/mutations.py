@@ -226,13 +226,6 @@ MUTATIONS = (
         "",
         "tests/queue/test_claims.py::test_claims_under_way_take_no_place_twice",
     ),
-    Mutation(
-        "what was refused together is asked for one by one",
-        "src/bankimport/queue/scripts.py",
-        "isinstance(answer, Exception) and len(group) > 1 and tries_left",
-        "False",
-        "tests/queue/test_claims.py::test_one_calls_trouble_is_no_others",
-    ),
 )
 
 
