@@ -24,7 +24,7 @@ serve: $(DEMO_VENV)/.installed
 	@$(DEMO_VENV)/bin/bankimport up $(ARGS)
 
 test: $(VENV)/.installed
-	$(VENV)/bin/python -m pytest -n 2 --dist worksteal $(ARGS)
+	$(VENV)/bin/python -m pytest -n 3 --dist worksteal $(ARGS)
 
 soak: $(VENV)/.installed
 	BANKIMPORT_SOAK=1 $(VENV)/bin/python -m pytest --timeout=7200 $(ARGS)
