@@ -6,6 +6,7 @@ import asyncio
 import random
 import time
 from dataclasses import dataclass
+from functools import partial
 from importlib import resources
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -16,6 +17,7 @@ from tests.acceptance.deployment import Deployment
 from tests.browser.chromium import Tab, tab
 from tests.browser.operated import Operated
 from tests.processes import ROOT, Processes, start_valkey
+from tests.waiting import wait_until
 
 IMAGES = ROOT / "docs" / "images"
 NORTH, ALPS, FERN, PORT = "nordlicht-bank", "alpenkreditbank", "fernhill-bs", "sparhafen"
@@ -125,6 +127,11 @@ async def taken(page: Tab, site: Operated, picture: Picture, job: str) -> list[s
     return [f"{picture.name}: {each}" for each in said]
 
 
+async def all_told(own: BankImport) -> bool:
+    """Whether the worker has told what it asked of banks."""
+    return any(bank.requests for bank in await own.get_banks())
+
+
 async def main() -> None:
     """Take all of them."""
     with TemporaryDirectory(prefix="pictures-") as directory:
@@ -138,7 +145,7 @@ async def main() -> None:
             await asyncio.to_thread(site.start_host)
             async with site.own() as own:
                 job = await ran(site, own)
-                await asyncio.sleep(6)  # the worker tells its figures every five seconds
+                await wait_until(partial(all_told, own))
                 await written(own, site)
             async with tab(processes) as page:
                 await page.send("Network.enable")

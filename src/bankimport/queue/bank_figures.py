@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from bankimport.errors import Unavailable
 from bankimport.models import BankActivity, BankStep, ConnectionHealth, Period, RequestOutcome
-from bankimport.queue.declaring import Declared, script
+from bankimport.queue.declaring import Declared, as_it_is, script, word
 from bankimport.queue.queue import Queue
 from bankimport.queue.records import instant
 
@@ -33,6 +33,8 @@ _SLOTS: Final = {
     Period.DAY: (timedelta(hours=1), 24),
     Period.WEEK: (timedelta(hours=6), 28),
 }
+#: How many connections of each bank are how.
+_Census = Mapping[str, Mapping[ConnectionHealth, int]]
 
 
 def step_of(seconds: float) -> int:
@@ -90,21 +92,13 @@ class _Seen:
         return {"bank": bank, "counts": dict(self.counts), **ago, "row": self.row, "error": self.error}
 
 
-def _word(answer: bytes) -> str:
-    return answer.decode()
-
-
-def _as_it_is(answer: Any) -> Any:
-    return answer
-
-
 class _FigureScripts(Declared):
     """The scripts of the figures."""
 
-    @script(_word, once=True)
+    @script(word, once=True)
     def note_banks(self, banks: list[dict[str, Any]]) -> Any: ...
 
-    @script(_as_it_is)
+    @script(as_it_is)
     def read_bank(self, bank: str, size: timedelta, number: int) -> Any: ...
 
 
@@ -177,7 +171,7 @@ class BankFigures:
         return [bank for bank in found if bank.is_failing]
 
     async def read(
-        self, names: Sequence[str], period: Period, configured: Mapping[str, object], connections: "_Census"
+        self, names: Sequence[str], period: Period, configured: Mapping[str, object], connections: _Census
     ) -> list[BankActivity]:
         """Return the figures of banks, in one round trip.
 
@@ -190,9 +184,6 @@ class BankFigures:
         return [
             _activity(name, answer, size, name in configured, connections.get(name, {})) for name, answer in answers
         ]
-
-
-_Census = Mapping[str, Mapping[ConnectionHealth, int]]
 
 
 def _activity(

@@ -37,6 +37,16 @@ class Carrier(Protocol):
         """Return the answer to a call in the line, within the deadline."""
 
 
+def word(answer: bytes) -> str:
+    """Return an answer that is a word."""
+    return answer.decode()
+
+
+def as_it_is(answer: Any) -> Any:
+    """Return an answer as Redis gave it."""
+    return answer
+
+
 def utf8(text: str) -> bytes:
     """Return a text as UTF-8; half a surrogate pair, which has no UTF-8, becomes a question mark."""
     return text.encode(errors="replace")

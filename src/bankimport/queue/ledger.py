@@ -9,7 +9,7 @@ from typing import Any
 from bankimport.access.budget import free_at, horizon
 from bankimport.ports import AccessHistory, AccessKey, Asks, CountedRead, Met
 from bankimport.queue.connection import patiently
-from bankimport.queue.declaring import Declared, script
+from bankimport.queue.declaring import Declared, as_it_is, script, word
 from bankimport.queue.queue import Queue
 from bankimport.telemetry import read_refused
 
@@ -34,18 +34,10 @@ def _name(key: AccessKey) -> str:
     return digest_of(key.bank, key.stable_key, key.scope.value)
 
 
-def _text(answer: bytes) -> str:
-    return answer.decode()
-
-
-def _as_it_is(answer: Any) -> Any:
-    return answer
-
-
 class _AccessScripts(Declared):
     """The scripts of the ledger."""
 
-    @script(_text)
+    @script(word)
     def reserve_access(
         self,
         name: str,
@@ -58,10 +50,10 @@ class _AccessScripts(Declared):
         begins: bool,  # noqa: FBT001  # a script's argument
     ) -> Any: ...
 
-    @script(_text)
+    @script(word)
     def note_access(self, name: str, refused: int | None, who: str) -> Any: ...
 
-    @script(_as_it_is)
+    @script(as_it_is)
     def read_access(self, name: str, since: int, who: str) -> Any: ...
 
 

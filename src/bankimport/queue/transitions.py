@@ -6,7 +6,7 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Any
 
-from bankimport.queue.declaring import Declared, script
+from bankimport.queue.declaring import Declared, as_it_is, script, word
 
 Row = dict[str, Any]
 Runs = list[tuple[str, str]]
@@ -48,16 +48,8 @@ class Beat:
     more: bool
 
 
-def _word(answer: bytes) -> str:
-    return answer.decode()
-
-
 def _ended(answer: bytes) -> Ended:
     return Ended(answer.decode())
-
-
-def _raw(answer: Any) -> Any:
-    return answer
 
 
 def _number(answer: int) -> int:
@@ -140,40 +132,40 @@ class Transitions(Declared):
     @script(_ids)
     def give_back_jobs(self, runs: Runs) -> Any: ...
 
-    @script(_word, joined=True)
+    @script(word, joined=True)
     def advance_progress(self, id: str, fence: str, steps: list[str]) -> Any: ...
 
     @script(_beat)
     def beat_worker(self, worker: str, lifetime: timedelta, about: Row, functions: list[str], runs: Runs) -> Any: ...
 
-    @script(_word)
+    @script(word)
     def remove_worker(self, worker: str) -> Any: ...
 
-    @script(_word, once=True)
+    @script(word, once=True)
     def cancel_job(self, id: str) -> Any: ...
 
-    @script(_word, once=True)
+    @script(word, once=True)
     def retry_job(self, id: str, by_hand: bool) -> Any: ...  # noqa: FBT001  # likewise
 
-    @script(_word, once=True)
+    @script(word, once=True)
     def discard_job(self, id: str) -> Any: ...
 
-    @script(_word, once=True)
+    @script(word, once=True)
     def pause_queue(self, over: int | None, reason: str) -> Any: ...
 
-    @script(_word, once=True)
+    @script(word, once=True)
     def resume_queue(self) -> Any: ...
 
-    @script(_word, once=True)
+    @script(word, once=True)
     def emit_event(self, name: str, org: str, id: str, fields: str) -> Any: ...
 
-    @script(_word)
+    @script(word)
     def note_alerts(self, alerts: list[Row]) -> Any: ...
 
-    @script(_word)
+    @script(word)
     def quarantine_member(self, member: bytes, reason: str) -> Any: ...
 
-    @script(_word)
+    @script(word)
     def serve_tick(self, schedule: str, tick: int, missed: bool, job: Row) -> Any: ...  # noqa: FBT001  # likewise
 
     @script(_number)
@@ -185,13 +177,13 @@ class Transitions(Declared):
     @script(_copied)
     def rewrite_stream(self, stream: str, org: str, after: str, removed: int, slice: int) -> Any: ...
 
-    @script(_raw)
+    @script(as_it_is)
     def read_queue(self, excused: list[str]) -> Any: ...
 
-    @script(_raw)
+    @script(as_it_is)
     def read_throughput(self, minute: int, minutes: int, hour: int, hours: int) -> Any: ...
 
-    @script(_raw)
+    @script(as_it_is)
     def read_failures(self, most: int) -> Any: ...
 
     @script(_found)

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Collection
+from contextlib import suppress
 from datetime import date
 from enum import StrEnum
 from typing import TypeVar
@@ -128,13 +129,9 @@ def query_day(request: web.Request, name: str) -> date | None:
     text = request.query.get(name)
     if text is None:
         return None
-    try:
-        return date.fromisoformat(text) if re.fullmatch(r"\d{4}-\d\d-\d\d", text, re.ASCII) else _no_day(name)
-    except ValueError:
-        return _no_day(name)
-
-
-def _no_day(name: str) -> date:
+    with suppress(ValueError):  # the 31st of a shorter month
+        if re.fullmatch(r"\d{4}-\d\d-\d\d", text, re.ASCII):
+            return date.fromisoformat(text)
     raise InvalidRequest(f"/{name}", "must be a day such as 2026-03-31")
 
 
