@@ -10,6 +10,7 @@ from bankimport import BankImport
 from bankimport.errors import Unavailable
 from bankimport.providers import GoCardless
 from bankimport.providers.tokens import SharedTokens, Tokens
+from bankimport.queue import deadline
 from bankimport.queue.shelf import RedisShelf
 from bankimport.settings import Settings
 from bankimport.testing import MemoryStore
@@ -67,8 +68,9 @@ async def test_who_fails_in_its_turn_gives_it_back(driver: Driver) -> None:
     assert await asyncio.wait_for(tokens.access(now), 5) == "a"
 
 
-async def test_a_redis_that_is_away_is_said_so(driver: Driver) -> None:
+async def test_a_redis_that_is_away_is_said_so(driver: Driver, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every step is `Unavailable`, which a job waits for."""
+    monkeypatch.setattr(deadline, "LONGEST", 1.0)
     shelf = RedisShelf(driver.queue)
     driver.queue.client.connection_pool.connection_kwargs["port"] = 1
     await driver.queue.client.connection_pool.disconnect()
