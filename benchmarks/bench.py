@@ -20,8 +20,8 @@ from tests.processes import Processes, Running, Valkey, start_valkey
 from tests.waiting import wait_until
 
 from bankimport.commands import SyncConnection
-from bankimport.queue.connection import connect
 from bankimport.queue.queue import Enqueue, Queue
+from bankimport.redis.connection import connect
 from bankimport.settings import Settings
 
 #: Out of the way: what a worker can do is measured, not what it is allowed to.

@@ -13,8 +13,8 @@ from redis.asyncio import Redis
 from tests.queue.driver import Driver
 
 from bankimport.events import Event
-from bankimport.queue.connection import connect
-from bankimport.queue.keys import Keys
+from bankimport.redis.connection import connect
+from bankimport.redis.keys import Keys
 from bankimport.settings import Settings
 from bankimport.stream import EventStream
 from benchmarks.bench import Bench, note

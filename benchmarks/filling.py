@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import redis
 
-from bankimport.queue.keys import Keys
+from bankimport.redis.keys import Keys
 from bankimport.status import JobState
 
 DAY = 86_400_000

@@ -22,9 +22,9 @@ import psutil
 from aiohttp import web
 from redis.asyncio import Redis
 
-from bankimport.queue.connection import connect
-from bankimport.queue.keys import Keys
 from bankimport.queue.queue import Queue
+from bankimport.redis.connection import connect
+from bankimport.redis.keys import Keys
 from bankimport.settings import Settings
 from bankimport.stream import EventStream
 from bankimport.web import web_app

@@ -7,7 +7,7 @@ import time
 
 from redis.asyncio import Redis
 
-from bankimport.queue.connection import connect
+from bankimport.redis.connection import connect
 from bankimport.settings import Settings
 from bankimport.stream import EventStream
 from benchmarks.bench import OUR_QUEUE, STOCK_QUEUE, Bench, our_queue, sync

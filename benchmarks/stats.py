@@ -7,6 +7,7 @@ import time
 from collections.abc import Awaitable, Callable
 from statistics import median
 
+from bankimport.watch.watch import Watch
 from benchmarks.bench import OUR_QUEUE, Bench, note, our_queue, put_stock, stock_pool, sync
 from benchmarks.bench import STOCK_QUEUE as QUEUE
 from benchmarks.table import Row, Target
@@ -55,13 +56,14 @@ async def _ours(bench: Bench, number: int) -> tuple[dict[str, list[float]], dict
     async with bench.worker("benchmarks.our_worker.WorkerSettings", OUR_QUEUE) as pids, our_queue(bench) as queue:
         [(_, job_id)] = await queue.enqueue_many([sync("three-000000000")])
         await bench.used(pids, lambda: bench.admin.zcard(done) == 1)
-        calls: dict[str, Callable[[], Awaitable[object]]] = {"stats": queue.stats, "health": queue.health}
+        watch = Watch(queue)
+        calls: dict[str, Callable[[], Awaitable[object]]] = {"stats": watch.stats, "health": watch.health}
         empty = {name: await _timed(bench, call) for name, call in calls.items()}
         note(f"  copying a finished job {number:,} times")
         for start in range(0, number, _SLICE):
             bench.admin.eval(_COPY, 3, f"{prefix}job:{job_id}", done, prefix, start, min(_SLICE, number - start))
         full = {name: await _timed(bench, call) for name, call in calls.items()}
-        assert (await queue.stats()).completed == number + 1
+        assert (await watch.stats()).completed == number + 1
     return empty, full
 
 

@@ -5,7 +5,7 @@ from collections import Counter
 
 import redis
 
-from bankimport.queue.keys import KEYS, Key
+from bankimport.redis.keys import KEYS, Key
 
 
 def weighed(admin: redis.Redis, prefix: str) -> Counter[str]:

@@ -3,8 +3,8 @@
 import re
 from collections.abc import Iterator
 
-from bankimport.queue.keys import KEYS
-from bankimport.queue.rendering import render
+from bankimport.redis.keys import KEYS
+from bankimport.redis.rendering import render
 from bankimport.status import TRANSITIONS
 
 #: A job's life, in order: what happens, and the script that does it.
@@ -59,5 +59,5 @@ def life() -> Iterator[str]:
 
 def touched(script: str) -> list[str]:
     """Return the names of the keys that a script can reach."""
-    names = set(_KEY.findall(render(script, None)))
+    names = set(_KEY.findall(render("queue", script, None)))
     return [key.name for key in KEYS if key.name in names]

@@ -1,4 +1,4 @@
-"""Every Redis key has an end, and the table in `bankimport.queue.keys` says which: here it is held to it."""
+"""Every Redis key has an end, and the table in `bankimport.redis.keys` says which: here it is held to it."""
 
 import re
 from collections.abc import Iterator
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from redis import Redis
 
-from bankimport.queue import keys
+from bankimport.redis import keys
 
 #: keys of arq itself, which always have a time to live
 ARQ = r"arq:(job|in-progress|retry|result):.+"
@@ -28,7 +28,7 @@ class Row:
 def rows() -> Iterator[Row]:
     """Yield the table's rows."""
     for key in keys.KEYS:
-        assert key.end, f"{key.pattern} has no end in the table of bankimport.queue.keys"
+        assert key.end, f"{key.pattern} has no end in the table of bankimport.redis.keys"
         yield Row(re.compile(re.sub(r"<\w+>", ".*", key.pattern)), key.end)
 
 
@@ -43,7 +43,7 @@ def endless_keys(redis: "Redis[bytes]", queue: str = "bank-import") -> list[str]
             continue
         row = next((row for row in table if row.pattern.fullmatch(key.removeprefix(prefix))), None)
         if row is None or not key.startswith(prefix) or re.fullmatch(ARQ, key):
-            wrong.append(f"{key} has no TTL and is not in the table of bankimport.queue.keys")
+            wrong.append(f"{key} has no TTL and is not in the table of bankimport.redis.keys")
         elif row.needs_ttl:
             wrong.append(f"{key} has no TTL; its end is: {row.end}")
         elif row.end.startswith("TTL once it has ended") and redis.hget(raw, "state") in (

@@ -12,6 +12,8 @@ from types import ModuleType
 
 import pytest
 
+from bankimport.redis.rendering import INCLUDE
+
 ROOT = Path(__file__).parent.parent
 SOURCE = ROOT / "src" / "bankimport"
 MODULES = sorted(SOURCE.rglob("*.py"))
@@ -113,6 +115,17 @@ def test_a_script_has_a_header(path: Path) -> None:
     assert is_piece or "Returns" in header
     assert len(text.splitlines()) <= 120
     assert re.findall(r"\bP \.\. (?!index\b)(?!'access)", text) == []
+
+
+@pytest.mark.parametrize("path", SCRIPTS, ids=name_of)
+def test_a_script_includes_what_stands_beneath(path: Path) -> None:
+    """A piece of another room is included only where that room may be imported, too."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    layers = project["tool"]["importlinter"]["contracts"][0]["layers"]
+    depth = {room: number for number, layer in enumerate(layers) for room in re.findall(r"\w+", layer)}
+    own = depth[path.relative_to(SOURCE).parts[0]]
+    others = [room.split("/")[0] for room, _ in INCLUDE.findall(path.read_text()) if room]
+    assert [room for room in others if depth[room] <= own] == []
 
 
 def _header(path: Path) -> Iterator[str]:

@@ -10,11 +10,11 @@ from sqlalchemy import insert
 from tests.queue.driver import Driver
 
 from bankimport.models import AuditEntry, RequestOutcome
-from bankimport.queue.bank_figures import step_of
 from bankimport.queue.queue import Queue
 from bankimport.status import ConnectionStatus, JobState
 from bankimport.stores import SqlStore
 from bankimport.stores.sql.schema import accounts, balance_history, connections
+from bankimport.watch.bank_figures import step_of
 from benchmarks.filling import DAY, Copies, copy
 
 _BANKS, _ORGANISATIONS, _EACH, _AUDIT = 8, 1000, 2, 10_000

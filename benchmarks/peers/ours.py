@@ -18,10 +18,10 @@ from bankimport.logs import configure
 from bankimport.models import JobType, Stage
 from bankimport.queue.adoption import Adoption
 from bankimport.queue.claims import Hooks
-from bankimport.queue.connection import connect
 from bankimport.queue.gate import Gate
 from bankimport.queue.queue import Enqueue, Queue
 from bankimport.queue.run import Run
+from bankimport.redis.connection import connect
 from bankimport.settings import Settings
 from bankimport.worker.lifecycle import Lifecycle, new_worker_id
 from bankimport.worker.outcome import Outcome

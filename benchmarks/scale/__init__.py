@@ -7,9 +7,9 @@ import structlog
 from redis.asyncio import Redis
 from tests.queue.driver import Driver
 
-from bankimport.queue.connection import connect
-from bankimport.queue.keys import Keys
 from bankimport.queue.queue import Queue
+from bankimport.redis.connection import connect
+from bankimport.redis.keys import Keys
 from bankimport.settings import Settings
 from benchmarks.bench import Bench, note
 from benchmarks.scale import connections, erased, finished, waiting

@@ -68,8 +68,8 @@ async def _looked_at(driver: Driver, meter: Meter, connections: Sequence[str]) -
                     break
     with meter.during("stats and health, 50 each"):
         for _ in range(50):
-            await driver.queue.stats()
-            await driver.queue.health()
+            await driver.watch.stats()
+            await driver.watch.health()
 
 
 async def _worked_on(driver: Driver, meter: Meter, *, rounds: int) -> None:

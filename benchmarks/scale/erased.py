@@ -3,7 +3,7 @@ read little, much, and hold a thousand unacknowledged."""
 
 from tests.queue.driver import Driver
 
-from bankimport.queue.erasing import Erasing
+from bankimport.service.purging import Erasing
 from benchmarks.bench import Bench, note
 from benchmarks.events import fill
 from benchmarks.scale.meter import Meter

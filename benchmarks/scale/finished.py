@@ -9,8 +9,8 @@ from bankimport.models import JobType
 from bankimport.queue.adoption import Adoption
 from bankimport.queue.filters import JobFilter
 from bankimport.queue.payloads import serialize
-from bankimport.queue.sweeper import SLICE, kept
 from bankimport.status import JobState
+from bankimport.watch.sweeper import SLICE, kept
 from benchmarks.bench import Bench, note
 from benchmarks.filling import DAY, Copies, copy
 from benchmarks.scale.meter import Meter
@@ -68,8 +68,8 @@ async def _fill(bench: Bench, driver: Driver, number: int) -> None:
 async def _looked_at(driver: Driver, meter: Meter) -> None:
     with meter.during("stats and health, 100 each"):
         for _ in range(100):
-            await driver.queue.stats()
-            await driver.queue.health()
+            await driver.watch.stats()
+            await driver.watch.health()
     filters = {
         "completed": JobFilter(state=JobState.COMPLETED),
         "one type": JobFilter(type=JobType.SYNC_CONNECTION),

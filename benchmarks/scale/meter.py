@@ -14,7 +14,8 @@ from typing import Any
 
 import redis
 
-from bankimport.queue.scripts import Scripts
+from bankimport.redis.declaring import Script
+from bankimport.redis.scripts import Scripts
 from benchmarks.table import percentile
 
 #: What nobody may hold the server for, in ms.
@@ -79,12 +80,12 @@ class Measured(Scripts):
         self._meter = meter
         self._turn = asyncio.Lock()
 
-    async def call(self, name: str, args: Sequence[bytes], token: bytes, *, again: bool = False) -> Any:
+    async def call(self, script: Script[..., Any], args: Sequence[bytes], token: bytes, *, again: bool = False) -> Any:
         """See `Scripts`."""
         async with self._turn:
             self._meter.admin.slowlog_reset()
             before = self._meter.cpu()
-            answer = await super().call(name, args, token, again=again)
+            answer = await super().call(script, args, token, again=again)
             used = self._meter.cpu() - before
-            self._meter.note(name, used)
+            self._meter.note(script.name, used)
             return answer

@@ -32,8 +32,8 @@ async def measure(bench: Bench, driver: Driver, meter: Meter) -> None:
             await driver.queue.pause(reason="measured")
             await driver.claim()
             await driver.queue.resume()
-            await driver.queue.stats()
-            await driver.queue.health()
+            await driver.watch.stats()
+            await driver.watch.health()
     with meter.during("claims of a hundred, and ends"):
         for _ in range(some // 100):
             for claim in await driver.claim(100):

@@ -6,7 +6,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from bankimport import AccessKey, Asks, BankConnection, BankImport, CountedRead, Scope, Settings
-from bankimport.queue.ledger import RedisLedger
+from bankimport.stores.redis.ledger import RedisLedger
 from bankimport.telemetry import Numbers, telemetry
 from bankimport.testing import FakeBank, MemoryStore, run_until_idle
 

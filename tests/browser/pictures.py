@@ -12,7 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from bankimport import BankImport
-from bankimport.queue.bank_figures import step_of
+from bankimport.watch.bank_figures import step_of
 from tests.acceptance.deployment import Deployment
 from tests.browser.chromium import Tab, tab
 from tests.browser.operated import Operated

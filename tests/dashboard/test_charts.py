@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from bankimport import BankImport
 from bankimport.models import EndedJobs
-from bankimport.queue.throughput import starts
 from bankimport.testing import FakeBank, run_until_idle
+from bankimport.watch.throughput import starts
 from bankimport.web.dashboard.chart import DOWN, UP, chart
 from tests.web.test_dashboard import Pages, failed
 

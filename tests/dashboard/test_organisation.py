@@ -15,7 +15,7 @@ from sqlalchemy.engine import make_url
 from bankimport import BankImport, Settings
 from bankimport.models import AuditFilter, Institution
 from bankimport.providers import BerlinGroup
-from bankimport.queue import deadline
+from bankimport.redis import deadline
 from bankimport.sandbox import create_app
 from bankimport.stores import SqlStore, upgrade_async
 from bankimport.testing import run_until_idle

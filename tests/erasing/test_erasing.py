@@ -20,11 +20,11 @@ from bankimport import BankImport, Settings, acting_as
 from bankimport.errors import Conflict, NotOffered, Unavailable
 from bankimport.models import AuditFilter, BankConnection
 from bankimport.providers import BerlinGroup
-from bankimport.queue import erasing
-from bankimport.queue.erasing import ERASED, EXCUSED, Erasing
-from bankimport.queue.keys import KEYS
+from bankimport.redis.keys import KEYS
 from bankimport.sandbox import create_app
 from bankimport.service import erasing as service_erasing
+from bankimport.service import purging
+from bankimport.service.purging import ERASED, EXCUSED, Erasing
 from bankimport.status import ConnectionStatus, JobState
 from bankimport.stores import SqlStore, upgrade_async
 from bankimport.stores.sql import erasing as sql_erasing
@@ -255,7 +255,7 @@ async def test_redis_goes_away(processes: Processes, monkeypatch: pytest.MonkeyP
     valkey = start_valkey(processes)
     store = MemoryStore(BankConnection("giro", ORG, "bank"))
     real, frozen_at = getattr(Erasing, step), [0.0]
-    monkeypatch.setattr(erasing, "TURN", timedelta(seconds=1))
+    monkeypatch.setattr(purging, "TURN", timedelta(seconds=1))
 
     def freezing(self: Erasing, *arguments: Any) -> Any:
         if not frozen_at[0]:
@@ -287,7 +287,7 @@ async def test_redis_goes_away(processes: Processes, monkeypatch: pytest.MonkeyP
 
 async def test_a_turn_is_kept(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     """However long it takes, the turn doesn't end while its process lives; and nothing of it is left then."""
-    monkeypatch.setattr(erasing, "TURN", timedelta(milliseconds=300))
+    monkeypatch.setattr(purging, "TURN", timedelta(milliseconds=300))
     async with BankImport(settings, banks={}, store=MemoryStore()) as bank_import:
         async with Erasing(bank_import.queue).turn():
             for _ in range(10):

@@ -12,10 +12,11 @@ from redis.asyncio import Redis
 
 from bankimport.commands import SyncConnection
 from bankimport.models import JobStatus
-from bankimport.queue.connection import connect
 from bankimport.queue.queue import Enqueue, Queue
+from bankimport.redis.connection import connect
 from bankimport.settings import Settings
 from bankimport.status import JobState
+from bankimport.watch.watch import Watch
 from tests.endless_keys import endless_keys
 from tests.processes import Processes, Running, Valkey, start_valkey
 from tests.queue.lab import Mark, marks
@@ -40,6 +41,7 @@ class Field:
         self.settings = Settings.load(redis_url=self.url)
         self.redis: Redis = connect(self.settings, Redis)
         self.queue = Queue(self.redis, self.settings)
+        self.watch = Watch(self.queue)
 
     async def aclose(self) -> None:
         """Close our own connections; the processes end with their fixture."""
@@ -121,7 +123,7 @@ class Field:
         """Return once no job is waiting, delayed or active."""
 
         async def empty() -> bool:
-            stats = await self.queue.stats()
+            stats = await self.watch.stats()
             return not (stats.waiting or stats.paused or stats.delayed or stats.active or stats.waiting_children)
 
         await wait_until(empty, timeout, what="an empty queue")

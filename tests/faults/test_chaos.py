@@ -200,7 +200,7 @@ async def test_chaos(restartable: Field, chaos: Chaos) -> None:
         status = await field.status(job_id)
         assert (status.state is JobState.COMPLETED) == (ends[job_id] == ["bank.job.completed"])
     assert overruled(await field.marks()) == []
-    stats = await field.queue.stats()
+    stats = await field.watch.stats()
     assert (stats.waiting, stats.active, stats.delayed, stats.waiting_children) == (0, 0, 0, 0)
     crashed = [worker.output()[-3000:] for worker in chaos.workers if worker.ended and worker.process.returncode > 0]
     assert crashed == []

@@ -5,7 +5,7 @@ import signal
 
 import pytest
 
-from bankimport.queue.connection import BLOCK
+from bankimport.redis.connection import BLOCK
 from bankimport.status import JobState
 from tests.conftest import SOAK
 from tests.faults.field import Field

@@ -14,6 +14,7 @@ from bankimport.errors import Unavailable
 from bankimport.queue.filters import JobFilter
 from bankimport.queue.queue import Enqueue, Queue
 from bankimport.stream import EventStream
+from bankimport.watch.watch import Watch
 from tests.faults.field import Field, Server
 from tests.waiting import wait_until
 
@@ -126,7 +127,7 @@ def looks(queue: Queue, events: EventStream) -> dict[str, Callable[[], Awaitable
     return {
         "get": lambda: queue.get("job"),
         "page": lambda: queue.page(JobFilter(org_id="acme")),
-        "stats": queue.stats,
+        "stats": Watch(queue).stats,
         "events": lambda: events.read("0"),
     }
 
@@ -153,7 +154,7 @@ async def test_every_call_answers_in_two_seconds(restartable: Field, server: Ser
         writes = await asyncio.gather(*(timed(call) for call in calls(queue).values()))
         reads = await asyncio.gather(*(timed(call) for call in looks(queue, events).values()))
         began = time.monotonic()
-        health = await queue.health()
+        health = await Watch(queue).health()
         assert time.monotonic() - began < WITHIN
     late = dict(zip((*calls(queue), *looks(queue, events)), (*writes, *reads), strict=True))
     assert {name: each for name, each in late.items() if each[0] > WITHIN} == {}
@@ -164,7 +165,7 @@ async def test_every_call_answers_in_two_seconds(restartable: Field, server: Ser
     assert why in health.alerts[0].message
     again = await restartable.sync("before")
     assert again == job_id or name == "read-only", "a replica has what its primary has"
-    assert (await queue.health()).alerts == ()
+    assert (await Watch(queue).health()).alerts == ()
     await events.aclose()
     await admin.aclose()
 
@@ -216,5 +217,5 @@ async def test_config_may_be_forbidden(restartable: Field, server: Server) -> No
     admin = Redis(port=server.port)
     await admin.config_set("maxmemory-policy", "allkeys-lru")
     await admin.execute_command("ACL", "SETUSER", "default", "-config")
-    assert [alert.code for alert in (await restartable.queue.health()).alerts] == ["eviction"]
+    assert [alert.code for alert in (await Watch(restartable.queue).health()).alerts] == ["eviction"]
     await admin.aclose()

@@ -33,7 +33,7 @@ async def test_a_job_that_no_worker_knows(field: Field) -> None:
 
 
 async def _alive(field: Field) -> set[int]:
-    return {worker.pid for worker in (await field.queue.health()).workers}
+    return {worker.pid for worker in (await field.watch.health()).workers}
 
 
 async def test_who_is_alive(field: Field) -> None:
@@ -51,11 +51,11 @@ async def test_who_is_alive(field: Field) -> None:
     waiting = await field.sync("plain")
     await wait_until(lambda: _nobody(field), 7, what="the killed worker to be gone")
     await field.redis.zincrby(field.queue.keys.state("waiting"), -60_000, waiting)
-    assert [alert.code for alert in (await field.queue.health()).alerts] == ["no-workers"]
+    assert [alert.code for alert in (await field.watch.health()).alerts] == ["no-workers"]
 
 
 async def _running(field: Field) -> bool:
-    return sorted(worker.running for worker in (await field.queue.health()).workers) == [0, 1]
+    return sorted(worker.running for worker in (await field.watch.health()).workers) == [0, 1]
 
 
 async def _nobody(field: Field) -> bool:

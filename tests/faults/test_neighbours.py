@@ -54,7 +54,7 @@ async def test_a_blocked_loop_is_measured(field: Field) -> None:
     await field.ended(job_id)
 
     async def told() -> bool:
-        return any(each.lag_ms > 1000 for each in (await field.queue.health()).workers)
+        return any(each.lag_ms > 1000 for each in (await field.watch.health()).workers)
 
     assert "seconds=" in worker.output()
     await wait_until(told, 5, what="a heartbeat with the lag")

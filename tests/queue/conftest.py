@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from bankimport.queue import deadline
+from bankimport.redis import deadline
 from bankimport.settings import Settings
 from tests.queue.driver import Driver
 

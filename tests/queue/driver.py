@@ -8,12 +8,13 @@ from typing import Any
 from redis.asyncio import Redis
 
 from bankimport.commands import COMMANDS, Command, SyncAllOrg, SyncConnection
-from bankimport.queue.connection import connect
 from bankimport.queue.queue import Enqueue, Queue
 from bankimport.queue.run import Claim
 from bankimport.queue.transitions import Ended, Transitions
+from bankimport.redis.connection import connect
 from bankimport.settings import Settings
 from bankimport.status import JobState
+from bankimport.watch.watch import Watch
 
 PLACES = 3
 FUNCTIONS = tuple(COMMANDS)
@@ -30,6 +31,9 @@ class Driver:
 
     queue: Queue
     calls: int = 0
+
+    def __post_init__(self) -> None:
+        self.watch = Watch(self.queue)
 
     @classmethod
     def of(cls, settings: Settings) -> "Driver":

@@ -32,10 +32,10 @@ from bankimport.errors import BankRejected, StoreUnavailable, Transient
 from bankimport.models import JobType, Stage
 from bankimport.queue.adoption import Adoption
 from bankimport.queue.claims import Hooks
-from bankimport.queue.connection import connect, patiently
 from bankimport.queue.gate import Gate
 from bankimport.queue.queue import Queue
 from bankimport.queue.run import Run
+from bankimport.redis.connection import connect, patiently
 from bankimport.settings import Settings
 from bankimport.worker.lifecycle import Lifecycle, new_worker_id
 from bankimport.worker.outcome import Outcome

@@ -49,7 +49,7 @@ MUTATIONS = (
         f"{LUA}/beat_worker.lua",
         "    call('ZADD', key.state('active'), NOW + LEASE, job.id)\n",
         "",
-        "tests/queue/test_health.py::test_a_beat_keeps_leases_and_hears_of_lost_and_cancelled_runs",
+        "tests/watch/test_health.py::test_a_beat_keeps_leases_and_hears_of_lost_and_cancelled_runs",
     ),
     Mutation(
         "a beat that finds somebody in line",
@@ -207,7 +207,7 @@ MUTATIONS = (
     ),
     Mutation(
         "the first write is one that a full server refuses",
-        f"{LUA}/lib/clock.lua",
+        "src/bankimport/redis/lua/lib/clock.lua",
         "  call('HSET', key.meta, 'serial', int(from + AT_ONCE))\n",
         "",
         "tests/queue/test_lost_replies.py::test_a_full_server_refuses_before_anything_is_done",

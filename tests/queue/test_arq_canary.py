@@ -17,7 +17,7 @@ from arq.worker import Retry, Worker, create_worker, func
 from redis.asyncio import Redis
 from redis.asyncio.client import Pipeline
 
-from bankimport.queue.keys import ARQ_IN_PROGRESS, ARQ_JOB, ARQ_RETRY
+from bankimport.redis.keys import ARQ_IN_PROGRESS, ARQ_JOB, ARQ_RETRY
 from bankimport.settings import Settings
 from bankimport.status import JobState
 from bankimport.worker.stopping import stop

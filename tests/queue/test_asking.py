@@ -54,7 +54,7 @@ async def test_the_same_question_twice_in_one_call(driver: Driver) -> None:
     answers = await driver.queue.enqueue_many([sync("c"), sync("d"), sync("c")])
     assert [how for how, _ in answers] == ["created", "created", "existing"]
     assert answers[0][1] == answers[2][1]
-    assert (await driver.queue.stats()).waiting == 2
+    assert (await driver.watch.stats()).waiting == 2
 
 
 async def test_a_person_behind_a_schedule_in_one_call(driver: Driver) -> None:
@@ -63,7 +63,7 @@ async def test_a_person_behind_a_schedule_in_one_call(driver: Driver) -> None:
     answers = await driver.queue.enqueue_many(wanted)
     assert answers[250] == ("existing", answers[249][1])
     assert await started(driver, 1) == [answers[249][1]]
-    assert (await driver.queue.stats()).waiting == 249
+    assert (await driver.watch.stats()).waiting == 249
     assert await driver.queue.client.scard(driver.queue.keys.of("pending", "acme")) == 250
 
 
@@ -75,7 +75,7 @@ async def test_a_call_whose_answer_was_lost_is_asked_again(driver: Driver) -> No
     await driver.complete(claim)
     assert await driver.queue.enqueue_many(wanted) == first
     assert len(await driver.events("bank.job.queued")) == 3
-    assert (await driver.queue.stats()).waiting == 2
+    assert (await driver.watch.stats()).waiting == 2
 
 
 @pytest.mark.parametrize("state", [JobState.WAITING, JobState.DELAYED])

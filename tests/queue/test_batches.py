@@ -146,7 +146,7 @@ async def test_a_batch_without_connections(driver: Driver) -> None:
 async def test_three_children_run_at_a_time(driver: Driver, scheduled: bool) -> None:
     """All children wait, three of the organisation run at once, and the next starts as one ends."""
     await batch_of(driver, *(f"c{number}" for number in range(10)), scheduled=scheduled)
-    assert (await driver.queue.stats()).waiting == 10
+    assert (await driver.watch.stats()).waiting == 10
     ended = 0
     while claims := await driver.claim(10):
         assert len(claims) == min(3, 10 - ended)
@@ -154,7 +154,7 @@ async def test_three_children_run_at_a_time(driver: Driver, scheduled: bool) -> 
             await driver.complete(claim)
             ended += 1
     assert ended == 10
-    assert (await driver.queue.stats()).completed == 11
+    assert (await driver.watch.stats()).completed == 11
     assert await driver.leftovers() == []
 
 
@@ -354,7 +354,7 @@ async def test_a_large_organisation(driver: Driver) -> None:
     """Its children are made slice by slice, in the order of the connections."""
     connections = [f"c{number:04}" for number in range(1500)]
     await batch_of(driver, *connections, scheduled=True)
-    assert (await driver.queue.stats()).waiting == 1500
+    assert (await driver.watch.stats()).waiting == 1500
     order = []
     for _ in range(3):
         for claim in await driver.claim():

@@ -8,9 +8,9 @@ import pytest
 
 from bankimport.errors import Unavailable
 from bankimport.queue.claims import Claims, Hooks
-from bankimport.queue.keys import Keys
 from bankimport.queue.run import Run
 from bankimport.queue.transitions import Ended, Transitions
+from bankimport.redis.keys import Keys
 from tests.queue.driver import FUNCTIONS, Driver
 from tests.waiting import wait_until
 

@@ -36,6 +36,6 @@ async def test_a_script_is_sent_once(driver: Driver) -> None:
     await client.script_flush()
     before = (await client.info("commandstats")).get("cmdstat_script|load", {"calls": 0})["calls"]
     await driver.ask("c")
-    for call in (driver.claim, driver.beat, driver.queue.stats, driver.queue.pause):
+    for call in (driver.claim, driver.beat, driver.watch.stats, driver.queue.pause):
         await call()
     assert (await client.info("commandstats"))["cmdstat_script|load"]["calls"] - before == 5

@@ -161,7 +161,7 @@ async def test_a_script_that_breaks_off_is_whole_the_next_time(driver: Driver) -
     assert answers == [("created", f"job-{n}") for n in range(3)]
     await sweep(driver)
     assert await drain(driver) == ["job-0", "job-1", "job-2"]
-    assert (await driver.queue.stats()).completed == 3
+    assert (await driver.watch.stats()).completed == 3
 
 
 async def test_a_sound_queue_is_left_as_it_is(driver: Driver) -> None:

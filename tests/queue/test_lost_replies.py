@@ -6,7 +6,7 @@ import pytest
 
 from bankimport.errors import Unavailable
 from bankimport.queue.run import Claim
-from bankimport.queue.transitions import Ended
+from bankimport.queue.transitions import Ended, Transitions
 from bankimport.settings import Settings
 from bankimport.status import JobState
 from tests.processes import Processes, start_valkey
@@ -54,7 +54,9 @@ async def test_a_call_that_fails_among_those_that_travel_with_it(driver: Driver)
     step = '"stage":"syncing_accounts","message":"…","percent":25'
     answers = [
         send(runs[0].job_id, str(runs[0].fence), [step]),
-        scripts.send("advance_progress", [runs[0].job_id.encode(), b"%d" % runs[0].fence, b"no list"], b""),
+        scripts.send(
+            vars(Transitions)["advance_progress"], [runs[0].job_id.encode(), b"%d" % runs[0].fence, b"no list"], b""
+        ),
         send(runs[1].job_id, str(runs[1].fence), [step]),
     ]
     first, broken, last = await asyncio.gather(*answers, return_exceptions=True)

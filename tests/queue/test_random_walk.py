@@ -23,10 +23,10 @@ from hypothesis.stateful import (
 
 from bankimport.errors import Conflict, IllegalTransition
 from bankimport.events import TERMINAL
-from bankimport.queue import deadline
 from bankimport.queue.adoption import Adoption
 from bankimport.queue.run import Claim
 from bankimport.queue.transitions import Ended
+from bankimport.redis import deadline
 from bankimport.settings import Settings
 from bankimport.status import JobState
 from tests.conftest import SOAK
@@ -351,7 +351,7 @@ class Walk(RuleBasedStateMachine):
                 self.told[event[b"jobId"].decode()] += 1
         for job in self.jobs.values():
             assert self.told[job.id] == job.ends, (job, self.told[job.id])
-        stats = self.do(self.driver.queue.stats())
+        stats = self.do(self.driver.watch.stats())
         waiting = len(self.of(S.WAITING))
         assert (stats.paused, stats.waiting) == ((waiting, 0) if self.paused else (0, waiting))
 

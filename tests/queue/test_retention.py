@@ -5,9 +5,9 @@ from datetime import datetime, timedelta, tzinfo
 import pytest
 
 from bankimport.queue.filters import JobFilter
-from bankimport.queue.sweeper import Sweeper
 from bankimport.status import JobState
 from bankimport.stream import groups_behind
+from bankimport.watch.sweeper import Sweeper
 from tests.queue.driver import Driver
 
 DAY = 86_400_000
@@ -73,7 +73,7 @@ async def test_a_sweeper_whose_clock_is_ahead_trims_no_event(driver: Driver, mon
 
     await completed(driver, 100)
     before = await driver.events()
-    monkeypatch.setattr("bankimport.queue.sweeper.datetime", Ahead)
+    monkeypatch.setattr("bankimport.watch.sweeper.datetime", Ahead)
     await Sweeper(driver.queue, groups_behind).run()
     assert await driver.events() == before
 

@@ -115,7 +115,7 @@ async def test_several_workers_adopt_one_list(driver: Driver, stranger: ArqRedis
         await stranger.enqueue_job("tidy", number)
     await asyncio.gather(*(adopt(driver, "tidy") for _ in range(4)))
     assert await quarantined(driver) == []
-    assert (await driver.queue.stats()).waiting == 300
+    assert (await driver.watch.stats()).waiting == 300
     assert await driver.queue.client.zcard(driver.queue.keys.queue) == 0
 
 
@@ -141,7 +141,7 @@ async def test_a_function_that_another_worker_knows(driver: Driver, stranger: Ar
     assert await driver.claim() == []
     assert await driver.state(job.job_id) is JobState.WAITING
     await driver.queue.client.hset(driver.queue.keys.of("unknown_since"), "tidy", 1)
-    assert [alert.code for alert in (await driver.queue.health()).alerts] == ["unknown-function:tidy"]
+    assert [alert.code for alert in (await driver.watch.health()).alerts] == ["unknown-function:tidy"]
     about = {"host": "h", "pid": 1, "version": "1", "lag": 0, "trouble": ""}
     await driver.do.beat_worker("new", timedelta(seconds=5), about, ["tidy"], [])
     assert [claim.job_id for claim in await driver.claim(functions=["tidy"])] == [job.job_id]
@@ -180,7 +180,7 @@ async def test_what_cannot_be_decoded_is_put_aside(driver: Driver, what: str, pa
     assert [claim.job_id for claim in await driver.claim()] == [good]
     assert await driver.queue.client.zscore(driver.queue.keys.queue, "bad") is None
     assert await driver.queue.client.exists("arq:job:bad") == 0
-    assert any("put aside" in warning for warning in (await driver.queue.health()).warnings)
+    assert any("put aside" in warning for warning in (await driver.watch.health()).warnings)
     assert await driver.queue.client.ttl(driver.queue.keys.of("quarantine")) > 0
 
 

@@ -12,11 +12,12 @@ from redis.asyncio import Redis
 
 from bankimport.commands import PlanSyncs
 from bankimport.models import Stage
-from bankimport.queue.connection import connect
 from bankimport.queue.queue import Queue
+from bankimport.redis.connection import connect
 from bankimport.schedules.planner import Planner
 from bankimport.schedules.ticks import SCHEDULES, SYNCS
 from bankimport.settings import Settings
+from bankimport.watch.watch import Watch
 from tests.conftest import SOAK
 
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -209,7 +210,7 @@ async def test_planning_twice_enqueues_nothing_twice(queue: Queue) -> None:
     command = PlanSyncs(tick=int(clock.now.timestamp() * 1000))
     await plan(planner(queue, clock, 20), command)
     await plan(planner(queue, clock, 20), command)
-    stats = await queue.stats()
+    stats = await Watch(queue).stats()
     assert stats.waiting + stats.delayed == 20
 
 
@@ -219,7 +220,7 @@ async def test_a_tick_does_not_pile_onto_a_running_batch(queue: Queue) -> None:
     tick = int(clock.now.timestamp() * 1000)
     await plan(planner(queue, clock, 3), PlanSyncs(tick=tick))
     await plan(planner(queue, clock, 3), PlanSyncs(tick=tick + 14_400_000))
-    stats = await queue.stats()
+    stats = await Watch(queue).stats()
     assert stats.waiting + stats.delayed == 3
 
 
@@ -250,7 +251,7 @@ async def test_planning_many_organisations_streams(queue: Queue) -> None:
     assert last - tick <= SYNCS.interval.total_seconds() * 1000 * 0.9 + 1
     assert peak < 8_000_000
     assert longest < 1.0
-    stats = await queue.stats()
+    stats = await Watch(queue).stats()
     assert stats.waiting + stats.delayed == count, "the first are due before the last are planned"
 
 

@@ -13,9 +13,9 @@ from redis.asyncio import Redis
 from bankimport.access.budget import ROLLING, horizon
 from bankimport.models import Scope
 from bankimport.ports import AccessHistory, AccessKey, Asks, CountedRead, Met
-from bankimport.queue.ledger import RedisLedger
-from bankimport.queue.notes import RedisNotes
 from bankimport.settings import Settings
+from bankimport.stores.redis.ledger import RedisLedger
+from bankimport.stores.redis.notes import RedisNotes
 from bankimport.testing.fakes import MemoryLedger
 from tests.queue.driver import Driver
 from tests.simulation.world import CONNECTION, GIRO
@@ -79,7 +79,7 @@ async def test_fifty_at_once_get_four(ledger: RedisLedger) -> None:
 
 async def test_a_repeated_call_is_counted_once(ledger: RedisLedger, monkeypatch: pytest.MonkeyPatch) -> None:
     """A reservation whose reply was lost is sent once more, and is one request all the same."""
-    scripts = ledger._queue.scripts
+    scripts = ledger._place.scripts
     call = scripts.call
 
     async def twice(*args: Any) -> Any:

@@ -12,7 +12,7 @@ from redis.asyncio import Redis
 
 from bankimport.errors import InvalidRequest
 from bankimport.events import Event
-from bankimport.queue.keys import Keys
+from bankimport.redis.keys import Keys
 from bankimport.stream import EventStream
 from tests.processes import Processes
 from tests.stream.writing import StreamWriter
@@ -234,8 +234,8 @@ async def test_wrong_arguments(events: EventStream) -> None:
 CONSUMER = """
 import asyncio, sys
 from redis.asyncio import Redis
-from bankimport.queue.connection import connect
-from bankimport.queue.keys import Keys
+from bankimport.redis.connection import connect
+from bankimport.redis.keys import Keys
 from bankimport.settings import Settings
 from bankimport.stream import EventStream
 from datetime import timedelta

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 from redis.asyncio import Redis
 
-from bankimport.queue.connection import connect
-from bankimport.queue.keys import Keys
 from bankimport.queue.queue import Queue
-from bankimport.queue.sweeper import Sweeper
+from bankimport.redis.connection import connect
+from bankimport.redis.keys import Keys
 from bankimport.settings import Settings
 from bankimport.stream import EventStream, groups_behind
+from bankimport.watch.sweeper import Sweeper
 from tests.stream.writing import StreamWriter
 
 DAY = timedelta(hours=24)

@@ -11,8 +11,8 @@ from redis.asyncio import Redis
 from bankimport.errors import NotFound
 from bankimport.events import Event
 from bankimport.models import JobStatus
-from bankimport.queue.connection import connect
-from bankimport.queue.keys import Keys
+from bankimport.redis.connection import connect
+from bankimport.redis.keys import Keys
 from bankimport.settings import Settings
 from bankimport.status import JobState
 from bankimport.stream import EventStream, Follower, FollowerEnded, Position, behind

@@ -4,7 +4,7 @@ import random
 
 from redis.asyncio import Redis
 
-from bankimport.queue.keys import Keys
+from bankimport.redis.keys import Keys
 from bankimport.stream import EventStream, Position
 from tests.stream.writing import StreamWriter
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from redis.asyncio import Redis
 
-from bankimport.queue.keys import Keys
+from bankimport.redis.keys import Keys
 
 #: One counter for both streams, and the two writes of a batch in one script, as in the queue's prelude.
 SCRIPT = """

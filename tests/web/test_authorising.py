@@ -13,8 +13,8 @@ from redis.asyncio import Redis
 from structlog.testing import capture_logs
 
 from bankimport.models import PsuContext
-from bankimport.queue.connection import connect
-from bankimport.queue.keys import Keys
+from bankimport.redis.connection import connect
+from bankimport.redis.keys import Keys
 from bankimport.settings import Settings
 from bankimport.stream import EventStream
 from bankimport.web import authorising, web_app

@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 from redis.asyncio import Redis
 
-from bankimport.queue.connection import connect
-from bankimport.queue.keys import Keys
+from bankimport.redis.connection import connect
+from bankimport.redis.keys import Keys
 from bankimport.settings import Settings
 from bankimport.stream import EventStream
 from bankimport.web import bodies

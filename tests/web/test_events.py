@@ -9,8 +9,8 @@ import pytest
 from aiohttp import ClientSession, WSServerHandshakeError, web
 from redis.asyncio import Redis
 
-from bankimport.queue.connection import connect
-from bankimport.queue.keys import Keys
+from bankimport.redis.connection import connect
+from bankimport.redis.keys import Keys
 from bankimport.settings import Settings
 from bankimport.stream import EventStream
 from tests.conftest import SOAK

@@ -10,9 +10,9 @@ from redis.asyncio import Redis
 
 from bankimport.commands import SyncConnection
 from bankimport.events import TERMINAL
-from bankimport.queue.connection import connect
-from bankimport.queue.keys import Keys
 from bankimport.queue.queue import Enqueue, Queue
+from bankimport.redis.connection import connect
+from bankimport.redis.keys import Keys
 from bankimport.settings import Settings
 from bankimport.stream import EventStream
 from tests.conftest import SOAK

@@ -8,8 +8,8 @@ from aiohttp import web
 from redis.asyncio import Redis
 
 from bankimport.errors import Unavailable
-from bankimport.queue import deadline
-from bankimport.queue.keys import Keys
+from bankimport.redis import deadline
+from bankimport.redis.keys import Keys
 from bankimport.web import Answer, RedisAnswers
 from tests.web.serving import FakeService, Host, job, serving
 

@@ -9,11 +9,11 @@ from redis.asyncio import Redis
 from bankimport import BankImport
 from bankimport.errors import StoreUnavailable
 from bankimport.models import DisabledBy
-from bankimport.queue.connection import connect
 from bankimport.queue.queue import Queue
-from bankimport.queue.sweeper import Sweeper
+from bankimport.redis.connection import connect
 from bankimport.settings import Settings
 from bankimport.stream import EventStream
+from bankimport.watch.sweeper import Sweeper
 from bankimport.worker.telling import watching
 from tests.webhooks.conftest import Scene
 from tests.webhooks.receiver import Receiver

@@ -15,14 +15,14 @@ from bankimport.events import EVENTS, Event
 from bankimport.ports import BankProvider, BankStore, Clock
 from bankimport.queue.adoption import Adoption
 from bankimport.queue.claims import Hooks
-from bankimport.queue.connection import connect
 from bankimport.queue.gate import Gate
-from bankimport.queue.ledger import RedisLedger
-from bankimport.queue.notes import RedisNotes
+from bankimport.redis.connection import connect
 from bankimport.schedules.planner import Planner
 from bankimport.service import Service
 from bankimport.service.core import utc_now
 from bankimport.settings import Settings
+from bankimport.stores.redis.ledger import RedisLedger
+from bankimport.stores.redis.notes import RedisNotes
 from bankimport.telemetry import serve, telemetry, watch_loop
 from bankimport.worker.handlers import JobHandlers, Ports
 from bankimport.worker.lifecycle import Lifecycle, new_worker_id

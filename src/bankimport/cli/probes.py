@@ -60,14 +60,15 @@ async def _own(pid: int | None) -> Sequence[WorkerInfo]:
     from redis.asyncio import Redis
 
     from bankimport.errors import Unavailable
-    from bankimport.queue.connection import connect
     from bankimport.queue.queue import Queue
+    from bankimport.redis.connection import connect
+    from bankimport.watch.watch import Watch
 
     settings = Settings.load()
     queue = Queue(connect(settings, Redis), settings)
     try:
         async with asyncio.timeout(_PATIENCE):
-            found = await queue.health()
+            found = await Watch(queue).health()
     except TimeoutError:
         raise Unavailable("Redis") from None
     finally:

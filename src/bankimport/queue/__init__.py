@@ -1,1 +1,1 @@
-"""The queue: records and their scripts, the gate that arq works through, leases, health."""
+"""The queue: jobs and the scripts that move them, their records and leases, the gate that arq works through."""

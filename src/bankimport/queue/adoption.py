@@ -12,10 +12,10 @@ import structlog
 from bankimport.commands import COMMANDS, Command
 from bankimport.errors import MalformedData
 from bankimport.models import ID_PATTERN
-from bankimport.queue.connection import patiently
-from bankimport.queue.keys import ARQ_JOB
 from bankimport.queue.payloads import Undecodable, deserialize
 from bankimport.queue.queue import Enqueue, Queue
+from bankimport.redis.connection import patiently
+from bankimport.redis.keys import ARQ_JOB
 
 log = structlog.get_logger(__name__)
 

@@ -7,8 +7,8 @@ from redis.asyncio import Redis
 from redis.asyncio.client import Pipeline
 
 from bankimport.queue.claims import Claims
-from bankimport.queue.keys import ARQ_IN_PROGRESS, ARQ_JOB
 from bankimport.queue.run import Run
+from bankimport.redis.keys import ARQ_IN_PROGRESS, ARQ_JOB
 
 
 class ClaimPipeline(Pipeline):

@@ -12,11 +12,11 @@ from redis.exceptions import RedisError
 
 from bankimport.errors import LeaseLost, Unavailable
 from bankimport.queue.complaints import Complaints
-from bankimport.queue.connection import BLOCK, LOST, patiently
 from bankimport.queue.idling import LOOK, IdlePolicy
 from bankimport.queue.queue import Queue
 from bankimport.queue.run import Claim, Run
 from bankimport.queue.transitions import Claimed
+from bankimport.redis.connection import BLOCK, LOST, patiently
 from bankimport.telemetry import start_refused
 
 #: How long one read of the queue may wait: arq looks at its cron jobs between reads, a second ahead of each.

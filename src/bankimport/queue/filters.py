@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from bankimport.queue.keys import KEYS
+from bankimport.redis.keys import KEYS
 from bankimport.status import JobState
 
 #: The order in which jobs of every state are listed: what moves first, what is over last.

@@ -25,9 +25,9 @@ from bankimport.errors import Unavailable
 from bankimport.queue.adoption import foreign_row
 from bankimport.queue.claim_pipeline import ClaimPipeline
 from bankimport.queue.claims import Claims, Hooks
-from bankimport.queue.connection import patiently
 from bankimport.queue.payloads import serialize
 from bankimport.queue.queue import Queue
+from bankimport.redis.connection import patiently
 from bankimport.status import JobState
 
 log = structlog.get_logger(__name__)

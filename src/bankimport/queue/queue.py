@@ -1,4 +1,4 @@
-"""The queue as others see it: jobs go in, are looked at, cancelled, tried again; the whole is paused and judged."""
+"""The queue as others see it: jobs go in, are looked at, cancelled, tried again; the whole is paused."""
 
 import asyncio
 import json
@@ -12,17 +12,13 @@ from typing import Any
 from redis.asyncio import Redis
 
 from bankimport.commands import Command
-from bankimport.errors import Conflict, IllegalTransition, InvalidRequest, NotFound, TooManyPending, Unavailable
-from bankimport.models import JobPage, JobStatus, PsuContext, QueueHealth, QueueStats
-from bankimport.queue.deadline import left
+from bankimport.errors import Conflict, IllegalTransition, InvalidRequest, NotFound, TooManyPending
+from bankimport.models import JobPage, JobStatus, PsuContext
 from bankimport.queue.filters import JobFilter
-from bankimport.queue.health import Snapshot, assess, unreachable
-from bankimport.queue.keys import Keys
-from bankimport.queue.records import Records, instant
-from bankimport.queue.scripts import Scripts
-from bankimport.queue.server import Server
-from bankimport.queue.snapshots import EXCUSED, snapshot_of
+from bankimport.queue.records import Records
 from bankimport.queue.transitions import Transitions
+from bankimport.redis.keys import Keys
+from bankimport.redis.scripts import Scripts
 from bankimport.settings import Settings
 from bankimport.status import JobState
 
@@ -94,7 +90,6 @@ class Queue:
         self.scripts = scripts or Scripts(client, self.keys, settings)
         self.transitions = Transitions(self.scripts)
         self._records = Records(client, self.keys, self.transitions)
-        self._server = Server(client)
 
     async def enqueue(self, wanted: Enqueue) -> str:
         """Accept one job and return its id: that of the job which is answering the same question, if there is one.
@@ -230,21 +225,3 @@ class Queue:
     async def resume(self) -> None:
         """Let jobs start again."""
         await self.transitions.resume_queue()
-
-    async def stats(self) -> QueueStats:
-        """Return how many jobs are in each state, in constant time."""
-        return (await self._snapshot(facts=False)).stats
-
-    async def health(self) -> QueueHealth:
-        """Return the health of the queue; Redis being away is a finding, not an error."""
-        try:
-            async with asyncio.timeout(left()):
-                return assess(await self._snapshot(facts=True), self.settings)
-        except (Unavailable, TimeoutError) as error:
-            return unreachable(datetime.now(UTC), str(error) or "Redis is not available: it does not answer")
-
-    async def _snapshot(self, *, facts: bool) -> Snapshot:
-        look = await self.transitions.read_queue(EXCUSED)
-        at = instant(look[6]) or datetime.now(UTC)
-        policy, persistent = await self._server.facts(at) if facts else (None, None)
-        return snapshot_of(look, at, policy, persistent)

@@ -12,11 +12,11 @@ from redis.asyncio import Redis
 from bankimport.commands import COMMANDS
 from bankimport.errors import InvalidRequest, MalformedData
 from bankimport.models import JobPage, JobProgress, JobStatus, Stage
-from bankimport.queue.connection import patiently
 from bankimport.queue.filters import STATES, JobFilter
-from bankimport.queue.keys import Keys
 from bankimport.queue.packing import unpack
 from bankimport.queue.transitions import Transitions
+from bankimport.redis.connection import patiently
+from bankimport.redis.keys import Keys
 from bankimport.status import JobState
 
 #: Entries of an index looked at in one script, and scripts for one page; the rest is left to the next cursor.

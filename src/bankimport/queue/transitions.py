@@ -6,7 +6,7 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Any
 
-from bankimport.queue.declaring import Declared, as_it_is, script, word
+from bankimport.redis.declaring import Declared, script, word
 
 Row = dict[str, Any]
 Runs = list[tuple[str, str]]
@@ -78,10 +78,6 @@ def _claimed(answer: tuple[list[list[bytes]], bytes, int, int]) -> Claimed:
 def _found(answer: tuple[list[bytes], bytes, bytes]) -> tuple[list[bytes], str, bool]:
     ids, cursor, more = answer
     return ids, cursor.decode(), bool(more)
-
-
-def _copied(answer: tuple[bytes, int]) -> tuple[str, int]:
-    return answer[0].decode(), int(answer[1])
 
 
 def _two(answer: Sequence[int]) -> tuple[int, int]:
@@ -160,9 +156,6 @@ class Transitions(Declared):
     def emit_event(self, name: str, org: str, id: str, fields: str) -> Any: ...
 
     @script(word)
-    def note_alerts(self, alerts: list[Row]) -> Any: ...
-
-    @script(word)
     def quarantine_member(self, member: bytes, reason: str) -> Any: ...
 
     @script(word)
@@ -173,18 +166,6 @@ class Transitions(Declared):
 
     @script(_two)
     def sweep_queue(self, state: str, offset: int, slice: int) -> Any: ...
-
-    @script(_copied)
-    def rewrite_stream(self, stream: str, org: str, after: str, removed: int, slice: int) -> Any: ...
-
-    @script(as_it_is)
-    def read_queue(self, excused: list[str]) -> Any: ...
-
-    @script(as_it_is)
-    def read_throughput(self, minute: int, minutes: int, hour: int, hours: int) -> Any: ...
-
-    @script(as_it_is)
-    def read_failures(self, most: int) -> Any: ...
 
     @script(_found)
     def find_jobs(

@@ -18,8 +18,8 @@ from redis.exceptions import (
 )
 
 from bankimport.errors import NotStarted, StoreUnavailable, Unavailable
-from bankimport.queue.connection import unavailable
-from bankimport.queue.deadline import deadline
+from bankimport.redis.connection import unavailable
+from bankimport.redis.deadline import deadline
 
 _log = structlog.get_logger(__name__)
 

@@ -8,9 +8,9 @@ from bankimport.events import EventData
 from bankimport.models import BankConnection, PsuContext
 from bankimport.ports import AccessKey
 from bankimport.queue.connection_stop import stop_jobs
-from bankimport.queue.ledger import RedisLedger
 from bankimport.queue.queue import Enqueue, Queue
 from bankimport.queue.run import fields_of
+from bankimport.stores.redis.ledger import RedisLedger
 
 
 class ConnectionJobs:

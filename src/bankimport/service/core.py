@@ -17,11 +17,8 @@ from bankimport.ports import (
     SharesTokens,
     TellsRequests,
 )
-from bankimport.queue.bank_figures import BankFigures
-from bankimport.queue.connection import connect
-from bankimport.queue.ledger import RedisLedger
 from bankimport.queue.queue import Queue
-from bankimport.queue.shelf import RedisShelf
+from bankimport.redis.connection import connect
 from bankimport.service.audit import Audit
 from bankimport.service.bounds import Bounds
 from bankimport.service.connection_jobs import ConnectionJobs
@@ -29,7 +26,11 @@ from bankimport.service.connections import Connections
 from bankimport.service.overview import Overview
 from bankimport.service.webhooks import Webhooks
 from bankimport.settings import Settings
+from bankimport.stores.redis.ledger import RedisLedger
+from bankimport.stores.redis.shelf import RedisShelf
 from bankimport.stream import EventStream
+from bankimport.watch.bank_figures import BankFigures
+from bankimport.watch.watch import Watch
 
 
 def utc_now() -> datetime:
@@ -54,6 +55,7 @@ class Core:
         self.bounds = Bounds()
         self.queue = Queue(connect(self.settings, Redis), self.settings)
         self.stream = EventStream(self.queue.client, self.queue.keys)
+        self._watch = Watch(self.queue)
         self.figures = BankFigures(self.queue)
         self._clock = clock
         jobs = ConnectionJobs(self.queue)

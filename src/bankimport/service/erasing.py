@@ -8,10 +8,10 @@ from typing import Final
 from bankimport.errors import BankImportError, NotOffered
 from bankimport.models import BankConnection, ErasureReport, NotRevoked
 from bankimport.ports import BankStore, ErasingStore
-from bankimport.queue.erasing import Erasing
 from bankimport.service.banking import Banking
 from bankimport.service.bounds import unhurried
 from bankimport.service.core import Core
+from bankimport.service.purging import Erasing
 from bankimport.status import ConnectionStatus
 
 #: a run stops at its next step, which may be the end of a request to a slow bank

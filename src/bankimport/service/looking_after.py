@@ -12,7 +12,7 @@ import structlog
 
 from bankimport.errors import BankImportError
 from bankimport.models import Authorisation, AuthorisationStep
-from bankimport.queue.deadline import apart
+from bankimport.redis.deadline import apart
 from bankimport.service.banking import Banking
 
 _log = structlog.get_logger(__name__)

@@ -6,8 +6,6 @@ from datetime import datetime
 from bankimport.acting import actor, because
 from bankimport.errors import InvalidRequest
 from bankimport.models import BankActivity, FailureKind, Period, QueueHealth, QueueStats, ScheduleStatus, Throughput
-from bankimport.queue.failures import failures
-from bankimport.queue.throughput import throughput
 from bankimport.service.bounds import bounded
 from bankimport.service.core import Core
 from bankimport.service.timetable import timetable
@@ -39,12 +37,12 @@ class WholeQueue(Core):
     @bounded
     async def get_throughput(self) -> Throughput:
         """Return how many jobs ended in each minute of the last hour, and in each hour of the last week."""
-        return await throughput(self.queue, self._clock())
+        return await self._watch.throughput(self._clock())
 
     @bounded
     async def get_failures(self) -> Sequence[FailureKind]:
         """Return what failed jobs have failed of, by error code and bank, with when: of those that are still kept."""
-        return await failures(self.queue)
+        return await self._watch.failures()
 
     @bounded
     async def get_banks(self, period: Period = Period.DAY) -> Sequence[BankActivity]:
@@ -72,8 +70,8 @@ class WholeQueue(Core):
     @bounded
     async def get_queue_stats(self) -> QueueStats:
         """Return how many jobs are in each state."""
-        return await self.queue.stats()
+        return await self._watch.stats()
 
     async def get_queue_health(self) -> QueueHealth:
         """Return the queue's health: ill exactly while there is an alert. Redis being away is one."""
-        return await self.queue.health()  # bounded by itself, so that it can say why
+        return await self._watch.health()  # bounded by itself, so that it can say why

@@ -7,6 +7,7 @@ from bankimport.stream.groups import groups_behind
 from bankimport.stream.job_ends import behind
 from bankimport.stream.names import matches, matches_any
 from bankimport.stream.position import Position
+from bankimport.stream.rewriting import rewritten
 from bankimport.stream.stopping import stop
 
 __all__ = [
@@ -19,5 +20,6 @@ __all__ = [
     "groups_behind",
     "matches",
     "matches_any",
+    "rewritten",
     "stop",
 ]

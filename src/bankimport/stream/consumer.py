@@ -10,8 +10,8 @@ from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
 from bankimport.events import PROGRESS, Event
-from bankimport.queue.connection import BLOCK, LOST
-from bankimport.queue.keys import Keys
+from bankimport.redis.connection import BLOCK, LOST
+from bankimport.redis.keys import Keys
 from bankimport.stream.entries import entry_of, gap_event
 from bankimport.stream.gaps import Bounds, group_has_gap
 from bankimport.stream.names import matches_any

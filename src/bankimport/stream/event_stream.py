@@ -8,8 +8,8 @@ from redis.asyncio import Redis
 from bankimport.errors import NotFound
 from bankimport.events import TERMINAL, Event, StreamGap
 from bankimport.models import JobStatus
-from bankimport.queue.connection import patiently
-from bankimport.queue.keys import Keys
+from bankimport.redis.connection import patiently
+from bankimport.redis.keys import Keys
 from bankimport.stream.consumer import IDLE, Consumer
 from bankimport.stream.follower import Follower, FollowerEnded
 from bankimport.stream.hub import LiveHub

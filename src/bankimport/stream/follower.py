@@ -7,7 +7,7 @@ from typing import Protocol
 
 import structlog
 
-from bankimport.queue.connection import LOST
+from bankimport.redis.connection import LOST
 from bankimport.stream.chunk import Chunk
 from bankimport.stream.entries import Entry
 from bankimport.stream.position import Position

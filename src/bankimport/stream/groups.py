@@ -7,7 +7,7 @@ from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
 from bankimport.models import Alert
-from bankimport.queue.keys import Keys
+from bankimport.redis.keys import Keys
 from bankimport.stream.gaps import Bounds, group_has_gap
 from bankimport.stream.position import Position
 

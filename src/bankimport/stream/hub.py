@@ -9,7 +9,7 @@ import structlog
 
 from bankimport.events import Event
 from bankimport.logs import frames_of
-from bankimport.queue.connection import LOST, forget
+from bankimport.redis.connection import LOST, forget
 from bankimport.stream.chunk import Chunk
 from bankimport.stream.entries import Entry
 from bankimport.stream.follower import Follower

@@ -7,9 +7,9 @@ from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
 from bankimport.events import Event
-from bankimport.queue.connection import BLOCK
-from bankimport.queue.keys import Keys
-from bankimport.queue.rendering import render
+from bankimport.redis.connection import BLOCK
+from bankimport.redis.keys import Keys
+from bankimport.redis.rendering import render
 from bankimport.stream.entries import Entry, entry_of, gap_event
 from bankimport.stream.gaps import Bounds, resume_after_gap
 from bankimport.stream.position import Position
@@ -39,7 +39,7 @@ class StreamReader:
         self._client = client
         self._keys = keys
         self._streams = (keys.events, keys.progress)
-        self._by_index = client.register_script(render("read_events", None, ARGUMENTS))
+        self._by_index = client.register_script(render("stream", "read_events", None, ARGUMENTS))
 
     async def end(self) -> Position:
         """Return the greatest id ever given."""

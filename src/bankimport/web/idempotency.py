@@ -12,9 +12,9 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from bankimport.errors import Conflict, InvalidRequest
-from bankimport.queue.connection import LOST, on_its_own, unavailable
-from bankimport.queue.deadline import GRACE, left
-from bankimport.queue.keys import Keys
+from bankimport.redis.connection import LOST, on_its_own, unavailable
+from bankimport.redis.deadline import GRACE, left
+from bankimport.redis.keys import Keys
 from bankimport.web.call import Call, Handle
 from bankimport.web.given import Answer, Answers
 

@@ -16,7 +16,7 @@ from bankimport.progress import JobRun
 from bankimport.queue.connection_stop import stop_jobs
 from bankimport.queue.queue import Enqueue, Queue
 from bankimport.queue.run import Run
-from bankimport.queue.sweeper import SLICE, kept
+from bankimport.watch.sweeper import SLICE, kept
 from bankimport.worker.outcome import CountsAs, Handlers, Outcome, PlanOrganisations
 
 

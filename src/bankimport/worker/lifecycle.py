@@ -23,11 +23,11 @@ import structlog
 from bankimport.errors import BankImportError, JobCancelled, LeaseLost, StoreUnavailable, Unavailable
 from bankimport.logs import hush_arq
 from bankimport.queue.adoption import Adoption
-from bankimport.queue.connection import LOST, patiently
 from bankimport.queue.gate import Gate
 from bankimport.queue.queue import Queue
-from bankimport.queue.sweeper import GroupsBehind, Sweeper
+from bankimport.redis.connection import LOST, patiently
 from bankimport.stream import groups_behind
+from bankimport.watch.sweeper import GroupsBehind, Sweeper
 from bankimport.worker.stopping import end
 
 log = structlog.get_logger(__name__)

@@ -11,11 +11,11 @@ from bankimport.acting import acting_as
 from bankimport.errors import StoreUnavailable
 from bankimport.models import Alert, AttemptEnded, DisabledBy, OutgoingWebhook
 from bankimport.ports import BankStore, Clock
-from bankimport.queue.keys import Keys
-from bankimport.queue.sweeper import GroupsBehind
+from bankimport.redis.keys import Keys
 from bankimport.service import Audit
 from bankimport.settings import Settings
 from bankimport.stream import groups_behind
+from bankimport.watch.sweeper import GroupsBehind
 from bankimport.webhooks import Deliverer, WebhookStore
 
 _WORDS: Final = {

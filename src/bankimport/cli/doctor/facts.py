@@ -16,10 +16,10 @@ from bankimport.cli.doctor import sentinel
 from bankimport.cli.doctor.judging import BankFacts, Facts
 from bankimport.errors import BankImportError, InvalidSettings
 from bankimport.providers import EnableBankingOptions, GoCardlessOptions, providers_from_settings
-from bankimport.queue.connection import connect
-from bankimport.queue.keys import Keys
-from bankimport.queue.server import Server
+from bankimport.redis.connection import connect
+from bankimport.redis.keys import Keys
 from bankimport.settings import Settings
+from bankimport.watch.server import Server
 
 _PATIENCE: Final = 5.0
 #: where the APIs are whose entry needs no address

@@ -1,5 +1,5 @@
 -- @include lanes
--- @include events
+-- @include stream/events
 -- The only way from one state to another. Leaving a state lets go of all that the state held; entering `waiting` puts
 -- the job into its line.
 

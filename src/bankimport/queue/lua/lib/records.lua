@@ -1,4 +1,4 @@
--- @include clock
+-- @include redis/clock
 -- Reading and writing the record of a job.
 local FIELDS = {'state', 'type', 'org', 'lock', 'data', 'manual', 'order', 'queued', 'started', 'attempts', 'stalls',
   'fence', 'question', 'parent', 'cancel', 'worker', 'psu', 'payload', 'round', 'call', 'watched'}

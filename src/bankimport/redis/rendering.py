@@ -1,0 +1,111 @@
+"""The text of a script: the pieces that it includes, each once and in order, its arguments by name, its own lines.
+
+A script is `<room>/lua/<name>.lua`, a piece `<room>/lua/lib/<piece>.lua`. `-- @include piece` means one of the same
+room, `-- @include room/piece` one of another, which that room may import (`tests/test_architecture.py`).
+
+Redis carries out the whole text at each call, and to make a function costs a third of a microsecond: of the pieces, the
+functions that a script can't reach are left out. A joined script carries out its own lines for each of many calls.
+"""
+
+import re
+from collections.abc import Sequence
+from datetime import timedelta
+from functools import cache
+from importlib import resources
+
+from bankimport.redis.keys import lua_names
+from bankimport.settings import Settings
+from bankimport.status import TRANSITIONS, JobState
+
+INCLUDE = re.compile(r"^-- @include (?:([\w/]+)/)?(\w+)$", re.MULTILINE)
+#: From being asked for to its end; a list of jobs outlives the record of its last by as much.
+_LONGEST_LIFE = timedelta(days=30)
+#: A function at the beginning of a line, in one line or up to an `end` at the beginning of one.
+_FUNCTION = re.compile(
+    r"^(?:local function (\w+)|(\w+) = function)\b(?:.*\bend$|.*\n(?:(?!end$).*\n)*end$)", re.MULTILINE
+)
+_COMMENT = re.compile(r"^\s*--.*\n|^\n", re.MULTILINE)
+
+
+@cache
+def _source(path: str) -> str:
+    return resources.files("bankimport").joinpath(path).read_text()
+
+
+def _pieces(path: str, seen: list[str]) -> list[str]:
+    """Return the pieces that a script or piece needs, those that others need before them."""
+    own = path.partition("/lua/")[0]
+    for room, piece in INCLUDE.findall(_source(path)):
+        needed = f"{room or own}/lua/lib/{piece}.lua"
+        if needed not in seen:
+            _pieces(needed, seen)
+            seen.append(needed)
+    return seen
+
+
+def _table(rows: Sequence[tuple[str, str]]) -> str:
+    return "{" + ", ".join(f"['{name}'] = {value}" for name, value in rows) + "}"
+
+
+def _milliseconds(duration: timedelta) -> int:
+    return int(duration / timedelta(milliseconds=1))
+
+
+def _constants(settings: Settings | None) -> dict[str, str]:
+    """Return what Lua knows of the settings and of the table of transitions."""
+    if settings is None:
+        return {}
+    ways = [
+        (str(operation), _table([(str(before), f"'{after}'") for before, after in steps.items()]))
+        for operation, steps in TRANSITIONS.items()
+    ]
+    numbers = {
+        "LEASE": _milliseconds(settings.lease),
+        "PLACES": settings.org_concurrency,
+        "RATE_MAX": settings.rate_limit_max,
+        "RATE_WINDOW": _milliseconds(settings.rate_limit_duration),
+        "EVENTS_MAX": settings.events_max,
+        "EVENTS_KEEP": _milliseconds(settings.events_keep),
+        "KEEP_COMPLETED": _milliseconds(settings.keep_completed),
+        "KEEP_FAILED": _milliseconds(settings.keep_failed),
+        "KEEP_INDEX": _milliseconds(max(settings.keep_completed, settings.keep_failed) + _LONGEST_LIFE),
+    }
+    ended = [(str(state), "true") for state in JobState if state.is_terminal]
+    return {"TRANSITIONS": _table(ways), "ENDED": _table(ended), **{name: str(n) for name, n in numbers.items()}}
+
+
+def _reached(text: str) -> str:
+    """Return a text without the functions that its other lines don't reach."""
+    functions = {found[1] or found[2]: found[0] for found in _FUNCTION.finditer(text)}
+    reached: set[str] = set()
+    todo = [_FUNCTION.sub("", text)]
+    while todo:
+        called = set(re.findall(r"\w+", todo.pop())) & functions.keys() - reached
+        reached |= called
+        todo += [functions[name] for name in called]
+    return _FUNCTION.sub(lambda found: found[0] if (found[1] or found[2]) in reached else "", text)
+
+
+def _joined(own: str, bound: Sequence[str]) -> str:
+    """Return a script's own lines as they are carried out for each call that travels with this one."""
+    return "\n".join(["local function run(at)", *bound, own, "end", f"return replies(run, {len(bound)})"])
+
+
+def render(
+    room: str,
+    name: str,
+    settings: Settings | None,
+    arguments: Sequence[tuple[str, str]] = (),
+    *,
+    joined: bool = False,
+) -> str:
+    """Return the full text of a script. `arguments` are pairs of a name and the Lua expression of its
+    value; a script that knows nothing of the settings needs none."""
+    path = f"{room}/lua/{name}.lua"
+    bound = [f"local {argument} = {value}" for argument, value in arguments]
+    parts = [_source(piece) for piece in _pieces(path, [])]
+    own = _joined(_source(path), bound) if joined else _source(path)
+    text = _reached(_COMMENT.sub("", "\n".join([*parts, own])))
+    used = [f"local {constant} = {value}" for constant, value in _constants(settings).items() if constant in text]
+    head = ["local P = KEYS[1]", *used, lua_names(text), *([] if joined else bound)]
+    return "\n".join([*head, text])

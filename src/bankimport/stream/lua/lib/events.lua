@@ -1,0 +1,36 @@
+-- @include redis/clock
+-- Events into the streams, and into the index of their organisation: one entry for all that one script tells it, the
+-- id of the first and how many behind it the last is. An entry's data is without its job's id and its instant, which
+-- the entry has already, and has spans for instants (`early`: by how many ms the entry's is ahead): `Event.told` spells
+-- them out.
+local EMITTED, TOLD = {}, {}
+local INDEX_MAX = 10000
+
+local function append(stream, length, name, org, id, data)
+  entry = next_entry()
+  call('XADD', stream, 'MAXLEN', '~', length, entry, 'name', name, 'orgId', org, 'jobId', id, 'data', data)
+  local told = TOLD[org]
+  if told then told.more = entry_seq - told.seq else TOLD[org] = {first = entry, seq = entry_seq, more = 0} end
+  if string.find(FLAGS, 'w', 1, true) then
+    for _, value in ipairs({entry, name, org, id, data}) do EMITTED[#EMITTED + 1] = value end
+  end
+end
+
+local function write_index()
+  for org, told in pairs(TOLD) do
+    if org ~= '' then
+      call('XADD', key.index(org), 'MAXLEN', '~', INDEX_MAX, told.first, 'more', int(told.more))
+      call('PEXPIRE', key.index(org), EVENTS_KEEP + DAY)
+    end
+  end
+  TOLD = {}
+end
+
+-- `fields` is a JSON object without its braces, empty for none.
+local function emit(name, org, id, fields) append(key.events, EVENTS_MAX, name, org, id, '{' .. fields .. '}') end
+
+local function of_job(job) return '"type":"' .. job.type .. '"' end
+
+local function emit_progress(job, fields)
+  append(key.progress, 10000, 'bank.job.progress', job.org, job.id, '{' .. of_job(job) .. ',' .. fields .. '}')
+end

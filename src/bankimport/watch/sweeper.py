@@ -1,0 +1,82 @@
+"""The housekeeping that one worker at a time does for all: alerts, the age of events and of records, and once a minute
+a full look."""
+
+import json
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, datetime, timedelta
+
+from redis.asyncio import Redis
+
+from bankimport.events import QueueAlert
+from bankimport.models import Alert
+from bankimport.queue.queue import Queue
+from bankimport.queue.run import fields_of
+from bankimport.redis.connection import patiently
+from bankimport.redis.keys import Keys
+from bankimport.status import JobState
+from bankimport.watch.watch import Watch
+
+_TURN = timedelta(seconds=9)
+_FULL_LOOK = timedelta(seconds=55)
+#: Records removed by one script, and scripts a minute.
+SLICE, _SLICES = 200, 20
+
+#: Returns an alert for each consumer group that has lost events; the stream's readers know (they are above us).
+GroupsBehind = Callable[[Redis, Keys, datetime], Awaitable[Sequence[Alert]]]
+
+
+class Sweeper:
+    """Sweeps one queue; whichever worker comes first in a turn does it."""
+
+    def __init__(self, queue: Queue, groups_behind: GroupsBehind) -> None:
+        self._queue = queue
+        self._watch = Watch(queue)
+        self._groups_behind = groups_behind
+
+    async def run(self) -> bool:
+        """Sweep if it is this worker's turn; return whether a full look is due.
+
+        Raises:
+            Unavailable: Redis can't be reached.
+        """
+        client, keys = self._queue.client, self._queue.keys
+        if not await patiently(lambda: client.set(keys.of("sweeper"), "1", nx=True, px=_TURN)):
+            return False
+        health = await self._watch.health()
+        groups = await patiently(lambda: self._groups_behind(client, keys, datetime.now(UTC)))
+        await self._watch.scripts.note_alerts([_row(alert) for alert in (*health.alerts, *groups)])
+        if not await patiently(lambda: client.set(keys.of("full_look"), "1", nx=True, px=_FULL_LOOK)):
+            return False
+        await self._clean()
+        return True
+
+    async def _clean(self) -> None:
+        """Remove some of the records whose time is over; the schedule's cleanup, which may be off, removes the rest."""
+        for state, keep in kept(self._queue).items():
+            for _ in range(_SLICES):
+                if await self._queue.transitions.cleanup_jobs(state, keep, SLICE) < SLICE:
+                    break
+
+
+def kept(queue: Queue) -> dict[JobState, timedelta]:
+    """Return how long ended jobs are kept."""
+    settings = queue.settings
+    return {
+        JobState.COMPLETED: settings.keep_completed,
+        JobState.CANCELLED: settings.keep_completed,
+        JobState.FAILED: settings.keep_failed,
+    }
+
+
+def _row(alert: Alert) -> dict[str, str]:
+    event = QueueAlert(
+        code=alert.code,
+        message=alert.message,
+        value=alert.value,
+        threshold=alert.threshold,
+        active=True,
+        timestamp=alert.since,
+    )
+    fields = json.loads("{" + fields_of(event) + "}")
+    del fields["active"]
+    return {"code": alert.code, "fields": json.dumps(fields)[1:-1]}

@@ -1,0 +1,5 @@
+"""The queue that is watched."""
+
+from tests.queue.conftest import driver
+
+__all__ = ["driver"]
