@@ -10,7 +10,6 @@ from bankimport.queue.adoption import Adoption
 from bankimport.queue.filters import JobFilter
 from bankimport.queue.payloads import serialize
 from bankimport.status import JobState
-from bankimport.watch.sweeper import SLICE, kept
 from benchmarks.bench import Bench, note
 from benchmarks.filling import DAY, Copies, copy
 from benchmarks.scale.meter import Meter
@@ -39,10 +38,8 @@ async def measure(bench: Bench, driver: Driver, meter: Meter) -> None:
             bench.admin.delete(driver.queue.keys.job(row.decode()))
         await driver.queue.page(JobFilter(state=JobState.FAILED), limit=50)
     with meter.during("the clean-up of what is too old, by the slice"):
-        for state, keep in kept(driver.queue).items():
-            for _ in range(100):
-                if await driver.do.cleanup_jobs(state, keep, SLICE) < SLICE:
-                    break
+        async for _ in driver.queue.clean(100):
+            pass
     with meter.during("discard of an organisation's failed jobs"):
         await driver.queue.discard(JobFilter(org_id="org-2"))
 

@@ -66,6 +66,8 @@ class Walk(RuleBasedStateMachine):
     """The rules; each does one thing to the queue and to the model."""
 
     driver: Driver
+    #: of the same queue, in which the time of what has ended is over
+    later: Driver
     runner: asyncio.Runner
 
     def __init__(self) -> None:
@@ -336,7 +338,7 @@ class Walk(RuleBasedStateMachine):
     def cleanup(self) -> None:
         """The time of all ended jobs is over."""
         for state in ENDED:
-            self.do(self.driver.do.cleanup_jobs(state, timedelta(minutes=-1), 1000))
+            self.do(self.later.do.cleanup_jobs(state, 1000))
             for job in self.of(state):
                 del self.jobs[job.id]
 
@@ -391,7 +393,9 @@ def test_any_order_of_anything(redis_url: str, _part: int, monkeypatch: pytest.M
         async def start() -> Driver:
             return Driver.of(Settings.load(redis_url=redis_url))
 
+        over = timedelta(minutes=-1)
         Walk.runner, Walk.driver = runner, runner.run(start())
+        Walk.later = Walk.driver.with_settings(keep_completed=over, keep_failed=over)
         try:
             run_state_machine_as_test(
                 Walk,

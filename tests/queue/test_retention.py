@@ -35,7 +35,7 @@ async def test_the_cleanup_removes_what_is_too_old(driver: Driver, state: JobSta
     jobs = await completed(driver, 3, fail=state is JobState.FAILED)
     await age(driver, state, *jobs[:2], days=keep + 0.01)
     await age(driver, state, jobs[2], days=keep - 0.01)
-    assert await driver.do.cleanup_jobs(state, timedelta(days=keep), 500) == 2
+    assert await driver.do.cleanup_jobs(state, 500) == 2
     assert await driver.ids(state) == {jobs[2]}
     assert [await driver.state(job_id) for job_id in jobs] == [None, None, state]
     assert [await driver.queue.client.zcard(driver.queue.keys.of("org", f"o{number}")) for number in range(3)] == [
@@ -49,7 +49,7 @@ async def test_the_cleanup_goes_by_slices(driver: Driver) -> None:
     """One call removes no more than its slice, so that nobody waits long for Redis."""
     jobs = await completed(driver, 7)
     await age(driver, JobState.COMPLETED, *jobs, days=8)
-    assert [await driver.do.cleanup_jobs("completed", timedelta(days=7), 3) for _ in range(4)] == [3, 3, 1, 0]
+    assert [await driver.do.cleanup_jobs("completed", 3) for _ in range(4)] == [3, 3, 1, 0]
 
 
 async def test_what_is_too_old_goes_although_the_schedules_are_off(driver: Driver) -> None:
@@ -85,8 +85,9 @@ async def test_pending_jobs_are_never_cleaned_away(driver: Driver) -> None:
     [failed] = await completed(driver, 1, fail=True)
     await driver.queue.retry(failed)
     await age(driver, JobState.COMPLETED, days=99)
+    at_once = driver.with_settings(keep_completed=timedelta(0), keep_failed=timedelta(0))
     for state in ("completed", "failed"):
-        assert await driver.do.cleanup_jobs(state, timedelta(0), 500) == 0
+        assert await at_once.do.cleanup_jobs(state, 500) == 0
     for job_id in (waiting, later, failed):
         assert await driver.queue.client.ttl(driver.queue.keys.job(job_id)) == -1
         assert await driver.state(job_id) is not None
@@ -113,7 +114,7 @@ async def test_a_failed_job_that_is_removed_leaves_no_index_behind(driver: Drive
     """Its reason, its type and its organisation know it no more; nor do they once it is tried again."""
     removed, retried = await completed(driver, 2, fail=True)
     await age(driver, JobState.FAILED, removed, days=31)
-    await driver.do.cleanup_jobs("failed", timedelta(days=30), 10)
+    await driver.do.cleanup_jobs("failed", 10)
     await driver.queue.retry(retried)
     assert [key async for key in driver.queue.client.scan_iter("*failed*")] == []
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from bankimport.redis.keys import KEYS
+from bankimport.redis.keys import Keys
 from bankimport.status import JobState
 
 #: The order in which jobs of every state are listed: what moves first, what is over last.
@@ -15,7 +15,6 @@ STATES = (
     JobState.CANCELLED,
     JobState.COMPLETED,
 )
-_PATTERNS = {key.name: key for key in KEYS}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,22 +29,19 @@ class JobFilter:
     #: the one that was being asked as a job failed; only failed jobs are found by it
     bank: str | None = None
 
-    def indexes(self) -> list[str]:
-        """Return the sorted sets, without the queue's prefix, each of which has all that is meant; none where only
-        the states' own sets together have."""
-        if self.state is JobState.FAILED:
-            narrow = (
-                ("failed_org", self.org_id),
-                ("failed_code", self.error_code),
-                ("failed_type", self.type),
-                ("failed_bank", self.bank),
-            )
-            if self.error_code is not None and self.bank is not None:
-                return [_PATTERNS["failed_kind"].fill(self.error_code, self.bank)]
-            return [*(_of(name, value) for name, value in narrow if value is not None), _of("state", self.state)]
-        wide = (("org", self.org_id), ("state", self.state))
-        return [_of(name, value) for name, value in wide if value is not None]
+    def fields(self) -> dict[str, str]:
+        """Return what the record of a job that is meant has in its fields."""
+        named = {"org": self.org_id, "state": self.state, "type": self.type, "code": self.error_code, "bank": self.bank}
+        return {name: value for name, value in named.items() if value is not None}
 
-
-def _of(name: str, value: str) -> str:
-    return _PATTERNS[name].fill(str(value))
+    def indexes(self, keys: Keys) -> list[str]:
+        """Return the sorted sets each of which has all that is meant; none where only the states' own sets together
+        have."""
+        if self.state is not JobState.FAILED:
+            wide = (("org", self.org_id), ("state", self.state))
+            return [keys.of(name, value) for name, value in wide if value is not None]
+        if self.error_code is not None and self.bank is not None:
+            return [keys.of("failed_kind", self.error_code, self.bank)]
+        narrow = {"org": self.org_id, "code": self.error_code, "type": self.type, "bank": self.bank}
+        found = [keys.of(f"failed_{name}", value) for name, value in narrow.items() if value is not None]
+        return [*found, keys.state(self.state)]

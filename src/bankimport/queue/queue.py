@@ -4,7 +4,8 @@ import asyncio
 import json
 import secrets
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -22,7 +23,8 @@ from bankimport.redis.scripts import Scripts
 from bankimport.settings import Settings
 from bankimport.status import JobState
 
-_BULK = 1000
+#: Records removed by one script.
+_CLEANED = 200
 #: Jobs taken in by one script: more would hold the server up. While it takes these in, the next are made ready.
 _TAKEN_IN, _MOST_UNDER_WAY = 100, 4
 _TURN = 50
@@ -138,11 +140,7 @@ class Queue:
 
     async def count(self, wanted: JobFilter, *, most: int = 10_000) -> int:
         """Return how many jobs a filter means; counting ends at `most`."""
-        found, cursor, more = 0, None, True
-        while more and found < most:
-            ids, cursor = await self._records.ids(wanted, cursor=cursor, limit=_BULK)
-            found, more = found + len(ids), cursor is not None
-        return min(found, most)
+        return len(await self._records.every(wanted, most=most))
 
     async def cancel(self, job_id: str) -> None:
         """Cancel a job; one that runs is asked to stop.
@@ -154,6 +152,26 @@ class Queue:
         while answer == "more":
             answer = await self.transitions.cancel_job(job_id)
         self._check(job_id, "be cancelled", answer)
+
+    async def cancel_all(self, wanted: JobFilter, *, but: str = "") -> set[str]:
+        """Cancel every job that is meant and has not ended, but for one; return which they are. Those that run end at
+        their next step."""
+        found: set[str] = set()
+        for state in JobState:
+            if not state.is_terminal:
+                found |= {*await self._records.every(replace(wanted, state=state))} - {but}
+        for job_id in found:
+            with suppress(IllegalTransition, NotFound):  # it has ended meanwhile
+                await self.cancel(job_id)
+        return found
+
+    async def clean(self, slices: int = 10**6) -> AsyncIterator[int]:
+        """Remove the records whose time is over, of each state so many slices at the most; yield how many each had."""
+        for state in JobState:
+            for _ in range(slices if state.is_terminal else 0):
+                yield (removed := await self.transitions.cleanup_jobs(state, _CLEANED))
+                if removed < _CLEANED:
+                    break
 
     async def retry(self, job_id: str) -> None:
         """Try a job again that failed or was cancelled.
@@ -197,14 +215,9 @@ class Queue:
 
     async def _to_each(self, wanted: JobFilter, done: str, do: Callable[[str], Awaitable[str]]) -> int:
         """Do something to each of the jobs that are meant now; what it is done to leaves the list."""
-        ids: list[bytes] = []
-        cursor, more = None, True
-        while more:
-            got, cursor = await self._records.ids(wanted, cursor=cursor, limit=_BULK)
-            ids, more = ids + got, cursor is not None
-        number = 0
+        ids, number = await self._records.every(wanted), 0
         for start in range(0, len(ids), _TOGETHER):
-            slice_ = [do(job_id.decode()) for job_id in ids[start : start + _TOGETHER]]
+            slice_ = [do(job_id) for job_id in ids[start : start + _TOGETHER]]
             number += sum(answer == done for answer in await asyncio.gather(*slice_))
         return number
 

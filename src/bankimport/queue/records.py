@@ -21,6 +21,7 @@ from bankimport.status import JobState
 
 #: Entries of an index looked at in one script, and scripts for one page; the rest is left to the next cursor.
 _SCAN, _SCRIPTS = 500, 8
+_BULK = 1000
 _CURSOR = re.compile(r"(?:([a-z-]{1,20})/)?((?:\d{1,16}:[A-Za-z0-9_.:-]{1,128})?)", re.ASCII)
 
 
@@ -171,49 +172,42 @@ class Records:
         ids, after = await self.ids(wanted, cursor=cursor, limit=limit)
         return JobPage(jobs=tuple(await self.many(ids)), next_cursor=after)
 
+    async def every(self, wanted: JobFilter, *, most: int = 10**9) -> list[str]:
+        """Return the ids of all jobs that are meant now, or of the newest of them."""
+        found, cursor = await self.ids(wanted, cursor=None, limit=_BULK)
+        while cursor is not None and len(found) < most:
+            more, cursor = await self.ids(wanted, cursor=cursor, limit=_BULK)
+            found += more
+        return [job_id.decode() for job_id in found[:most]]
+
     async def ids(self, wanted: JobFilter, *, cursor: str | None, limit: int) -> tuple[list[bytes], str | None]:
         """Return ids of a page, and the cursor of the next; None on the last."""
         state, last = _parsed(cursor)
-        indexes = wanted.indexes()
-        if indexes:
+        if indexes := wanted.indexes(self._keys):
             walk = [("", await self._smallest(indexes))]
         else:
-            names = [each for each in STATES if state == "" or STATES.index(each) >= STATES.index(JobState(state))]
-            walk = [(f"{each}/", f"state:{each}") for each in names]
+            states = STATES[STATES.index(JobState(state)) if state else 0 :]
+            walk = [(f"{each}/", self._keys.state(each)) for each in states]
+        find, about = self._transitions.find_jobs, (wanted.fields(), wanted.connection_id or "")
         found: list[bytes] = []
         scripts = 0
-        for prefix, index in walk:
+        for following, (prefix, index) in enumerate(walk, 1):
             more = True
             while more:
-                got, last, more = await self._find(wanted, index, last, limit - len(found))
+                got, last, more = await find(index, last, *about, limit - len(found), _SCAN)
                 found += got
                 scripts += 1
                 if more and (len(found) == limit or scripts >= _SCRIPTS):
                     return found, prefix + last
             last = ""
-            if prefix and len(found) == limit and prefix != f"{STATES[-1]}/":
-                return found, f"{STATES[STATES.index(JobState(prefix[:-1])) + 1]}/"
+            if len(found) == limit and following < len(walk):
+                return found, walk[following][0]
         return found, None
-
-    async def _find(self, wanted: JobFilter, index: str, last: str, most: int) -> tuple[list[bytes], str, bool]:
-        answer: tuple[list[bytes], str, bool] = await self._transitions.find_jobs(
-            index,
-            last,
-            org=wanted.org_id or "",
-            state=wanted.state or "",
-            kind=wanted.type or "",
-            lock=wanted.connection_id or "",
-            code=wanted.error_code or "",
-            bank=wanted.bank or "",
-            most=most,
-            scan=_SCAN,
-        )
-        return answer
 
     async def _smallest(self, indexes: list[str]) -> str:
         if len(indexes) == 1:
             return indexes[0]
-        sizes = await self._each(("ZCARD", self._keys.prefix + index) for index in indexes)
+        sizes = await self._each(("ZCARD", index) for index in indexes)
         return min(zip(sizes, indexes, strict=True))[1]
 
 

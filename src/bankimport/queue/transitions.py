@@ -162,7 +162,7 @@ class Transitions(Declared):
     def serve_tick(self, schedule: str, tick: int, missed: bool, job: Row) -> Any: ...  # noqa: FBT001  # likewise
 
     @script(_number)
-    def cleanup_jobs(self, state: str, keep: timedelta, slice: int) -> Any: ...
+    def cleanup_jobs(self, state: str, slice: int) -> Any: ...
 
     @script(_two)
     def sweep_queue(self, state: str, offset: int, slice: int) -> Any: ...
@@ -172,12 +172,8 @@ class Transitions(Declared):
         self,
         index: str,
         before: str,
-        org: str,
-        state: str,
-        kind: str,
-        lock: str,
-        code: str,
-        bank: str,
+        wanted: dict[str, str],
+        connection: str,
         most: int,
         scan: int,
     ) -> Any: ...

@@ -7,7 +7,7 @@ from bankimport.commands import SyncConnection
 from bankimport.events import EventData
 from bankimport.models import BankConnection, PsuContext
 from bankimport.ports import AccessKey
-from bankimport.queue.connection_stop import stop_jobs
+from bankimport.queue.filters import JobFilter
 from bankimport.queue.queue import Enqueue, Queue
 from bankimport.queue.run import fields_of
 from bankimport.stores.redis.ledger import RedisLedger
@@ -26,7 +26,7 @@ class ConnectionJobs:
 
     async def stop(self, connection: BankConnection) -> None:
         """Cancel what waits and what runs."""
-        await stop_jobs(self._queue, connection.org_id, connection.id)
+        await self._queue.cancel_all(JobFilter(org_id=connection.org_id, connection_id=connection.id))
 
     async def close(self, keys: Sequence[AccessKey], until: datetime) -> None:
         """Allow no read of what these keys count without the person before then."""

@@ -10,7 +10,7 @@ from typing import Final, TypeVar
 
 from redis.exceptions import RedisError
 
-from bankimport.errors import Conflict, IllegalTransition, NotFound, Unavailable
+from bankimport.errors import Conflict, Unavailable
 from bankimport.queue.filters import JobFilter
 from bankimport.queue.queue import Queue
 from bankimport.redis.connection import LOST, on_its_own
@@ -59,7 +59,6 @@ EXCUSED: Final = {
 T = TypeVar("T")
 _MOST: Final = 200
 _LOOK: Final = 0.05
-_UNFINISHED: Final = (JobState.WAITING, JobState.DELAYED, JobState.WAITING_CHILDREN, JobState.ACTIVE)
 _LANES: Final = ("manual", "scheduled")
 #: the turn of an erasure whose process died is free again after this; who lives takes it anew three times meanwhile
 TURN: Final = timedelta(minutes=1)
@@ -124,19 +123,12 @@ class Erasing:
         cancelled: set[str] = set()
         try:
             async with asyncio.timeout(patience.total_seconds()):
-                while unfinished := await self._unfinished(org_id):
-                    for job_id in unfinished:
-                        with suppress(IllegalTransition, NotFound):  # it has ended meanwhile
-                            await self._queue.cancel(job_id)
-                        cancelled.add(job_id)
+                while unfinished := await self._queue.cancel_all(JobFilter(org_id=org_id)):
+                    cancelled |= unfinished
                     await asyncio.sleep(_LOOK)
         except TimeoutError:
             raise Conflict("jobs of the organisation still run: call again, nothing of it was removed") from None
         return len(cancelled)
-
-    async def _unfinished(self, org_id: str) -> list[str]:
-        pages = [await self._queue.page(JobFilter(org_id=org_id, state=state), limit=_MOST) for state in _UNFINISHED]
-        return [job.id for page in pages for job in page.jobs]
 
     async def purge(self, org_id: str, connection_ids: Iterable[str]) -> Purged:
         """Remove everything that names the organisation or one of its connections. May be done again."""

@@ -13,13 +13,12 @@ from bankimport.queue.queue import Queue
 from bankimport.queue.run import fields_of
 from bankimport.redis.connection import patiently
 from bankimport.redis.keys import Keys
-from bankimport.status import JobState
 from bankimport.watch.watch import Watch
 
 _TURN = timedelta(seconds=9)
 _FULL_LOOK = timedelta(seconds=55)
-#: Records removed by one script, and scripts a minute.
-SLICE, _SLICES = 200, 20
+#: Slices of old records of each state that are removed in a full look.
+_SLICES = 20
 
 #: Returns an alert for each consumer group that has lost events; the stream's readers know (they are above us).
 GroupsBehind = Callable[[Redis, Keys, datetime], Awaitable[Sequence[Alert]]]
@@ -47,25 +46,9 @@ class Sweeper:
         await self._watch.scripts.note_alerts([_row(alert) for alert in (*health.alerts, *groups)])
         if not await patiently(lambda: client.set(keys.of("full_look"), "1", nx=True, px=_FULL_LOOK)):
             return False
-        await self._clean()
+        async for _ in self._queue.clean(_SLICES):  # the schedule's cleanup, which may be off, removes the rest
+            pass
         return True
-
-    async def _clean(self) -> None:
-        """Remove some of the records whose time is over; the schedule's cleanup, which may be off, removes the rest."""
-        for state, keep in kept(self._queue).items():
-            for _ in range(_SLICES):
-                if await self._queue.transitions.cleanup_jobs(state, keep, SLICE) < SLICE:
-                    break
-
-
-def kept(queue: Queue) -> dict[JobState, timedelta]:
-    """Return how long ended jobs are kept."""
-    settings = queue.settings
-    return {
-        JobState.COMPLETED: settings.keep_completed,
-        JobState.CANCELLED: settings.keep_completed,
-        JobState.FAILED: settings.keep_failed,
-    }
 
 
 def _row(alert: Alert) -> dict[str, str]:

@@ -13,10 +13,9 @@ from bankimport.jobs import DEFERRED, SyncResult, refresh_consents, sync_all_org
 from bankimport.models import BankConnection, JobType, Stage
 from bankimport.ports import AccessLedger, Banks, BankStore, Clock, JobNotes
 from bankimport.progress import JobRun
-from bankimport.queue.connection_stop import stop_jobs
+from bankimport.queue.filters import JobFilter
 from bankimport.queue.queue import Enqueue, Queue
 from bankimport.queue.run import Run
-from bankimport.watch.sweeper import SLICE, kept
 from bankimport.worker.outcome import CountsAs, Handlers, Outcome, PlanOrganisations
 
 
@@ -55,7 +54,8 @@ class JobHandlers:
             return await self._synced(asked, run)
         except ReauthRequired as error:
             if error.reason == REVOKED:  # whatever waits would be refused as well
-                await stop_jobs(self._queue, run.org_id, asked.connection_id, but=run.job_id)
+                wanted = JobFilter(org_id=run.org_id, connection_id=asked.connection_id)
+                await self._queue.cancel_all(wanted, but=run.job_id)
             raise
 
     async def _synced(self, asked: SyncConnection, run: Run) -> Outcome:
@@ -104,17 +104,14 @@ class JobHandlers:
         return Outcome(result=result.model_dump(mode="json", exclude_none=True))
 
     async def _stop(self, connection: BankConnection) -> None:
-        await stop_jobs(self._queue, connection.org_id, connection.id)
+        await self._queue.cancel_all(JobFilter(org_id=connection.org_id, connection_id=connection.id))
 
     async def _cleanup(self, command: Command, run: Run) -> Outcome:
         """Remove the records whose time is over, a slice at a time."""
         removed = 0
-        for state, keep in kept(self._queue).items():
-            slice_ = SLICE
-            while slice_ == SLICE:
-                run.ensure_owned()
-                slice_ = await self._queue.transitions.cleanup_jobs(state, keep, SLICE)
-                removed += slice_
+        async for slice_ in self._queue.clean():
+            run.ensure_owned()
+            removed += slice_
         return Outcome(result={"removed": removed})
 
     async def _plan_syncs(self, command: Command, run: Run) -> Outcome:

@@ -1,8 +1,8 @@
 -- Remove ended jobs whose time is over, a slice at a time, and see that the indexes have an end themselves.
 -- @include ends
--- state: 'completed', 'failed' or 'cancelled'. keep: ms.
+-- state: 'completed', 'failed' or 'cancelled'.
 -- Returns the number removed. Emits nothing.
-local set = key.state(state)
+local set, keep = key.state(state), KEEP[state]
 local ids = call('ZRANGEBYSCORE', set, '-inf', NOW - keep, 'LIMIT', 0, slice)
 for _, id in ipairs(ids) do
   local job = load_job(id)
