@@ -13,6 +13,7 @@ from arq.connections import RedisSettings
 from redis.asyncio import Redis
 
 from bankimport.settings import Settings
+from tests.crowded import give_time
 from tests.endless_keys import endless_keys
 from tests.processes import Processes, Valkey, start_valkey
 
@@ -41,6 +42,15 @@ def _no_variables_of_the_developer() -> Iterator[None]:
         for name in list(os.environ):
             if name.startswith(("BANK_SYNC_", "REDIS_")):
                 patch.delenv(name)
+        yield
+
+
+@pytest.fixture(autouse=True)
+def _time_on_a_crowded_machine(request: pytest.FixtureRequest) -> Iterator[None]:
+    """No test meets the product's own deadlines but those that ask whether a call ends in time: they are marked."""
+    with pytest.MonkeyPatch.context() as patch:
+        if request.node.get_closest_marker("in_time") is None:
+            give_time(patch)
         yield
 
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.waiting import wait_until, wait_until_sync
+from tests.waiting import PATIENCE, wait_until, wait_until_sync
 
 ROOT = Path(__file__).parent.parent
 
@@ -60,11 +60,11 @@ class Running:
             raise AssertionError(f"{self.name} ended ({self.process.returncode}) without {text!r}:\n{self.output()}")
         return found
 
-    async def line(self, text: str, timeout: float = 30.0, *, after: int = 0) -> str:
+    async def line(self, text: str, timeout: float = PATIENCE, *, after: int = 0) -> str:
         """Return the first printed line that holds `text`, from offset `after` on; wait for it."""
         return await wait_until(lambda: self._line_with(text, after), timeout, what=f"{text!r} in {self.log}") or ""
 
-    def line_sync(self, text: str, timeout: float = 30.0) -> str:
+    def line_sync(self, text: str, timeout: float = PATIENCE) -> str:
         """Return the first printed line that holds `text`; wait for it."""
         return wait_until_sync(lambda: self._line_with(text, 0), timeout, what=f"{text!r} in {self.log}") or ""
 
@@ -76,9 +76,9 @@ class Running:
     def kill(self) -> None:
         """End it at once (SIGKILL) and wait for that."""
         self.signal(signal.SIGKILL)
-        self.process.wait(10)
+        self.process.wait(PATIENCE)
 
-    def stop(self, timeout: float = 45.0) -> int:
+    def stop(self, timeout: float = PATIENCE) -> int:
         """Ask it to end (SIGTERM), wait, and return its exit code; kill it after `timeout` seconds."""
         self.signal(signal.SIGTERM)
         try:

@@ -12,9 +12,12 @@ T = TypeVar("T")
 
 #: Quick enough to be unnoticed, slow enough to leave a two-core machine to what is waited for.
 INTERVAL = 0.01
+#: Longer than a crowded machine keeps anything waiting, shorter than a test may take: a time that is given explicitly is a
+#: promise of the product's.
+PATIENCE = 100.0
 
 
-async def wait_until(condition: Callable[[], T | Awaitable[T]], timeout: float = 10.0, *, what: str = "") -> T:
+async def wait_until(condition: Callable[[], T | Awaitable[T]], timeout: float = PATIENCE, *, what: str = "") -> T:
     """Return the condition's first true value; it may be plain or async. Fail after `timeout` seconds.
 
     What can't be asked for now isn't true yet: a crowded machine may keep an answer for longer than a call may take.
@@ -34,7 +37,7 @@ async def wait_until(condition: Callable[[], T | Awaitable[T]], timeout: float =
         await asyncio.sleep(INTERVAL)
 
 
-def wait_until_sync(condition: Callable[[], T], timeout: float = 10.0, *, what: str = "") -> T:
+def wait_until_sync(condition: Callable[[], T], timeout: float = PATIENCE, *, what: str = "") -> T:
     """Return the condition's first true value, for tests and fixtures without a loop."""
     deadline = time.monotonic() + timeout
     while not (value := condition()):

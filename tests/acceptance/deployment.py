@@ -15,7 +15,7 @@ import aiohttp
 
 from bankimport.stores import SqlStore
 from tests.processes import ROOT, Processes, Running, clean_environment, free_port
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE, wait_until
 
 TOKENS = {"acme-token": "acme", "globex-token": "globex", "operator-token": "*"}
 
@@ -66,7 +66,7 @@ class Deployment:
             env=clean_environment(**self.environment),
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=120,
         )
         assert answer.returncode == 0, answer.stderr
         return answer.stdout.strip()
@@ -113,12 +113,12 @@ class Deployment:
 
     def query(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
         """Read the store's tables as a host would."""
-        with closing(sqlite3.connect(self.database, timeout=10)) as connection:
+        with closing(sqlite3.connect(self.database, timeout=PATIENCE)) as connection:
             return connection.execute(sql, values).fetchall()
 
     def write(self, sql: str, *values: object) -> None:
         """Change the store's tables behind everybody's back, as time does."""
-        with closing(sqlite3.connect(self.database, timeout=10)) as connection, connection:
+        with closing(sqlite3.connect(self.database, timeout=PATIENCE)) as connection, connection:
             connection.execute(sql, [each.isoformat(" ") if isinstance(each, datetime) else each for each in values])
 
     def transactions(self, connection_id: str) -> list[tuple[Any, ...]]:
@@ -161,7 +161,7 @@ class Organisation:
             assert answer.status == 202, await answer.text()
             return str((await answer.json())["jobId"])
 
-    async def ended(self, job_id: str, timeout: float = 60.0) -> dict[str, Any]:
+    async def ended(self, job_id: str, timeout: float = PATIENCE) -> dict[str, Any]:
         """Follow a job to its end and return its record."""
 
         async def over() -> dict[str, Any] | None:
@@ -183,7 +183,7 @@ class Organisation:
         async with self.session.delete(f"{self.deployment.bank_url}/sandbox/consents/{consent_id}/switches") as answer:
             assert answer.status == 204
 
-    async def events(self, job_id: str, timeout: float = 30.0) -> list[dict[str, Any]]:
+    async def events(self, job_id: str, timeout: float = PATIENCE) -> list[dict[str, Any]]:
         """Return every event of a job but its progress, from the first to the last, over Server-Sent Events."""
         found: list[dict[str, Any]] = []
         async with asyncio.timeout(timeout), self.session.get(f"{self.url}/events?jobId={job_id}&after=0") as answer:

@@ -57,7 +57,7 @@ async def at_bank(browser: aiohttp.ClientSession, terminal: Running, person: str
 
 async def ended(terminal: Running) -> int:
     """Wait for the command's end; return its exit code."""
-    await wait_until(lambda: terminal.ended, 60, what=f"the end of {terminal.output()}")
+    await wait_until(lambda: terminal.ended, what=f"the end of {terminal.output()}")
     return terminal.process.wait()
 
 

@@ -34,7 +34,7 @@ async def host(deploy: Deploy, tmp_path: Path) -> AsyncIterator[tuple[str, Runni
     running = deployment.processes.python(
         "fastapi", str(tmp_path / "host.py"), environment={**deployment.environment, "HOST_PORT": str(port)}
     )
-    await running.line("Uvicorn running", 30)
+    await running.line("Uvicorn running")
     yield f"http://127.0.0.1:{port}", running
 
 

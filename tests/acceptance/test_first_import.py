@@ -151,5 +151,5 @@ def test_arq_checks_it(deployment: Deployment) -> None:
     command = [str(Path(sys.executable).parent / "arq"), "--check", "bankimport.WorkerSettings"]
     alive = clean_environment(**deployment.environment)
     none = {**alive, "BANK_SYNC_QUEUE_NAME": "nobody-serves-this"}
-    answers = [subprocess.run(command, env=env, capture_output=True, timeout=60, check=False) for env in (alive, none)]
+    answers = [subprocess.run(command, env=env, capture_output=True, timeout=120, check=False) for env in (alive, none)]
     assert [answer.returncode for answer in answers] == [0, 1]

@@ -51,7 +51,7 @@ async def test_a_killed_worker_reads_no_finished_account_again(deployment: Deplo
         asked = [resource(each) for each in await noted(member) if each["endpoint"] == "transactions"]
         return len(set(asked)) == 3 or None
 
-    await wait_until(at_the_third, 30, what="the request for the third account")
+    await wait_until(at_the_third, what="the request for the third account")
     victim.kill()
     deployment.start_worker()
     job = await member.ended(job_id)

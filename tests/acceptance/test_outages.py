@@ -29,6 +29,8 @@ from bankimport.web.dashboard.routes import PAGES
 from bankimport.web.table import ROUTES, Route
 from tests.processes import Processes, Valkey, start_valkey
 
+pytestmark = pytest.mark.in_time
+
 KEY = base64.urlsafe_b64encode(bytes(32)).decode()
 #: What is promised, and what this machine's other work may add to it.
 PROMISED, NOISE = 2.0, 1.0

@@ -44,7 +44,7 @@ def deployment(deploy: Deploy) -> Deployment:
 
 async def in_the_middle(deployment: Deployment) -> None:
     """Wait until the first account's rows are there: the sync is at its second."""
-    await wait_until(lambda: deployment.transactions("giro"), 30, what="the first account's rows")
+    await wait_until(lambda: deployment.transactions("giro"), what="the first account's rows")
 
 
 async def started(

@@ -61,7 +61,7 @@ def test_make_demo() -> None:
         env=clean_environment(),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
     )
     assert answer.returncode == 0, answer.stdout + answer.stderr
     for part in (
@@ -85,8 +85,8 @@ async def test_the_readmes_lines_work_beside_make_serve(processes: Processes, tm
     assert re.search(r"^serve:.*\n\t@\S+/bankimport up ", (ROOT / "Makefile").read_text(), re.MULTILINE)
     port = free_port()
     served = processes.python("serve", "-m", "bankimport", "up", "--port", str(port))
-    commands = (await served.line("Commands:", 90)).partition("terminal:")[2]
-    await served.line("Ctrl-C ends it", 90)
+    commands = (await served.line("Commands:")).partition("terminal:")[2]
+    await served.line("Ctrl-C ends it")
     assert "sync-connection" in bash(commands, tmp_path, "-uo").stdout
     block = CURL.replace("127.0.0.1:8080", f"127.0.0.1:{port}")
     answer = bash(block, tmp_path, "-uo")  # its last curl ends by its time limit, which is a failure to curl
@@ -110,8 +110,8 @@ async def test_the_readmes_lines_work_beside_make_serve(processes: Processes, tm
 async def test_a_person_connects_beside_make_serve(processes: Processes) -> None:
     """`bankimport up` prints an address that leads to the bank's page, and from there back into the pages."""
     served = processes.python("serve", "-m", "bankimport", "up", "--port", str(free_port()))
-    link = (await served.line("Open this:", 90)).split()[-1]
-    address = (await served.line("/connect", 90)).split()[-1]
+    link = (await served.line("Open this:")).split()[-1]
+    address = (await served.line("/connect")).split()[-1]
     async with ClientSession(cookie_jar=CookieJar(unsafe=True)) as browser:
         async with browser.get(address) as refused:
             assert refused.status == 403

@@ -25,7 +25,7 @@ def test_a_wrong_setting_stops_the_worker(variable: str, value: str, tmp_path: P
     before: thirty lines of a traceback came first."""
     command = [str(Path(sys.executable).parent / "arq"), "bankimport.WorkerSettings"]
     environment = clean_environment(**{variable: value})
-    answer = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    answer = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=120)
     assert answer.returncode != 0
     [line] = answer.stderr.splitlines()
     assert line.startswith(f"bankimport: {variable}: ")
@@ -36,7 +36,7 @@ def test_a_redis_that_is_away_stops_the_worker(tmp_path: Path) -> None:
     """Without Redis `arq bankimport.WorkerSettings` ends with one line that says so. Red before: a traceback of arq's."""
     command = [str(Path(sys.executable).parent / "arq"), "bankimport.WorkerSettings"]
     environment = clean_environment(REDIS_PORT=str(free_port()), BANK_SYNC_LOG_LEVEL="ERROR")
-    answer = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    answer = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=120)
     assert answer.returncode != 0
     assert answer.stderr.splitlines()[-1].startswith("bankimport: Redis")
     assert "Traceback" not in answer.stderr
@@ -47,7 +47,7 @@ def test_a_module_of_the_hosts_that_fails(tmp_path: Path) -> None:
     (tmp_path / "my_app.py").write_text("raise RuntimeError('s3cret')\n")
     command = [str(Path(sys.executable).parent / "arq"), "bankimport.WorkerSettings"]
     environment = clean_environment(BANK_SYNC_APP="my_app:bank_import")
-    answer = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    answer = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=120)
     [line] = answer.stderr.splitlines()
     assert re.fullmatch(
         r"bankimport: BANK_SYNC_APP: my_app:bank_import can't be used: RuntimeError in .*my_app.py, line 1", line
@@ -75,7 +75,7 @@ def test_a_host_that_can_not_start(variables: dict[str, str], says: str, tmp_pat
         cwd=tmp_path,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
     )
     assert answer.returncode == 1
     [line] = answer.stderr.splitlines()

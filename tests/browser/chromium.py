@@ -12,7 +12,7 @@ from typing import Any
 from aiohttp import ClientSession, ClientWebSocketResponse
 
 from tests.processes import Processes
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE, wait_until
 
 BINARY = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 FLAGS = (
@@ -54,7 +54,7 @@ class Tab:
         number = next(self._numbers)
         self._answers[number] = asyncio.get_running_loop().create_future()
         await self.socket.send_json({"id": number, "method": method, "params": params})
-        told = await asyncio.wait_for(self._answers[number], 20)
+        told = await asyncio.wait_for(self._answers[number], PATIENCE)
         assert "error" not in told, told
         result: dict[str, Any] = told["result"]
         return result
@@ -64,7 +64,7 @@ class Tab:
         loads = self.loads
         answer = await self.send("Page.navigate", url=url)
         assert "errorText" not in answer, answer
-        await wait_until(lambda: self.loads > loads, 20, what=f"{url} loads")
+        await wait_until(lambda: self.loads > loads, what=f"{url} loads")
 
     async def evaluate(self, script: str) -> Any:
         """Return the value of an expression (awaited, if it is a promise)."""
@@ -72,7 +72,7 @@ class Tab:
         assert "exceptionDetails" not in answer, answer
         return answer["result"].get("value")
 
-    async def wait_for(self, script: str, timeout: float = 20) -> Any:
+    async def wait_for(self, script: str, timeout: float = PATIENCE) -> Any:
         """Return the first true value of an expression."""
         return await wait_until(lambda: self.evaluate(script), timeout, what=script)
 

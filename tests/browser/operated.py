@@ -61,6 +61,6 @@ class Operated:
             job = await bank_import.get_job_status(job_id)
             return job if job is not None and job.state.is_terminal else None
 
-        job = await wait_until(over, 40, what=f"the end of {job_id}")
+        job = await wait_until(over, what=f"the end of {job_id}")
         assert job is not None
         return job

@@ -85,7 +85,7 @@ async def test_a_person_walks(host: Deployment, page: Tab) -> None:
         await outcome(page, words)
     [(connection_id, status)] = host.query("SELECT id, status FROM bank_connections")
     assert status == "ACTIVE"
-    await page.wait_for("(document.querySelector('li')?.dataset.synced || '') !== ''", 40)
+    await page.wait_for("(document.querySelector('li')?.dataset.synced || '') !== ''")
     rows = len(host.transactions(connection_id))
     assert rows > 50
 
@@ -111,7 +111,7 @@ async def test_a_warned_person_renews(host: Deployment, page: Tab, session: aioh
     gone; the accounts and rows are the same."""
     await to_the_bank(page, "Connect a bank")
     await press(page, "consent")
-    await page.wait_for("(document.querySelector('li')?.dataset.synced || '') !== ''", 40)
+    await page.wait_for("(document.querySelector('li')?.dataset.synced || '') !== ''")
     [(connection_id, before)] = host.query("SELECT id, consent_id FROM bank_connections")
     accounts, rows = host.query("SELECT id FROM bank_accounts ORDER BY id"), len(host.transactions(connection_id))
     now = datetime.now(UTC)
@@ -122,7 +122,7 @@ async def test_a_warned_person_renews(host: Deployment, page: Tab, session: aioh
     pool = await create_pool(RedisSettings.from_dsn(host.redis_url))
     await pool.enqueue_job("refresh-consents", _queue_name="bank-import")
     await pool.aclose()
-    await page.wait_for("document.querySelector('.warning a') !== null", 30)
+    await page.wait_for("document.querySelector('.warning a') !== null")
     assert host.connection(connection_id) == ("REQUIRES_REAUTH", f"consent-ending:{last_day}:7")
 
     await set_clock(host, session, now)
@@ -134,7 +134,7 @@ async def test_a_warned_person_renews(host: Deployment, page: Tab, session: aioh
     assert await page.evaluate("document.querySelector('.warning') === null")
     [(after,)] = host.query("SELECT consent_id FROM bank_connections")
     assert after != before
-    await wait_until(lambda: len(host.query("SELECT 1 FROM bank_accounts WHERE consent_id = ?", after)) == 3, 30)
+    await wait_until(lambda: len(host.query("SELECT 1 FROM bank_accounts WHERE consent_id = ?", after)) == 3)
     assert host.query("SELECT id FROM bank_accounts ORDER BY id") == accounts
     assert len(host.transactions(connection_id)) == rows
 

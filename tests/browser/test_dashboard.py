@@ -66,7 +66,7 @@ async def press(page: Tab, selector: str) -> None:
     """Press a button or follow a link, and wait for the page it leads to."""
     loads = page.loads
     await page.evaluate(f"document.querySelector({selector!r}).click()")
-    await wait_until(lambda: page.loads > loads, 20, what=f"{selector} leads somewhere")
+    await wait_until(lambda: page.loads > loads, what=f"{selector} leads somewhere")
 
 
 async def typed(page: Tab, selector: str, value: str) -> None:
@@ -81,7 +81,7 @@ async def test_a_running_sync_is_live(site: Operated, page: Tab, own: BankImport
     await page.goto(f"{site.pages}/jobs/{job_id}")
     loads = page.loads
     await page.wait_for("document.querySelector('[data-line]').textContent.startsWith('live')")
-    await page.wait_for("document.querySelector('h1').innerText.startsWith('Completed')", 40)
+    await page.wait_for("document.querySelector('h1').innerText.startsWith('Completed')")
     assert page.loads == loads
     assert (await site.ended(own, job_id)).state is JobState.COMPLETED
     assert "imported" in await text(page, "main")

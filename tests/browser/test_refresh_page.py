@@ -98,7 +98,7 @@ async def begin(site: Site, page: Tab, kind: str) -> None:
 
 async def ends(page: Tab, state: str) -> list[int]:
     """Wait for the page to end in a state, without having been loaded again; return the bar's values."""
-    await page.wait_for(f"document.querySelector('main').dataset.state === '{state}'", 30)
+    await page.wait_for(f"document.querySelector('main').dataset.state === '{state}'")
     assert page.loads == 1
     seen: list[int] = await page.evaluate("seen")
     assert seen == sorted(seen)
@@ -141,7 +141,7 @@ async def test_it_ends_while_the_host_is_away(site: Site, page: Tab) -> None:
     await begin(site, page, "ws")
     await page.wait_for("+document.getElementById('bar').value > 0")
     assert site.stop() == 0
-    await wait_until(lambda: worker.output().count("job.finished") == ended + 1, 30)
+    await wait_until(lambda: worker.output().count("job.finished") == ended + 1)
     await site.start()
     assert (await ends(page, "completed"))[-1] == 100
 

@@ -15,8 +15,8 @@ pytestmark = pytest.mark.skipif(BINARY is None, reason="there is no Chromium on 
 async def page(processes: Processes) -> AsyncIterator[Tab]:
     """A browser that has followed the link of the terminal."""
     running = processes.python("up", "-m", "bankimport", "up", "--port", str(free_port()))
-    link = (await running.line("Open this:", 60)).split()[-1]
-    await running.line("Ctrl-C ends it", 60)
+    link = (await running.line("Open this:")).split()[-1]
+    await running.line("Ctrl-C ends it")
     async with tab(processes) as page:
         await page.send("Log.enable")
         await page.send("Network.enable")
@@ -30,9 +30,9 @@ async def page(processes: Processes) -> AsyncIterator[Tab]:
 async def press(page: Tab, words: str, then: str) -> None:
     """Press the button or link that says this, and wait for what it leads to."""
     found = f"[...document.querySelectorAll('button, a')].find(each => each.textContent.trim().startsWith('{words}'))"
-    await page.wait_for(f"{found} !== undefined", 40)
+    await page.wait_for(f"{found} !== undefined")
     await page.evaluate(f"{found}.click()")
-    await page.wait_for(then, 40)
+    await page.wait_for(then)
 
 
 AT_BANK = "document.title === 'Sandbox Bank'"
@@ -42,7 +42,7 @@ ONWARD = "document.getElementById('onward') !== null"
 async def agree(page: Tab, words: str) -> None:
     """Agree at the bank, and wait for what the page says then."""
     await page.evaluate("document.querySelector('button[value=consent]').click()")
-    await page.wait_for(f"(document.querySelector('[role=status]')?.textContent || '').includes('{words}')", 40)
+    await page.wait_for(f"(document.querySelector('[role=status]')?.textContent || '').includes('{words}')")
 
 
 async def test_a_new_user(page: Tab) -> None:
@@ -56,17 +56,17 @@ async def test_a_new_user(page: Tab) -> None:
     await press(page, "Go to the bank", ONWARD)
     await press(page, "Go to the bank", AT_BANK)
     await agree(page, "is connected")
-    await page.wait_for("document.querySelectorAll('section[id^=con-] th .id').length >= 3", 60)
+    await page.wait_for("document.querySelectorAll('section[id^=con-] th .id').length >= 3")
 
     await page.goto(own)
     new = "[...document.querySelectorAll('section[id^=con-]')].find(each => each.id !== 'con-giro')"
     await page.evaluate(f"{new}.querySelector('form[action$=renew] button').click()")
-    await page.wait_for(ONWARD, 40)
+    await page.wait_for(ONWARD)
     await press(page, "Go to the bank", AT_BANK)
     await agree(page, "is renewed")
 
     await page.goto(f"{origin}/api/dashboard/audit")
-    await page.wait_for("document.querySelector('main').textContent.includes('Renewed')", 40)
+    await page.wait_for("document.querySelector('main').textContent.includes('Renewed')")
     assert "browser-1" in await page.evaluate("document.querySelector('tbody').textContent")
 
 
@@ -91,7 +91,7 @@ async def test_axe_finds_nothing(page: Tab) -> None:
     axe = resources.files("axe_core_python").joinpath("axe.min.js").read_text()
     origin = await page.evaluate("location.origin")
     await page.goto(f"{origin}/api/dashboard/jobs")
-    job = await page.wait_for("document.querySelector('tbody th a')?.getAttribute('href')", 40)
+    job = await page.wait_for("document.querySelector('tbody th a')?.getAttribute('href')")
     own = "/api/organisations/acme/bank-connections/page"
     paths = [*(f"/api/dashboard{each}" for each in PAGES), job, f"{own}?connect=1", f"{own}?balances=giro"]
     found: list[str] = []

@@ -55,7 +55,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
 def test_it_is_a_command() -> None:
     """The installed command prints the installed version."""
     command = [str(Path(sys.executable).parent / "bankimport"), "--version"]
-    answer = subprocess.run(command, env=clean_environment(), capture_output=True, text=True, timeout=60, check=True)
+    answer = subprocess.run(command, env=clean_environment(), capture_output=True, text=True, timeout=120, check=True)
     assert answer.stdout.strip() == version("bankimport")
 
 

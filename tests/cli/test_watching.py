@@ -75,6 +75,6 @@ def test_the_probes(operate: Run, redis_url: str, tmp_path: Path) -> None:
         assert operate("ready", **away).returncode == 4
         assert socket.gethostname()[:32] in operate("health").stderr
         worker.kill()
-        assert wait_until_sync(lambda: operate("health").returncode == 1, 60)
+        assert wait_until_sync(lambda: operate("health").returncode == 1)
     finally:
         processes.end()

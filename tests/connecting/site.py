@@ -123,7 +123,7 @@ class Browser:
             jobs = (await self.ask("GET", f"/jobs?connectionId={connection_id}", status=200))["jobs"]
             return bool(jobs) and all(job["state"] in ("completed", "failed", "cancelled") for job in jobs)
 
-        await wait_until(over, 30, what="the import")
+        await wait_until(over, what="the import")
         return await self.site.count(connection_id)
 
 

@@ -123,7 +123,7 @@ async def killed(host: Host, anna: aiohttp.ClientSession, bank: str, url: str, c
         async with anna.get(f"{sandbox}/requests") as answer:
             return bool((await answer.json())["requests"])
 
-    await wait_until(is_asked, 20)
+    await wait_until(is_asked)
     host.kill()
     with pytest.raises(aiohttp.ClientError):
         await coming

@@ -28,7 +28,7 @@ async def ended(browser: Browser, connection_id: str) -> dict[str, Any]:
         status = await browser.ask("GET", f"/{connection_id}/authorisation", status=200)
         return status if status["state"] == "ended" else None
 
-    found: dict[str, Any] = await wait_until(over, 20, what="the end of the authorisation")
+    found: dict[str, Any] = await wait_until(over, what="the end of the authorisation")
     return found
 
 
@@ -112,7 +112,7 @@ async def test_nobody_polls(settings: Settings, answer: str, left: ConnectionSta
             found = await site.connection(begun["id"])
             return (None if found is None else found.status) is left
 
-        await wait_until(over, 20, what="the end that nobody asks for")
+        await wait_until(over, what="the end that nobody asks for")
         if left is not None:
             assert await anna.imported(begun["id"]) > 50
 
@@ -131,7 +131,7 @@ async def test_nobody_polls_and_nobody_consents(settings: Settings, monkeypatch:
         async def gone() -> bool:
             return await site.connection(begun["id"]) is None
 
-        await wait_until(gone, 10, what="the end of its time")
+        await wait_until(gone, what="the end of its time")
         monkeypatch.undo()
         looking.look = timedelta(hours=1)
         await anna.connect(psuId="anna-1")

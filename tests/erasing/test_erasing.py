@@ -1,7 +1,6 @@
 """An organisation is erased: nothing of it is left in the database's file, on Redis's disk, or in the log of the erasure;
 and nothing of another is touched."""
 
-import asyncio
 import signal
 import sqlite3
 import time
@@ -103,7 +102,7 @@ async def saved(client: "Redis[bytes]") -> None:
         said = await client.info("persistence")
         return not (said["aof_rewrite_in_progress"] or said["aof_rewrite_scheduled"] or said["rdb_bgsave_in_progress"])
 
-    await wait_until(quiet, 20, what="the append-only file is written anew")
+    await wait_until(quiet, what="the append-only file is written anew")
     await client.save()
 
 
@@ -248,6 +247,7 @@ async def test_a_job_that_runs_is_waited_for(settings: Settings, monkeypatch: py
                 await bank_import.erase_organisation("globex")
 
 
+@pytest.mark.in_time
 @pytest.mark.parametrize("step", ["turn", "stop", "purge", "rewrite_disk"])
 async def test_redis_goes_away(processes: Processes, monkeypatch: pytest.MonkeyPatch, step: str) -> None:
     """Frozen before it begins or in the middle, it ends within two seconds, and goes on as soon as Redis is back. Red
@@ -280,20 +280,25 @@ async def test_redis_goes_away(processes: Processes, monkeypatch: pytest.MonkeyP
                 return False
             return True
 
-        await wait_until(done, 10, what="the turn to be free again")
+        await wait_until(done, what="the turn to be free again")
         assert await store.connection("giro") is None
     assert ended < 2.5  # half a second for a busy machine
 
 
 async def test_a_turn_is_kept(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     """However long it takes, the turn doesn't end while its process lives; and nothing of it is left then."""
-    monkeypatch.setattr(purging, "TURN", timedelta(milliseconds=300))
+    monkeypatch.setattr(purging, "TURN", timedelta(seconds=3))
     async with BankImport(settings, banks={}, store=MemoryStore()) as bank_import:
-        async with Erasing(bank_import.queue).turn():
-            for _ in range(10):
-                await asyncio.sleep(0.1)  # no condition: ten of these are three times as long as a turn lasts
-                with pytest.raises(Conflict):
-                    await bank_import.erase_organisation("globex")
+        queue, left = bank_import.queue, [3000]
+
+        async def is_taken_anew() -> bool:
+            with pytest.raises(Conflict):
+                await bank_import.erase_organisation("globex")
+            left.append(await queue.client.pttl(queue.keys.of("erasing")))
+            return left[-1] > left[-2]
+
+        async with Erasing(queue).turn():
+            await wait_until(is_taken_anew)
         await bank_import.erase_organisation("globex")
 
 

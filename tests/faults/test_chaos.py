@@ -23,6 +23,8 @@ from tests.processes import Running
 from tests.queue.lab import Mark
 from tests.waiting import wait_until
 
+pytestmark = pytest.mark.in_time
+
 SECONDS = float(os.environ.get("BANKIMPORT_CHAOS_S", "60"))
 SEED = int(os.environ.get("BANKIMPORT_CHAOS_SEED", "1"))
 WORDS = ("sleep-80", "sleep-700", "quiet-300", "mute-150", "fail-2", "permanent", "block-300", "plain")

@@ -18,6 +18,8 @@ from bankimport.watch.watch import Watch
 from tests.faults.field import Field, Server
 from tests.waiting import wait_until
 
+pytestmark = pytest.mark.in_time
+
 #: two seconds are wanted; a crowded machine may add a little
 WITHIN = 2.3
 BUSY = "while true do end"

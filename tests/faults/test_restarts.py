@@ -12,6 +12,8 @@ from tests.conftest import SOAK
 from tests.faults.field import Field, Server
 from tests.waiting import wait_until
 
+pytestmark = pytest.mark.in_time
+
 RESTARTS = 10 if SOAK else 1
 #: as in production: a lease that outlasts a restart
 LONG = "15000"

@@ -16,6 +16,8 @@ from tests.faults.field import Field, Server
 from tests.processes import Processes, free_port
 from tests.waiting import wait_until
 
+pytestmark = pytest.mark.in_time
+
 
 def _sentinel(processes: Processes, directory: Path, primary: int) -> int:
     port = free_port()

@@ -71,7 +71,7 @@ async def test_claims_under_way_take_no_place_twice(driver: Driver, claims: Clai
         await asyncio.gather(*ends)
         for run in runs:
             claims.done(run)
-        await wait_until(lambda: len(held(claims)) == SLOTS, 5, what="new runs")
+        await wait_until(lambda: len(held(claims)) == SLOTS, what="new runs")
     assert await driver.queue.client.zcard(driver.queue.keys.state("active")) == SLOTS
 
 
@@ -127,15 +127,15 @@ async def test_a_full_worker_waits_for_no_token(driver: Driver, claims: Claims) 
         await client.delete(driver.queue.keys.wake)
         for run in await started(claims):
             end(claims, driver, run)
-        await wait_until(lambda: len(held(claims)) == SLOTS, 5, what="the next")
+        await wait_until(lambda: len(held(claims)) == SLOTS, what="the next")
         for _ in range(3):
             await asyncio.sleep(0)
         assert (await client.info("clients"))["blocked_clients"] == 0
         await asyncio.gather(*(end(claims, driver, run) for run in held(claims)))
-        await wait_until(lambda: not held(claims), 5, what="the end of all")
+        await wait_until(lambda: not held(claims), what="the end of all")
         claims.wake()
         await claims.next()
-        await wait_until(lambda: blocked(driver), 5, what="an idle worker's wait")
+        await wait_until(lambda: blocked(driver), what="an idle worker's wait")
     finally:
         listening.cancel()
 
@@ -195,4 +195,4 @@ async def test_an_answer_that_can_not_be_read_costs_no_place(
         await asyncio.wait(claims._asking)
     await driver.ask("later")
     claims.wake()
-    await wait_until(lambda: len(held(claims)) == 1, 5, what="the job that came later")
+    await wait_until(lambda: len(held(claims)) == 1, what="the job that came later")

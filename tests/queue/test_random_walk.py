@@ -26,7 +26,6 @@ from bankimport.events import TERMINAL
 from bankimport.queue.adoption import Adoption
 from bankimport.queue.run import Claim
 from bankimport.queue.transitions import Ended
-from bankimport.redis import deadline
 from bankimport.settings import Settings
 from bankimport.status import JobState
 from tests.conftest import SOAK
@@ -385,9 +384,8 @@ class Walk(RuleBasedStateMachine):
 
 
 @pytest.mark.parametrize("_part", range(4 if SOAK else 1))  # for as many processes
-def test_any_order_of_anything(redis_url: str, _part: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_any_order_of_anything(redis_url: str, _part: int) -> None:
     """Enqueue, start, finish, fail, retry, cancel, pause, crash, expire, clean up, in random order."""
-    monkeypatch.setattr(deadline, "LONGEST", 60.0)  # of thousands of calls one waits for a crowded machine
     with asyncio.Runner() as runner:
 
         async def start() -> Driver:

@@ -1,6 +1,7 @@
 """Serving ticks on a real server: once over all workers, caught up once, organisations spread and streamed."""
 
 import asyncio
+import time
 import tracemalloc
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
@@ -234,11 +235,10 @@ async def test_planning_many_organisations_streams(queue: Queue) -> None:
 
     async def watch_the_loop() -> None:
         nonlocal longest
-        loop = asyncio.get_running_loop()
         while not done.is_set():
-            before = loop.time()
+            before = time.thread_time()  # CPU time of the loop's thread: the machine's other work doesn't count
             await asyncio.sleep(0.001)
-            longest = max(longest, loop.time() - before)
+            longest = max(longest, time.thread_time() - before)
 
     watcher = asyncio.create_task(watch_the_loop())
     tracemalloc.start()

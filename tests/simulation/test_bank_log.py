@@ -12,7 +12,7 @@ from tests.simulation.bank_log import WORLDS, Life
 SOAK = os.environ.get("BANKIMPORT_SOAK") == "1"
 
 
-@pytest.mark.timeout(3600 if SOAK else 120)
+@pytest.mark.timeout(3600 if SOAK else 300)
 @pytest.mark.parametrize("name", list(WORLDS))
 async def test_the_banks_own_log(name: str) -> None:
     """No five in a day, three a day of a healthy bank, and nobody waits over 30 hours for a bank that is well."""

@@ -29,7 +29,7 @@ def everything_is_long(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(spool, "_HELD", 7)
 
 
-@pytest.mark.timeout(7200 if SOAK else 120)
+@pytest.mark.timeout(7200 if SOAK else 300)
 @pytest.mark.parametrize("ids", list(Ids))
 async def test_portions_are_never_wrong(ids: Ids, empty_database: Path, tmp_path: Path) -> None:
     """In portions too the stored booked rows are the bank's after each complete sync, whatever its ids are like."""

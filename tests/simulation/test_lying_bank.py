@@ -83,7 +83,7 @@ async def job_life(
         return await live_job(seed, ids, habits, store, JOB_DAYS, events=events)
 
 
-@pytest.mark.timeout(7200 if SOAK else 60)
+@pytest.mark.timeout(7200 if SOAK else 300)
 @pytest.mark.parametrize(("ids", "habits"), [named(ids, habit) for habit, ids in CASES])
 def test_the_decision_withstands(ids: Ids, habits: Sequence[type[Habit]]) -> None:
     """Through the pure decision, whatever the bank's habit and its ids."""
@@ -91,7 +91,7 @@ def test_the_decision_withstands(ids: Ids, habits: Sequence[type[Habit]]) -> Non
     agree(judges, decided=all(ids in habit.decided for habit in habits))
 
 
-@pytest.mark.timeout(7200 if SOAK else 60)
+@pytest.mark.timeout(7200 if SOAK else 300)
 @pytest.mark.parametrize(
     ("ids", "habits"), [named(ids, habit) for habit, ids in CASES if ids in (Ids.STABLE, Ids.ABSENT)]
 )
@@ -103,7 +103,7 @@ async def test_the_job_withstands(
     agree(judges, decided=all(ids in habit.decided for habit in habits))
 
 
-@pytest.mark.timeout(7200 if SOAK else 60)
+@pytest.mark.timeout(7200 if SOAK else 300)
 @pytest.mark.parametrize(("ids", "habits"), [named(ids, *habits) for ids, habits in WORLDS])
 async def test_the_job_withstands_several_at_once(
     ids: Ids, habits: Sequence[type[Habit]], empty_database: Path, tmp_path: Path

@@ -20,7 +20,7 @@ LIVES = 4000 // len(Ids) + 1 if SOAK else 2
 DAYS = 120 if SOAK else 40
 
 
-@pytest.mark.timeout(7200 if SOAK else 120)
+@pytest.mark.timeout(7200 if SOAK else 300)
 @pytest.mark.parametrize("ids", list(Ids))
 def test_the_decision_is_never_wrong(ids: Ids) -> None:
     """Whatever the bank's ids are like, the pure decision never doubles and never loses a booked row."""
@@ -34,7 +34,7 @@ def test_the_decision_is_never_wrong(ids: Ids) -> None:
     assert complete > LIVES * 50
 
 
-@pytest.mark.timeout(7200 if SOAK else 120)
+@pytest.mark.timeout(7200 if SOAK else 300)
 @pytest.mark.parametrize("ids", list(Ids))
 async def test_the_job_is_never_wrong(ids: Ids, empty_database: Path, tmp_path: Path) -> None:
     """The same through the job and a store, with the budget, failures and renewed consents."""

@@ -39,7 +39,7 @@ def told(change: ChangeSet, stored: Sequence[StoredTransaction]) -> Counter[tupl
     return Counter([*rows.values(), *new])
 
 
-@pytest.mark.timeout(7200 if SEEDS > 2 else 60)
+@pytest.mark.timeout(7200 if SEEDS > 2 else 300)
 @pytest.mark.parametrize("ids", list(Ids))
 def test_the_short_way_changes_no_decision(monkeypatch: pytest.MonkeyPatch, ids: Ids) -> None:
     """Whatever the bank's ids are like, both ways leave the same rows, read by read."""

@@ -184,6 +184,7 @@ async def test_names_of_the_dead_are_forgotten(
 ) -> None:
     """A consumer that has been silent for long and holds nothing is no consumer any more; one that holds is."""
     monkeypatch.setattr("bankimport.stream.consumer._LONG_MS", 0)
+    monkeypatch.setattr("bankimport.stream.consumer._LONG_IDLES", 10)
     await redis_client.xgroup_create(keys.events, "svc", id="0", mkstream=True)
     await redis_client.xgroup_createconsumer(keys.events, "svc", "dead")
     got: list[str] = []
@@ -195,7 +196,7 @@ async def test_names_of_the_dead_are_forgotten(
         return await names() == {"alive"}
 
     async with running(events.consume("svc", "alive", idle=timedelta(milliseconds=100)), got):
-        await wait_until(alone, 15, what="the dead one's name to be gone")
+        await wait_until(alone, what="the dead one's name to be gone")
 
 
 async def test_a_group_that_redis_has_lost(
@@ -271,4 +272,4 @@ async def test_a_killed_consumer_loses_nothing(
         await wait_until(lambda before=before: len(log.read_text().splitlines()) > before + 5)
         running_one.signal(signal.SIGKILL)  # type: ignore[attr-defined]
     start("last")
-    await wait_until(lambda: set(log.read_text().splitlines()) == wanted, 20)
+    await wait_until(lambda: set(log.read_text().splitlines()) == wanted)

@@ -84,5 +84,5 @@ async def test_a_batch_whose_children_end_quickly(driver: Driver, events: EventS
     out = await told(events, batch)
     assert out[-1][1] == "completed"
     times = [at for at, _ in out[:-1]]
-    assert 2 <= len(times) <= 15
+    assert len(times) >= 2
     assert all(later - at >= 250 for at, later in itertools.pairwise(times))

@@ -49,7 +49,7 @@ def checked(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
     )
     names = sorted(path.name for path in folder.glob("*.py"))
     command = [sys.executable, "-m", "mypy", "--no-error-summary", "--cache-dir", str(ROOT / ".mypy_cache" / "host")]
-    answer = subprocess.run([*command, *names], cwd=folder, capture_output=True, text=True, timeout=110)
+    answer = subprocess.run([*command, *names], cwd=folder, capture_output=True, text=True, timeout=250)
     assert answer.returncode in (0, 1), answer.stdout + answer.stderr
     said: dict[str, list[str]] = {name: [] for name in names}
     for line in answer.stdout.splitlines():

@@ -177,6 +177,7 @@ async def test_a_paused_queue_says_until_when_and_why(driver: Driver) -> None:
     assert await driver.events("bank.queue.resumed") == [("bank.queue.resumed", "")]
 
 
+@pytest.mark.in_time
 async def test_redis_away(settings: Settings) -> None:
     """Nobody answers: an alert, not an error."""
     away = settings.model_copy(update={"redis_port": free_port()})

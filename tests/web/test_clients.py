@@ -138,17 +138,17 @@ def test_a_generated_python_client_runs_a_sync(serving: Serving, tmp_path: Path)
     its own: it wants an older typer than the page of our command line is made with."""
     subprocess.run([sys.executable, "-m", "venv", str(tmp_path / "venv")], check=True)
     own = tmp_path / "venv" / "bin"
-    subprocess.run([str(own / "pip"), "install", "-q", "openapi-python-client>=0.26"], check=True, timeout=600)
+    subprocess.run([str(own / "pip"), "install", "-q", "openapi-python-client>=0.26"], check=True, timeout=2500)
     environment = clean_environment(PATH=f"{own}{os.pathsep}{os.environ['PATH']}", COLUMNS="200")
     generate = [str(own / "openapi-python-client"), "generate", "--url", f"{serving.url}/openapi.json"]
-    made = subprocess.run(generate, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=100)
+    made = subprocess.run(generate, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=250)
     assert made.returncode == 0, made.stdout + made.stderr
     assert "WARNING parsing" not in made.stdout
     program = tmp_path / "program.py"
     program.write_text(PYTHON_CLIENT)
     environment["PYTHONPATH"] = str(tmp_path / "bankimport-client")
     command = [str(own / "python"), str(program), serving.url]
-    answer = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60)
+    answer = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=250)
     assert answer.returncode == 0, answer.stdout + answer.stderr
     assert answer.stdout.startswith("completed")
 

@@ -394,6 +394,7 @@ async def test_files_are_everybodys(pages: Pages) -> None:
             assert answer.status == 404
 
 
+@pytest.mark.in_time
 async def test_redis_is_away(settings: Settings, store: MemoryStore, bank_import: BankImport) -> None:
     """While Redis is away the first page says so and what to do, and the others answer 503 as a page."""
     lost = settings.model_copy(update={"redis_host": "127.0.0.1", "redis_port": 1})

@@ -89,9 +89,9 @@ async def test_an_outage_of_redis(own_valkey: Valkey, processes: Processes, serv
         await wait_until(lambda: all(each.heard.ids == [first] for each in listening))
         own_valkey.running.kill()
         start_valkey(processes, port=own_valkey.port)
-        await wait_until(lambda: all(len(each.heard.events) > 1 for each in listening), 15)
+        await wait_until(lambda: all(len(each.heard.events) > 1 for each in listening))
         second = await writer.queued("after")
-        await wait_until(lambda: all(each.heard.ids[-1] == second for each in listening), 15)
+        await wait_until(lambda: all(each.heard.ids[-1] == second for each in listening))
         for each in listening:
             assert [event["name"] for event in each.heard.events][1:] == ["bank.stream.gap", "bank.job.queued"]
             await each.cut()
@@ -100,6 +100,7 @@ async def test_an_outage_of_redis(own_valkey: Valkey, processes: Processes, serv
     await plain.aclose()
 
 
+@pytest.mark.in_time
 async def test_no_redis_at_all(service: FakeService, processes: Processes) -> None:
     """Where Redis can't be reached a follower is told to come again, and no stream begins."""
     server = start_valkey(processes)

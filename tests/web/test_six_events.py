@@ -117,7 +117,7 @@ async def test_the_six_events(
     ]
     try:
         await everything_happens(deployment, session, url)
-        await wait_until(lambda: is_all(by_socket.events), 40)
+        await wait_until(lambda: is_all(by_socket.events))
         heard = of_the_six(by_socket.events)
         ids = [event["id"] for event in heard]
         for others in (by_sse, by_group):

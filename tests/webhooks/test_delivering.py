@@ -178,7 +178,7 @@ async def test_one_that_answers_slowly_holds_up_nobody(scene: Scene, receiver: R
             await deliverer.look()
             return len(receiver.heard) == 12 and len(slow.heard) == 4
 
-        await wait_until(all_heard, 20)
+        await wait_until(all_heard)
         assert await deliverer.look() == 0
         assert len(set(slow.data("connectionId"))) == 4
         slow.hold.set()
@@ -216,7 +216,7 @@ async def test_two_workers_send_nothing_out_of_order(scene: Scene, receiver: Rec
         await asyncio.gather(*(each.look() for each in deliverers))
         return len(receiver.heard) >= 20
 
-    await wait_until(all_heard, 20)
+    await wait_until(all_heard)
     assert [ids[0] for ids in receiver.data("newIds")] == rows
     assert receiver.most_at_once == 1
 
@@ -417,7 +417,7 @@ async def test_nothing_is_lost_or_out_of_order_while_others_write(scene: Scene, 
     over = asyncio.Event()
     delivering = [asyncio.create_task(deliver(each, over)) for each in deliverers]
     await asyncio.gather(*(write(f"c{number}", account) for number, account in enumerate(accounts)))
-    await wait_until(lambda: len(receiver.heard) == 48, 30, what="all was heard")
+    await wait_until(lambda: len(receiver.heard) == 48, what="all was heard")
     over.set()
     await asyncio.gather(*delivering)
     heard: dict[str, list[str]] = {}

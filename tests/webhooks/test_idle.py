@@ -1,6 +1,7 @@
 """What waiting for webhooks costs the database: nothing while no endpoint exists, little while nothing is written."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
@@ -61,8 +62,10 @@ async def test_without_an_endpoint(scene: Scene) -> None:
     """It is asked once a minute whether there is one, and nothing else. It was sixty times."""
     with asked_of(scene.store) as queries:
         async with working(scene):
+            began = time.monotonic()
             await asyncio.sleep(1.2)  # more than a minute
-    assert len(queries) <= 2
+            minutes = time.monotonic() - began
+    assert len(queries) <= 1 + minutes
     assert all("bank_webhook_lanes" not in each for each in queries)
 
 
@@ -72,7 +75,8 @@ async def test_while_nothing_is_written(scene: Scene, receiver: Receiver) -> Non
     with asked_of(scene.store) as queries:
         async with working(scene):
             await asyncio.sleep(1)  # a minute
-    assert 5 <= len(queries) <= 20
+            assert len(queries) <= 20
+            await wait_until(lambda: len(queries) >= 5)
 
 
 async def test_what_is_written_is_told_at_once_by_who_wrote_it(

@@ -61,14 +61,14 @@ async def test_killed_between_the_commit_and_the_webhook(
         dying = {"BANK_SYNC_APP": "tests.webhooks.host_that_dies:bank_import", "HOST_DIED": str(died)}
         victim = deployment.start_worker(**dying)
         job_id = await member.sync("giro")
-        await wait_until(lambda: victim.ended, 40, what="the worker is dead")
+        await wait_until(lambda: victim.ended, what="the worker is dead")
         committed = deployment.query("SELECT count(*) FROM bank_transactions")[0][0]
         assert died.exists()
         assert committed > 0
         assert receiver.heard == []
         deployment.start_worker()
         await member.ended(job_id)
-        await wait_until(lambda: set(receiver.ids()) == set(order_of(deployment)), 40, what="all was heard")
+        await wait_until(lambda: set(receiver.ids()) == set(order_of(deployment)), what="all was heard")
         stored = deployment.query("SELECT count(*) FROM bank_transactions")[0][0]
         assert rows_told(receiver) == stored
         assert list(dict.fromkeys(receiver.ids())) == order_of(deployment)
@@ -82,12 +82,12 @@ async def test_killed_while_the_receiver_thinks(deployment: Deployment, member: 
         victim = deployment.start_worker(BANK_SYNC_WEBHOOK_TIMEOUT_MS="60000")
         job_id = await member.sync("giro")
         await member.ended(job_id)
-        await wait_until(lambda: len(receiver.heard) == 1, 20, what="the first message")
+        await wait_until(lambda: len(receiver.heard) == 1, what="the first message")
         deployment.write("UPDATE bank_webhook_lanes SET claimed_until = datetime('now')")  # a minute has gone by
         victim.kill()
         receiver.hold.set()
         deployment.start_worker()
-        await wait_until(lambda: set(receiver.ids()) == set(order_of(deployment)), 40, what="all was heard")
+        await wait_until(lambda: set(receiver.ids()) == set(order_of(deployment)), what="all was heard")
         first = receiver.ids()[0]
         assert receiver.ids().count(first) == 2
         assert list(dict.fromkeys(receiver.ids())) == order_of(deployment)
@@ -108,6 +108,6 @@ async def test_a_receiver_that_comes_late(deployment: Deployment, member: Organi
     assert f":{port}" not in worker.output()
     async with receiving(port) as back:
         back.secrets.append(secret)
-        await wait_until(lambda: set(back.ids()) == set(order_of(deployment)), 40, what="all was heard")
+        await wait_until(lambda: set(back.ids()) == set(order_of(deployment)), what="all was heard")
         assert list(dict.fromkeys(back.ids())) == order_of(deployment)
         assert rows_told(back) == deployment.query("SELECT count(*) FROM bank_transactions")[0][0]

@@ -24,8 +24,8 @@ _log = structlog.get_logger(__name__)
 IDLE = timedelta(seconds=30)
 _AT_ONCE = 50
 _RETRY = 0.5
-#: A consumer that holds nothing is forgotten when it has been silent for an hour.
-_LONG_MS = 3_600_000
+#: A consumer that holds nothing is forgotten when it has been silent for an hour, and for so many idle times.
+_LONG_MS, _LONG_IDLES = 3_600_000, 100
 
 #: A stream, the id of an entry in it, and the entry's fields; none where trimming has removed it meanwhile.
 Held = tuple[str, str, dict[Any, Any] | None]
@@ -132,7 +132,7 @@ class Consumer:
 
     async def _forget_dead(self) -> None:
         """Remove the names of consumers that have been silent for long and hold nothing: each process has a new one."""
-        long = max(_LONG_MS, 100 * self._idle_ms)
+        long = max(_LONG_MS, _LONG_IDLES * self._idle_ms)
         for stream in self._streams:
             for each in await self._client.xinfo_consumers(stream, self._group):
                 if each["idle"] > long and not each["pending"] and _text(each["name"]) != self._name:

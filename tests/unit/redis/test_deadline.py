@@ -7,6 +7,8 @@ import pytest
 from bankimport.redis import deadline as bounds
 from bankimport.redis.deadline import LONGEST, apart, deadline, left
 
+pytestmark = pytest.mark.in_time
+
 
 async def test_a_call_within_a_call_has_no_time_of_its_own() -> None:
     """The inner call ends when the outer one does; tasks of the call share its time while it runs."""
