@@ -23,17 +23,19 @@ async def wait_until(condition: Callable[[], T | Awaitable[T]], timeout: float =
     What can't be asked for now isn't true yet: a crowded machine may keep an answer for longer than a call may take.
     """
     deadline = time.monotonic() + timeout
+    refused: Unavailable | None = None
     while True:
         try:
             value = condition()
             if inspect.isawaitable(value):
                 value = await value
-        except Unavailable:
-            value = None  # type: ignore[assignment]  # asked again
+            refused = None
+        except Unavailable as error:
+            value, refused = None, error  # type: ignore[assignment]  # asked again
         if value:
             return value  # type: ignore[return-value]  # narrowed above
         if time.monotonic() > deadline:
-            raise AssertionError(f"not within {timeout:g} s: {what or _named(condition)}")
+            raise AssertionError(f"not within {timeout:g} s: {what or _named(condition)}") from refused
         await asyncio.sleep(INTERVAL)
 
 

