@@ -9,6 +9,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from redis.asyncio import Redis
+from redis.asyncio.connection import Connection
+from redis.exceptions import ConnectionError as RedisConnectionError
 
 from bankimport.access.budget import ROLLING, horizon
 from bankimport.models import Scope
@@ -134,4 +136,20 @@ async def test_notes_are_the_jobs_own(settings: Settings, no_endless_keys: None)
     await notes.put("job-1", "acc_2", "other")
     assert await notes.load("job-1") == {"acc_1": "second", "acc_2": "other"}
     assert await notes.load("job-2") == {}
+    await driver.aclose()
+
+
+async def test_a_note_is_put_although_the_link_fails_once(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Red before: redis-py empties a pipeline that has failed, and the second try wrote nothing, and said nothing."""
+    driver, sent = Driver.of(settings), Connection.send_packed_command
+    notes = RedisNotes(driver.queue)
+
+    async def fails(self: Connection, *arguments: Any, **options: Any) -> None:
+        monkeypatch.setattr(Connection, "send_packed_command", sent)
+        raise RedisConnectionError("cut")
+
+    await notes.put("job-1", "acc_1", "first")
+    monkeypatch.setattr(Connection, "send_packed_command", fails)
+    await notes.put("job-1", "acc_1", "second")
+    assert await notes.load("job-1") == {"acc_1": "second"}
     await driver.aclose()

@@ -18,6 +18,7 @@ from bankimport.models import JobPage, JobStatus, PsuContext
 from bankimport.queue.filters import JobFilter
 from bankimport.queue.records import Records
 from bankimport.queue.transitions import Transitions
+from bankimport.redis.instants import milliseconds
 from bankimport.redis.keys import Keys
 from bankimport.redis.scripts import Scripts
 from bankimport.settings import Settings
@@ -58,7 +59,7 @@ class Enqueue:
             "data": json.dumps(command.stored(), separators=(",", ":")),
             "question": command.question(),
             "manual": "0" if command.scheduled else "1",
-            "due": int(self.due.timestamp() * 1000) if self.due else 0,
+            "due": milliseconds(self.due) if self.due else 0,
             "limit": self.limit,
             "psu": _person(self.psu),
             "payload": "",
@@ -233,7 +234,7 @@ class Queue:
 
     async def pause(self, until: datetime | None = None, reason: str | None = None) -> None:
         """Let nothing start, in no process, until an instant or until resumed."""
-        await self.transitions.pause_queue(int(until.timestamp() * 1000) if until else None, reason or "")
+        await self.transitions.pause_queue(until, reason or "")
 
     async def resume(self) -> None:
         """Let jobs start again."""

@@ -3,7 +3,6 @@
 import json
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any
 
 from pydantic import ValidationError
@@ -15,7 +14,8 @@ from bankimport.models import JobPage, JobProgress, JobStatus, Stage
 from bankimport.queue.filters import STATES, JobFilter
 from bankimport.queue.packing import unpack
 from bankimport.queue.transitions import Transitions
-from bankimport.redis.connection import patiently
+from bankimport.redis.connection import together
+from bankimport.redis.instants import instant, maybe_instant
 from bankimport.redis.keys import Keys
 from bankimport.status import JobState
 
@@ -25,19 +25,14 @@ _BULK = 1000
 _CURSOR = re.compile(r"(?:([a-z-]{1,20})/)?((?:\d{1,16}:[A-Za-z0-9_.:-]{1,128})?)", re.ASCII)
 
 
-def instant(milliseconds: bytes | float | None) -> datetime | None:
-    """Return the aware instant of a number of ms since 1970."""
-    return datetime.fromtimestamp(int(milliseconds) / 1000, UTC) if milliseconds else None
-
-
 def _json(text: bytes | None) -> Any:
     return json.loads(text) if text else None
 
 
-def parse(
-    job_id: str, record: Mapping[bytes, bytes], *, due: float | None = None, holder: bytes | None = None
-) -> JobStatus | None:
-    """Return the status of a record; None if it is not one of ours (torn, or of another shape)."""
+def parse(job_id: str, record: Mapping[bytes, bytes], about: Any = None) -> JobStatus | None:
+    """Return the status of a record; None if it is not one of ours (torn, or of another shape). `about`: when it is
+    due, or who holds its connection."""
+    holder = _text(about) if isinstance(about, bytes) else None
     try:
         state = JobState(record[b"state"].decode())
         kind, org_id = record[b"type"].decode(), record[b"org"].decode()
@@ -52,12 +47,12 @@ def parse(
             failed_reason=_text(record.get(b"error")),
             error_code=_text(record.get(b"code")),
             attempts_made=int(record.get(b"attempts", 0)),
-            queued_at=datetime.fromtimestamp(int(record[b"queued"]) / 1000, UTC),
-            processed_on=instant(record.get(b"started")),
-            finished_on=instant(record.get(b"finished")),
-            delayed_until=instant(due),
+            queued_at=instant(record[b"queued"]),
+            processed_on=maybe_instant(record.get(b"started")),
+            finished_on=maybe_instant(record.get(b"finished")),
+            delayed_until=maybe_instant(about if isinstance(about, float) else None),
             parent_id=_text(record.get(b"parent")),
-            blocked_by=_text(holder) if holder != job_id.encode() else None,
+            blocked_by=holder if holder != job_id else None,
         )
     except (KeyError, ValueError, ValidationError, MalformedData):
         return None
@@ -124,18 +119,14 @@ class Records:
         Raises:
             Unavailable: Redis can't be reached.
         """
-        if not ids:
-            return []
-        records = await self._each(("HGETALL", self._keys.job(job_id.decode())) for job_id in ids)
-        more = await self._each(self._about(job_id, record) for job_id, record in zip(ids, records, strict=True))
-        found = []
-        for job_id, record, extra in zip(ids, records, more, strict=True):
-            due = extra if isinstance(extra, float) else None
-            holder = extra if isinstance(extra, bytes) else None
-            job = parse(job_id.decode(), record, due=due, holder=holder) if record else None
-            if job is not None:
-                found.append(job)
-        return found
+        records = await together(self._client, [("HGETALL", self._keys.job(job_id.decode())) for job_id in ids])
+        asked = {job_id: self._about(job_id, record) for job_id, record in zip(ids, records, strict=True)}
+        about = {job_id: command for job_id, command in asked.items() if command is not None}
+        extras = dict(zip(about, await together(self._client, about.values()), strict=True))
+        found = (
+            parse(job_id.decode(), record, extras.get(job_id)) for job_id, record in zip(ids, records, strict=True)
+        )
+        return [job for job in found if job is not None]
 
     def _about(self, job_id: bytes, record: Mapping[bytes, bytes]) -> tuple[Any, ...] | None:
         """Return the command that tells what a record doesn't: when it is due, or who holds its connection."""
@@ -145,22 +136,6 @@ class Records:
         if state == b"waiting" and lock:
             return ("GET", self._keys.of("lock", lock.decode()))
         return None
-
-    async def _each(self, commands: Any) -> list[Any]:
-        """Return the answers, in one trip; None for no command."""
-        wanted = list(commands)
-        if not any(wanted):
-            return [None] * len(wanted)
-
-        async def ask() -> list[Any]:
-            async with self._client.pipeline(transaction=False) as pipe:
-                for command in wanted:
-                    if command is not None:
-                        pipe.execute_command(*command)
-                return list(await pipe.execute())
-
-        answers = iter(await patiently(ask))
-        return [None if command is None else next(answers) for command in wanted]
 
     async def page(self, wanted: JobFilter, *, cursor: str | None, limit: int) -> JobPage:
         """Return a page of jobs, newest first; without a state and an organisation, one state after the other.
@@ -207,7 +182,7 @@ class Records:
     async def _smallest(self, indexes: list[str]) -> str:
         if len(indexes) == 1:
             return indexes[0]
-        sizes = await self._each(("ZCARD", index) for index in indexes)
+        sizes = await together(self._client, [("ZCARD", index) for index in indexes])
         return min(zip(sizes, indexes, strict=True))[1]
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
@@ -147,7 +147,7 @@ class Transitions(Declared):
     def discard_job(self, id: str) -> Any: ...
 
     @script(word, once=True)
-    def pause_queue(self, over: int | None, reason: str) -> Any: ...
+    def pause_queue(self, over: datetime | None, reason: str) -> Any: ...
 
     @script(word, once=True)
     def resume_queue(self) -> Any: ...

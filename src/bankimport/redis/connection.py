@@ -9,7 +9,7 @@ recursively (arq.md 30): here it tries nothing again by itself. `patiently` does
 import asyncio
 import re
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any, TypeVar, cast
 
 from redis.asyncio import Redis, Sentinel
@@ -143,6 +143,24 @@ async def patiently(
                 raise unavailable(last) from None
         await asyncio.sleep(wait)
         wait = min(2 * wait, _LONGEST_WAIT)
+
+
+async def together(client: Redis, commands: Iterable[Sequence[Any]], *, atomic: bool = False) -> list[Any]:
+    """Return the answers to commands, in one trip. A pipeline of redis-py is empty once it has failed: each try fills
+    its own.
+
+    Raises:
+        Unavailable: Redis can't be reached.
+    """
+    wanted = list(commands)
+
+    async def ask() -> list[Any]:
+        async with client.pipeline(transaction=atomic) as pipe:
+            for command in wanted:
+                pipe.execute_command(*command)
+            return list(await pipe.execute())
+
+    return await patiently(ask) if wanted else []
 
 
 def connect(settings: Settings, client: type[Client], **kwargs: Any) -> Client:

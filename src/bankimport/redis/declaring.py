@@ -14,8 +14,10 @@ import inspect
 import json
 import secrets
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Concatenate, Generic, ParamSpec, Protocol, TypeVar
+
+from bankimport.redis.instants import milliseconds
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -67,14 +69,23 @@ def _milliseconds(value: timedelta) -> bytes:
     return b"%d" % (value / timedelta(milliseconds=1))
 
 
+def _instant(value: datetime | None) -> bytes:
+    return b"" if value is None else b"%d" % milliseconds(value)
+
+
+_OR_NIL = "({0} ~= '' and tonumber({0}) or nil)"
+
+
 #: How a Python type is written, and how Lua reads it.
 _WAYS: dict[Any, tuple[Callable[[Any], bytes], str]] = {
     str: (utf8, "{}"),
     bytes: (bytes, "{}"),
     int: (_number, "tonumber({})"),
-    int | None: (lambda value: b"" if value is None else _number(value), "({0} ~= '' and tonumber({0}) or nil)"),
+    int | None: (lambda value: b"" if value is None else _number(value), _OR_NIL),
     bool: (lambda value: b"1" if value else b"", "({} ~= '')"),
     timedelta: (_milliseconds, "tonumber({})"),
+    datetime: (_instant, "tonumber({})"),
+    datetime | None: (_instant, _OR_NIL),
 }
 _JSON = (compact, "cjson.decode({})")
 

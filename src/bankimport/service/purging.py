@@ -1,20 +1,20 @@
 """An organisation goes out of Redis: its jobs are stopped, then everything that names it is removed."""
 
 import asyncio
-import secrets
-from collections.abc import AsyncIterator, Awaitable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Final, TypeVar
+from typing import Any, Final
 
-from redis.exceptions import RedisError
+from redis.asyncio.lock import Lock
+from redis.exceptions import LockError, RedisError
 
 from bankimport.errors import Conflict, Unavailable
 from bankimport.queue.filters import JobFilter
 from bankimport.queue.queue import Queue
-from bankimport.redis.connection import LOST, on_its_own
-from bankimport.redis.deadline import apart, left
+from bankimport.redis.connection import patiently, together
+from bankimport.redis.deadline import apart
 from bankimport.status import JobState
 from bankimport.stores.redis.ledger import digest_of
 from bankimport.stream import rewritten
@@ -56,7 +56,6 @@ EXCUSED: Final = {
     "access": "digests of an account at its bank, which another organisation may share; ends within two days",
     "access_state": "the same; ends within days",
 }
-T = TypeVar("T")
 _MOST: Final = 200
 _LOOK: Final = 0.05
 _LANES: Final = ("manual", "scheduled")
@@ -88,31 +87,29 @@ class Erasing:
             Conflict: another organisation is being erased.
             Unavailable: Redis can't be reached.
         """
-        name, token = self._keys.of("erasing"), secrets.token_hex(8).encode()
+        lock = self._client.lock(self._keys.of("erasing"), timeout=TURN.total_seconds(), thread_local=False)
+        if not await _ask(lock.acquire, blocking=False):
+            raise Conflict("another organisation is being erased: call again once that is done")
+        keeping = asyncio.create_task(self._keep(lock), context=apart())
+        is_lost = False
         try:
-            if not await _soon(self._client.set(name, token, nx=True, px=TURN)):
-                raise Conflict("another organisation is being erased: call again once that is done")
-            keeping = asyncio.create_task(self._keep(name, token), context=apart())
-            is_lost = False
-            try:
-                yield
-            except (*LOST, Unavailable):
-                is_lost = True  # the turn ends by itself: to give it back would be to wait for Redis once more
-                raise
-            finally:
-                keeping.cancel()
-                if not is_lost and await _soon(self._client.get(name)) == token:
-                    await _soon(self._client.delete(name))
-        except LOST as error:
-            raise Unavailable("Redis") from error
+            yield
+        except Unavailable:
+            is_lost = True  # the turn ends by itself: to give it back would be to wait for Redis once more
+            raise
+        finally:
+            keeping.cancel()
+            if not is_lost:
+                with suppress(LockError):
+                    await _ask(lock.release)
 
-    async def _keep(self, name: str, token: bytes) -> None:
+    @staticmethod
+    async def _keep(lock: Lock) -> None:
         """Keep the turn, however long a step takes."""
         while True:
             await asyncio.sleep(TURN.total_seconds() / 3)
-            with suppress(*LOST):
-                if await _soon(self._client.get(name)) == token:
-                    await _soon(self._client.pexpire(name, TURN))
+            with suppress(Unavailable, LockError):
+                await _ask(lock.reacquire)
 
     async def stop(self, org_id: str, patience: timedelta) -> int:
         """Cancel what waits and what runs, and wait for the runs to end; return how many were cancelled.
@@ -148,12 +145,9 @@ class Erasing:
         own += [of("line", lane, org_id) for lane in _LANES]
         for each in connection_ids:
             own += [of("held", each), of("lock", each), of("access_met", digest_of(each))]
-        async with self._client.pipeline(transaction=False) as pipe:
-            for lane in _LANES:
-                pipe.zrem(of("ring", lane), org_id)
-            for start in range(0, len(own), _MOST):
-                pipe.delete(*own[start : start + _MOST])
-            return sum((await _soon(pipe.execute()))[len(_LANES) :])
+        turns: list[tuple[str, ...]] = [("ZREM", of("ring", lane), org_id) for lane in _LANES]
+        gone = [("DEL", *own[start : start + _MOST]) for start in range(0, len(own), _MOST)]
+        return sum((await together(self._client, turns + gone))[len(_LANES) :])
 
     async def _answers_removed(self, names: Iterable[str]) -> int:
         """Remove answers to requests with an `Idempotency-Key` that name them; the keys are digests, so all are looked
@@ -163,35 +157,33 @@ class Erasing:
         position = 0
         while True:
             match = self._keys.of("idempotency", "*")
-            position, keys = await _soon(self._client.scan(position, match=match, count=1000))
-            answers = await _soon(self._client.mget(keys)) if keys else []
+            position, keys = await _ask(self._client.scan, position, match=match, count=1000)
+            answers = await _ask(self._client.mget, keys) if keys else []
             theirs = [
                 key for key, answer in zip(keys, answers, strict=True) if any(name in (answer or b"") for name in found)
             ]
-            removed += await _soon(self._client.delete(*theirs)) if theirs else 0
+            removed += await _ask(self._client.delete, *theirs) if theirs else 0
             if not position:
                 return removed
 
     async def _clean_quarantine(self, names: Iterable[str]) -> None:
         found = [name.encode() for name in names]
         key = self._keys.of("quarantine")
-        for member in await _soon(self._client.lrange(key, 0, -1)):  # type: ignore[arg-type]  # redis-py's union
+        for member in await _ask(self._client.lrange, key, 0, -1):
             if any(name in member for name in found):
-                await _soon(self._client.lrem(key, 0, member))  # type: ignore[arg-type]  # likewise
+                await _ask(self._client.lrem, key, 0, member)
 
     async def rewrite_disk(self) -> bool:
         """Ask the server to write its append-only file anew, which still holds what was removed; return whether it has
         none, or will. A server that doesn't let us is left alone."""
         try:
-            if (await _soon(self._client.info("persistence"))).get("aof_enabled"):
-                await _soon(self._client.bgrewriteaof())
-        except LOST as error:
-            raise Unavailable("Redis") from error
+            if (await _ask(self._client.info, "persistence")).get("aof_enabled"):
+                await _ask(self._client.bgrewriteaof)
         except RedisError as error:
             return "already in progress" in str(error)
         return True
 
 
-async def _soon(step: Awaitable[T]) -> T:
+async def _ask(command: Callable[..., Any], *words: Any, **options: Any) -> Any:
     """Return what one step to Redis answers: an erasure may take long, and ends soon after Redis goes away."""
-    return await on_its_own(lambda: step, left())
+    return await patiently(lambda: command(*words, **options))

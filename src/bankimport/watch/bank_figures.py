@@ -17,8 +17,8 @@ from typing import Any, Final
 
 from bankimport.errors import Unavailable
 from bankimport.models import BankActivity, BankStep, ConnectionHealth, Period, RequestOutcome
-from bankimport.queue.records import instant
 from bankimport.redis.declaring import Declared, as_it_is, script, word
+from bankimport.redis.instants import maybe_instant
 from bankimport.redis.scripts import Place
 
 #: So often is told what was counted, in seconds.
@@ -200,7 +200,7 @@ def _activity(
     seconds = size.total_seconds()
     last = datetime.fromtimestamp(now / 1000 // seconds * seconds, UTC)
     first = last - (len(steps) // 2 - 1) * size
-    failing = instant(int(state.get(b"failing", 0)))
+    failing = maybe_instant(state.get(b"failing"))
     return BankActivity(
         name=name,
         configured=configured,
@@ -213,7 +213,7 @@ def _activity(
             BankStep(since=first + at * size, requests=asked, errors=wrong)
             for at, (asked, wrong) in enumerate(_pairs(steps))
         ),
-        answered_at=instant(int(state.get(b"answered", 0))),
+        answered_at=maybe_instant(state.get(b"answered")),
         failing_since=failing,
         failures_in_a_row=int(state.get(b"row", 0)),
         last_error=RequestOutcome(state[b"error"].decode()) if failing else None,

@@ -2,13 +2,13 @@
 
 import json
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from bankimport.errors import codes_beyond_operators
 from bankimport.models import QueueStats, WorkerInfo
-from bankimport.queue.records import instant
 from bankimport.redis.connection import refusal
+from bankimport.redis.instants import instant, maybe_instant
 from bankimport.watch.health import Snapshot
 
 #: Failures that are no ill health of the queue.
@@ -34,8 +34,8 @@ def snapshot_of(look: Sequence[Any], at: datetime, policy: str | None, persisten
         ),
         paused=paused,
         paused_reason=pause[2].decode() or None,
-        runnable_since=instant(since.split(b".")[0]),
-        last_start=instant(started),
+        runnable_since=maybe_instant(since),
+        last_start=maybe_instant(started),
         workers=tuple(_worker(*row) for row in _pairs(workers)),
         alerts_since=_instants(alerts, at),
         quarantined=quarantined,
@@ -53,7 +53,7 @@ def _pairs(flat: Sequence[bytes]) -> Iterator[tuple[bytes, bytes]]:
 
 
 def _instants(flat: Sequence[bytes], at: datetime) -> dict[str, datetime]:
-    return {name.decode(): instant(value) or at for name, value in _pairs(flat)}
+    return {name.decode(): maybe_instant(value) or at for name, value in _pairs(flat)}
 
 
 def _worker(worker_id: bytes, beat: bytes) -> WorkerInfo:
@@ -64,7 +64,7 @@ def _worker(worker_id: bytes, beat: bytes) -> WorkerInfo:
         pid=int(said["pid"]),
         running=int(said["running"]),
         version=said["version"],
-        seen_at=datetime.fromtimestamp(int(said["seen"]) / 1000, UTC),
+        seen_at=instant(said["seen"]),
         lag_ms=int(said["lag"]),
         trouble=said["trouble"],
     )

@@ -6,9 +6,9 @@ from typing import Any, Final
 
 from bankimport.errors import Unavailable
 from bankimport.models import FailureKind, QueueHealth, QueueStats, Throughput
-from bankimport.queue.records import instant
 from bankimport.redis.deadline import left
 from bankimport.redis.declaring import Declared, as_it_is, script, word
+from bankimport.redis.instants import instant
 from bankimport.redis.scripts import Place
 from bankimport.watch.failures import failures_of
 from bankimport.watch.health import Snapshot, assess, unreachable
@@ -27,7 +27,7 @@ class _Looks(Declared):
     def read_queue(self, excused: list[str]) -> Any: ...
 
     @script(as_it_is)
-    def read_throughput(self, minute: int, minutes: int, hour: int, hours: int) -> Any: ...
+    def read_throughput(self, minute: datetime, minutes: int, hour: datetime, hours: int) -> Any: ...
 
     @script(failures_of)
     def read_failures(self, most: int) -> Any: ...
@@ -63,7 +63,7 @@ class Watch:
     async def throughput(self, now: datetime) -> Throughput:
         """Return how many jobs ended in each minute of the last hour, and in each hour of the last week."""
         minutes, hours = starts(now, MINUTE, MINUTES), starts(now, HOUR, HOURS)
-        counts = await self.scripts.read_throughput(_ms(minutes[-1]), MINUTES, _ms(hours[-1]), HOURS)
+        counts = await self.scripts.read_throughput(minutes[-1], MINUTES, hours[-1], HOURS)
         return throughput_of([*minutes, *hours], counts)
 
     async def failures(self) -> list[FailureKind]:
@@ -72,10 +72,6 @@ class Watch:
 
     async def _snapshot(self, *, facts: bool) -> Snapshot:
         look = await self.scripts.read_queue(EXCUSED)
-        at = instant(look[6]) or datetime.now(UTC)
+        at = instant(look[6])
         policy, persistent = await self._server.facts(at) if facts else (None, None)
         return snapshot_of(look, at, policy, persistent)
-
-
-def _ms(at: datetime) -> int:
-    return int(at.timestamp() * 1000)

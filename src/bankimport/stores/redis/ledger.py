@@ -3,26 +3,19 @@
 import hashlib
 import secrets
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import datetime, timedelta, tzinfo
 from typing import Any
 
 from bankimport.access.budget import free_at, horizon
 from bankimport.ports import AccessHistory, AccessKey, Asks, CountedRead, Met
 from bankimport.redis.connection import patiently
 from bankimport.redis.declaring import Declared, as_it_is, script, word
+from bankimport.redis.instants import instant, maybe_instant, milliseconds
 from bankimport.redis.scripts import Place
 from bankimport.telemetry import read_refused
 
 #: The list of accounts is read once a day: a connection that is noted no more is one that nobody syncs.
 _KEEP_MET = timedelta(days=2)
-
-
-def _instant(at: datetime) -> int:
-    return int(at.timestamp() * 1000)
-
-
-def _at(milliseconds: float) -> datetime:
-    return datetime.fromtimestamp(milliseconds / 1000, UTC)
 
 
 def digest_of(*parts: str) -> str:
@@ -41,9 +34,9 @@ class _AccessScripts(Declared):
     def reserve_access(
         self,
         name: str,
-        at: int,
+        at: datetime,
         limit: int | None,
-        since: int,
+        since: datetime,
         who: str,
         asks: str,
         member: str,
@@ -51,10 +44,10 @@ class _AccessScripts(Declared):
     ) -> Any: ...
 
     @script(word)
-    def note_access(self, name: str, refused: int | None, who: str) -> Any: ...
+    def note_access(self, name: str, refused: datetime | None, who: str) -> Any: ...
 
     @script(as_it_is)
-    def read_access(self, name: str, since: int, who: str) -> Any: ...
+    def read_access(self, name: str, since: datetime, who: str) -> Any: ...
 
 
 class RedisLedger:
@@ -71,16 +64,16 @@ class RedisLedger:
         """See `AccessLedger`."""
         who = digest_of(read.connection_id)
         member = f"{read.asks}:{who}:{secrets.token_urlsafe(6)}:{read.job_id}"  # 64 bytes: longer ones weigh five times
-        since = _instant(horizon(read.at, zone))
+        since = horizon(read.at, zone)
         answer = await self._scripts.reserve_access(
-            _name(key), _instant(read.at), limit, since, who, read.asks.value, member, begins
+            _name(key), read.at, limit, since, who, read.asks.value, member, begins
         )
         if not answer:
             return None
-        what, _, instant = answer.partition(":")
+        what, _, until = answer.partition(":")
         read_refused(key.bank, key.scope.value, "closed" if what == "closed" else "quota")
         self._hear_deferred(key.bank)
-        return _at(int(instant)) if what == "closed" else free_at(_at(int(instant)), zone)
+        return instant(until) if what == "closed" else free_at(instant(until), zone)
 
     async def note_success(self, key: AccessKey, connection_id: str) -> None:
         """See `AccessLedger`."""
@@ -88,17 +81,17 @@ class RedisLedger:
 
     async def close(self, key: AccessKey, until: datetime) -> None:
         """See `AccessLedger`."""
-        await self._scripts.note_access(_name(key), _instant(until), "")
+        await self._scripts.note_access(_name(key), until, "")
 
     async def history(self, key: AccessKey, connection_id: str, since: datetime) -> AccessHistory:
         """See `AccessLedger`."""
         who = digest_of(connection_id)
-        rows, failures, closed = await self._scripts.read_access(_name(key), _instant(since), who)
+        rows, failures, closed = await self._scripts.read_access(_name(key), since, who)
         reads = []
         for member, score in zip(rows[::2], rows[1::2], strict=True):
             asks, by, _, job_id = member.decode().split(":", 3)
-            reads.append(CountedRead(_at(float(score)), Asks(asks), connection_id if by == who else by, job_id))
-        return AccessHistory(tuple(reads), failures, _at(int(closed)) if int(closed) else None)
+            reads.append(CountedRead(instant(float(score)), Asks(asks), connection_id if by == who else by, job_id))
+        return AccessHistory(tuple(reads), failures, maybe_instant(closed))
 
     async def met(self, connection_id: str) -> Met | None:
         """See `AccessLedger`."""
@@ -106,10 +99,10 @@ class RedisLedger:
         text = await patiently(lambda: self._place.client.get(name))
         if text is None:
             return None
-        return Met(_at(int(text)) if text.isdigit() else None)
+        return Met(instant(text) if text.isdigit() else None)
 
     async def meet(self, connection_id: str, met: Met) -> None:
         """See `AccessLedger`."""
-        text = "never" if met.listed_at is None else str(_instant(met.listed_at))
+        text = "never" if met.listed_at is None else str(milliseconds(met.listed_at))
         name = self._place.keys.of("access_met", digest_of(connection_id))
         await patiently(lambda: self._place.client.set(name, text, px=_KEEP_MET))

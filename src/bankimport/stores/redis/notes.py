@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any, cast
 
-from bankimport.redis.connection import patiently
+from bankimport.redis.connection import patiently, together
 from bankimport.redis.scripts import Place
 
 #: A run that begins anew after so long reads everything again: it is as old as what the next tick would read.
@@ -26,7 +26,5 @@ class RedisNotes:
     async def put(self, job_id: str, account_id: str, note: str) -> None:
         """See `JobNotes`."""
         name = self._place.keys.of("notes", job_id)
-        async with self._place.client.pipeline(transaction=True) as pipe:
-            pipe.hset(name, account_id, note)
-            pipe.pexpire(name, _KEEP)
-            await patiently(pipe.execute)
+        keep = ("PEXPIRE", name, int(_KEEP / timedelta(milliseconds=1)))
+        await together(self._place.client, [("HSET", name, account_id, note), keep], atomic=True)
