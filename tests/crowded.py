@@ -1,23 +1,59 @@
-"""What the product waits for, given the time of a crowded machine: whether a call ends in time is asked by tests that are
-marked `in_time`, and by no other.
+"""The time of a crowded machine: whether a call ends in time is asked by tests that are marked `in_time`, and by no other.
 
-A machine on which four other programs compute keeps one answer of some thousands for longer than two seconds. A test
-that asks for something else must not meet that: it isn't what it is about.
+A machine on which other programs compute keeps one answer of some thousands for longer than two seconds. A test that
+asks for something else must not meet that: it isn't what it is about.
 """
 
+import asyncio
+import time
 from datetime import timedelta
 
 import pytest
+from aiohttp import ClientHandlerType, ClientRequest, ClientResponse
 
+from bankimport.app import starting
+from bankimport.cli import probes
+from bankimport.cli.doctor import facts
+from bankimport.queue import gate
 from bankimport.redis import connection, deadline
+from bankimport.service import audit
+from bankimport.watch import bank_figures
 from bankimport.web import authorising
+from bankimport.worker import lifecycle, runner, telling
 from tests.waiting import PATIENCE
+
+#: how long the product waits in this process: for Redis, the store and the host's functions, and for the last word of what ends
+_SECONDS = {
+    deadline: ("LONGEST",),
+    connection: ("LONGEST", "SOCKET_TIMEOUT"),
+    starting: ("_PATIENCE",),
+    audit: ("_PATIENCE",),
+    telling: ("_PATIENCE",),
+    probes: ("_PATIENCE",),
+    facts: ("_PATIENCE",),
+    gate: ("_LAST_WORD",),
+    lifecycle: ("_LAST_WORD",),
+    runner: ("_LAST_WORD",),
+    bank_figures: ("_LAST_WORD",),
+}
 
 
 def give_time(patch: pytest.MonkeyPatch) -> None:
-    """Let the calls of this process take a minute: those to Redis, to the store, and to the host's functions."""
-    patch.setattr(deadline, "LONGEST", PATIENCE)
-    patch.setattr(connection, "LONGEST", PATIENCE)
-    patch.setattr(connection, "SOCKET_TIMEOUT", PATIENCE)
-    patch.setattr(authorising, "LONGEST", timedelta(seconds=PATIENCE))
-    patch.setattr(authorising, "SOON", timedelta(seconds=PATIENCE))
+    """Let nothing that this process waits for be given up soon."""
+    for module, names in _SECONDS.items():
+        for name in names:
+            patch.setattr(module, name, PATIENCE)
+    for name in ("LONGEST", "SOON"):
+        patch.setattr(authorising, name, timedelta(seconds=PATIENCE))
+
+
+async def ask_again(request: ClientRequest, handler: ClientHandlerType) -> ClientResponse:
+    """Send a request again while it is answered 503 with `Retry-After`, as clients do: a host in a process of its own
+    has the product's deadlines."""
+    until = time.monotonic() + PATIENCE
+    while True:
+        answer = await handler(request)
+        if answer.status != 503 or "Retry-After" not in answer.headers or time.monotonic() > until:
+            return answer
+        answer.release()
+        await asyncio.sleep(int(answer.headers["Retry-After"]))

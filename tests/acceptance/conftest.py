@@ -12,6 +12,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from tests.acceptance.deployment import Deployment, Organisation
+from tests.crowded import ask_again
 from tests.processes import Processes, Valkey
 
 Deploy = Callable[..., Deployment]
@@ -55,7 +56,7 @@ def deploy(valkey: Valkey, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 @pytest.fixture
 async def session() -> AsyncIterator[aiohttp.ClientSession]:
     """An HTTP session of the test's own."""
-    async with aiohttp.ClientSession() as session:
+    async with aiohttp.ClientSession(middlewares=(ask_again,)) as session:
         yield session
 
 

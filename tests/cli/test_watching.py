@@ -52,6 +52,7 @@ def test_a_job_is_watched_to_its_end(
     assert operate("jobs", "watch", "none").returncode == 3
 
 
+@pytest.mark.in_time
 def test_the_probes(operate: Run, redis_url: str, tmp_path: Path) -> None:
     """Without a worker both fail; with one they don't, and a process that isn't there does; Redis away is no reason to
     restart, but not to be ready."""

@@ -13,7 +13,6 @@ from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from bankimport import BankImport
-from bankimport.errors import Unavailable
 from bankimport.events import Event
 from bankimport.models import PsuContext
 from bankimport.ports import BankProvider
@@ -74,8 +73,6 @@ class Browser:
         """Send a request to a route; return its JSON."""
         json = None if method == "GET" else body or {}
         async with self.session.request(method, self.path(rest, org_id), json=json) as answer:
-            if answer.status == 503 != status and method == "GET":  # a poll of a crowded machine is sent again
-                raise Unavailable("Redis")
             assert answer.status == status, await answer.text()
             return await answer.json()
 

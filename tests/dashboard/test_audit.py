@@ -125,6 +125,7 @@ async def test_the_page(pages: Pages, bank_import: BankImport) -> None:
     assert "2 actions of people" in await pages.get(f"/audit?cursor={cursor}")
 
 
+@pytest.mark.in_time
 async def test_a_store_that_is_away_stops_no_operator(
     bank_import: BankImport, store: MemoryStore, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -20,7 +20,7 @@ from bankimport.watch.watch import Watch
 from tests.endless_keys import endless_keys
 from tests.processes import Processes, Running, Valkey, start_valkey
 from tests.queue.lab import Mark, marks
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE, wait_until
 
 LAB = "tests.queue.lab.WorkerSettings"
 #: Short enough for a quick test, long enough for a crowded machine to renew it in time.
@@ -89,7 +89,7 @@ class Field:
         found = await marks(self.redis)
         return [mark for mark in found if word in (None, mark.word) and job_id in (None, mark.job_id)]
 
-    async def mark(self, word: str, job_id: str, *, after: int = 0, timeout: float = 20) -> Mark:
+    async def mark(self, word: str, job_id: str, *, after: int = 0, timeout: float = PATIENCE) -> Mark:
         """Return the first such mark of a job with a fence above `after`; wait for it."""
 
         async def there() -> Mark | None:
@@ -110,7 +110,7 @@ class Field:
         assert status is not None
         return status
 
-    async def ended(self, job_id: str, timeout: float = 20) -> JobStatus:
+    async def ended(self, job_id: str, timeout: float = PATIENCE) -> JobStatus:
         """Return the record of a job once it has ended."""
 
         async def there() -> JobStatus | None:
@@ -119,7 +119,7 @@ class Field:
 
         return await wait_until(there, timeout, what=f"end of {job_id}")  # type: ignore[return-value]  # true
 
-    async def drained(self, timeout: float) -> None:
+    async def drained(self, timeout: float = PATIENCE) -> None:
         """Return once no job is waiting, delayed or active."""
 
         async def empty() -> bool:

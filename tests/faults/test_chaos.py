@@ -189,9 +189,9 @@ async def test_chaos(restartable: Field, chaos: Chaos) -> None:
 
     await asyncio.gather(asking(), breaking())
     await chaos.worker()
-    await field.drained(90)
-    await wait_until(lambda: _adopted(field), 20, what="the strangers' jobs to be adopted")
-    await field.drained(30)
+    await field.drained()
+    await wait_until(lambda: _adopted(field), what="the strangers' jobs to be adopted")
+    await field.drained()
     ends = defaultdict(list)
     for name, job_id in await field.events():
         if name in TERMINAL:

@@ -134,7 +134,7 @@ async def test_a_worker_takes_over_its_own_lost_run(field: Field) -> None:
     frozen.signal(signal.SIGSTOP)
     await wait_until(lambda: field.events("bank.job.stalled"), what="a stall")
     frozen.signal(signal.SIGCONT)
-    second = await field.mark("start", lapsed, after=first.fence, timeout=2)
+    second = await field.mark("start", lapsed, after=first.fence)
     assert await field.holder(lapsed, [frozen]) is frozen
     ended = await field.ended(lapsed)
     assert (ended.state, ended.attempts_made) == (JobState.COMPLETED, 0)

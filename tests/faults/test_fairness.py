@@ -46,7 +46,7 @@ async def test_a_crowd_of_one_organisation_holds_up_nobody_else(field: Field) ->
     await field.mark("start", own, timeout=1)
     ended = [await field.ended(job_id) for job_id in (scheduled, manual, own)]
     assert {job.attempts_made for job in ended} == {0}
-    await wait_until(lambda: _ended(field, 20), 30)
+    await wait_until(lambda: _ended(field, 20))
     found = [mark for mark in await field.marks() if mark.job_id in set(crowd)]
     together = [Mark(mark.word, mark.job_id, mark.fence, "crowd", mark.at) for mark in found]
     assert most_at_once(together, "connection_id") == {"crowd": PLACES}
@@ -88,7 +88,7 @@ async def test_many_organisations_take_turns(field: Field) -> None:
         )
     ]
     await field.worker(BANK_SYNC_CONCURRENCY="4")
-    await field.drained(30)
+    await field.drained()
     order = [mark.job_id for mark in await field.marks("start")]
     last_small = max(order.index(job_id) for job_id in small)
     assert last_small < 60, "three rounds of eleven organisations, and no more than that of the large one among them"
@@ -106,7 +106,7 @@ async def test_one_connection_is_never_synced_twice_at_once(field: Field) -> Non
             job_ids.add(await field.sync(connection))
             job_ids.add(await field.sync(connection, force_full_sync=True))
             job_ids.add(await field.sync(connection, start_date=f"2025-01-0{turn + 1}"))
-    await field.drained(30)
+    await field.drained()
     found = await field.marks()
     assert most_at_once(found, "connection_id") == {f"sleep-60-{number}": 1 for number in range(3)}
     for number in range(3):

@@ -33,7 +33,7 @@ async def test_timeouts_tries_and_cron_jobs(field: Field) -> None:
         status = await field.queue.get(job_id)
         return status if status is not None and status.state.is_terminal else None
 
-    found = {name: await wait_until(lambda job_id=job_id: ended(job_id), 15) for name, job_id in jobs.items()}
+    found = {name: await wait_until(lambda job_id=job_id: ended(job_id)) for name, job_id in jobs.items()}
     assert {name: (job.state, job.error_code) for name, job in found.items() if job} == {
         "slow": (JobState.FAILED, "timeout"),
         "again": (JobState.FAILED, "max-tries"),
@@ -42,7 +42,7 @@ async def test_timeouts_tries_and_cron_jobs(field: Field) -> None:
     async def ticked() -> bool:
         return (await _marks(field)).count("tick 1") >= 3
 
-    await wait_until(ticked, 15, what="three ticks")
+    await wait_until(ticked, what="three ticks")
     marks = Counter(await _marks(field))
     assert (marks["slow 1"], marks["again 1"], marks["again 2"], marks["again 3"]) == (1, 1, 1, 1)
     starts = [job_id for name, job_id in await field.events("bank.job.started") if job_id.startswith("cron:")]

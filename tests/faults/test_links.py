@@ -16,6 +16,8 @@ from tests.waiting import wait_until
 
 #: a lease that no cut of these tests outlasts
 LONG = "15000"
+#: seconds: long before that lease is over
+SOON = 10
 SHAKEN = 1000 if SOAK else 150
 READ_ONLY_FOR = 12.0 if SOAK else 1.5
 
@@ -36,7 +38,7 @@ async def test_a_claim_whose_answer_is_lost_is_handed_out_again_and_runs_once(fi
     await field.worker(REDIS_URL=proxy.url(field.url), BANK_SYNC_LEASE_MS=LONG)
     proxy.lose_answer_with("sleep-200-a")
     job_id = await field.sync("sleep-200-a")
-    await field.ended(job_id, timeout=5)
+    await field.ended(job_id, timeout=SOON)
     assert proxy.lost == 1
     assert len(await field.marks("start", job_id)) == 1
     assert await field.events("bank.job.stalled") == []
@@ -52,7 +54,7 @@ async def test_a_claim_whose_answer_is_lost_for_longer_than_all_retries(field: F
     await wait_until(lambda: proxy.lost == 1)
     async with proxy.away():
         await worker.line("queue.unavailable")
-    await field.ended(job_id, timeout=5)
+    await field.ended(job_id, timeout=SOON)
     assert len(await field.marks("start", job_id)) == 1
     assert await field.events("bank.job.stalled") == []
     await field.check_ended_once([job_id])
@@ -64,10 +66,10 @@ async def test_an_end_whose_answer_is_lost_is_written_once(field: Field, proxy: 
     job_id = await field.sync("sleep-400-a")
     await field.mark("write", job_id)
     proxy.lose_answer_with("done")
-    await field.ended(job_id, timeout=5)
+    await field.ended(job_id, timeout=SOON)
     await wait_until(lambda: proxy.lost == 1)
     follower = await field.sync("after")
-    await field.ended(follower, timeout=5)
+    await field.ended(follower, timeout=SOON)
     assert len(await field.marks("start", job_id)) == 1
     await field.check_ended_once([job_id, follower])
 
@@ -107,7 +109,7 @@ async def test_links_that_are_cut_all_the_time_cost_and_double_nothing(field: Fi
     workers = await field.workers(2, **through)
     chance = random.Random(7)
     job_ids = await field.syncs(f"sleep-{chance.randrange(60)}-{number}" for number in range(SHAKEN))
-    draining = asyncio.create_task(field.drained(60))
+    draining = asyncio.create_task(field.drained())
     while not draining.done():
         proxy.delay = chance.choice([0, 0, 0.02])
         await asyncio.sleep(chance.uniform(0.05, 0.4))
@@ -133,7 +135,7 @@ async def test_a_failover_does_not_end_the_worker(restartable: Field, server: Se
     await asyncio.sleep(READ_ONLY_FOR)
     await field.redis.replicaof("NO", "ONE")
     await other.aclose()
-    await field.drained(10)
+    await field.drained()
     waits = []
     for number in range(5):
         asked = time.time()
@@ -141,7 +143,7 @@ async def test_a_failover_does_not_end_the_worker(restartable: Field, server: Se
         waits.append((await field.mark("start", running[-1])).at - asked)
     assert not worker.ended
     assert sorted(waits)[2] < 0.3, "the worker is no longer woken, it only looks once a second"
-    await field.drained(5)
+    await field.drained()
     await field.check_ended_once(running)
     assert await field.events("bank.job.stalled") == []
 

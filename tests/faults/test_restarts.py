@@ -57,7 +57,7 @@ async def _restart(server: Server, how: str, away: float) -> None:
 
 async def _check_all_ended(field: Field, load: Load) -> None:
     """Each accepted job has ended once; a refused one may have been accepted, its answer lost, and then ends once too."""
-    await field.drained(60)
+    await field.drained()
     endings = await field.endings()
     assert set(load.accepted) <= endings.keys()
     assert set(endings.values()) == {1}
@@ -128,7 +128,7 @@ async def test_a_paused_queue_starts_nothing_over_a_restart_of_everything(restar
     stats, health = await field.watch.stats(), await field.watch.health()
     assert (stats.paused, stats.waiting, stats.completed, health.is_paused) == (2, 0, 1, True)
     await field.queue.resume()
-    await field.drained(5)
+    await field.drained()
     await field.check_ended_once([running, failing, waiting])
 
 

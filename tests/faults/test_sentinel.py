@@ -73,7 +73,7 @@ async def guarded(processes: Processes, server: Server, replica: int, tmp_path: 
     async def known() -> bool:
         return bool(await watching.sentinel_slaves("mymaster"))
 
-    await wait_until(known, 15, what="the sentinel to know the replica")
+    await wait_until(known, what="the sentinel to know the replica")
     await watching.aclose()
     yield made
     manager = made.redis.connection_pool.sentinel_manager
@@ -97,10 +97,10 @@ async def test_a_failover_by_sentinel(guarded: Guarded, server: Server, replica:
         except RedisConnectionError:  # its clients are sent away as it is promoted
             return False
 
-    await wait_until(primary, 20, what="the replica to be promoted")
+    await wait_until(primary, what="the replica to be promoted")
     await promoted.aclose()
     job_ids += [await guarded.sync("after")]
-    await guarded.drained(20)
+    await guarded.drained()
     await guarded.check_ended_once(job_ids)
     assert await guarded.events("bank.job.stalled") == []
     assert not any(worker.ended for worker in workers)

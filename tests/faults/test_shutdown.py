@@ -13,7 +13,7 @@ from tests.conftest import SOAK
 from tests.faults.field import LAB, Field, Server
 from tests.faults.proxy import Proxy
 from tests.processes import clean_environment
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE, wait_until
 
 TERMS = 10 if SOAK else 2
 ARQ = str(Path(sys.executable).parent / "arq")
@@ -43,7 +43,7 @@ async def test_sigterms_on_a_long_job_cost_no_attempt(field: Field) -> None:
     fence = 0
     for _ in range(TERMS):
         worker = await field.worker(LAB_GRACE_S="1")
-        fence = (await field.mark("start", job_id, after=fence, timeout=2)).fence
+        fence = (await field.mark("start", job_id, after=fence)).fence
         assert await asyncio.to_thread(worker.stop) == 0
         status = await field.status(job_id)
         assert (status.state, status.attempts_made) == (JobState.WAITING, 0)
@@ -76,7 +76,7 @@ async def test_a_job_given_back_waits_before_all_others(field: Field) -> None:
     later = await field.syncs(f"sleep-10-{number}" for number in range(5))
     await asyncio.to_thread(worker.stop)
     await field.worker(BANK_SYNC_CONCURRENCY="1")
-    await field.drained(20)
+    await field.drained()
     assert [mark.job_id for mark in await field.marks("start")] == [first, first, *later]
     await field.check_ended_once([first, *later])
 
@@ -94,7 +94,7 @@ async def test_a_claim_under_way_at_sigterm_is_given_back(field: Field) -> None:
         assert await stopping == 0
     assert (await field.status(job_id)).state is JobState.WAITING
     await field.worker()
-    await field.ended(job_id, timeout=3)
+    await field.ended(job_id, timeout=10)  # long before the lease is over
     assert await field.events("bank.job.stalled") == []
     await field.check_ended_once([job_id])
 
@@ -155,5 +155,5 @@ async def test_arqs_burst_ends_when_nothing_is_left(field: Field) -> None:
     command = await asyncio.create_subprocess_exec(
         ARQ, "--burst", LAB, env=clean_environment(**field.environment()), stdout=subprocess.DEVNULL
     )
-    assert await asyncio.wait_for(command.wait(), 30) == 0
+    assert await asyncio.wait_for(command.wait(), PATIENCE) == 0
     await field.check_ended_once(job_ids)
