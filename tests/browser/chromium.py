@@ -22,6 +22,10 @@ FLAGS = (
 )  # fmt: skip
 
 
+class Navigated(AssertionError):
+    """The page was left before it had answered."""
+
+
 @dataclass
 class Tab:
     """One page. `errors` holds every exception that its scripts have raised, and what the console calls an error;
@@ -55,6 +59,8 @@ class Tab:
         self._answers[number] = asyncio.get_running_loop().create_future()
         await self.socket.send_json({"id": number, "method": method, "params": params})
         told = await asyncio.wait_for(self._answers[number], PATIENCE)
+        if "navigated" in told.get("error", {}).get("message", ""):
+            raise Navigated(told)
         assert "error" not in told, told
         result: dict[str, Any] = told["result"]
         return result
@@ -74,7 +80,14 @@ class Tab:
 
     async def wait_for(self, script: str, timeout: float = PATIENCE) -> Any:
         """Return the first true value of an expression."""
-        return await wait_until(lambda: self.evaluate(script), timeout, what=script)
+
+        async def value() -> Any:
+            try:
+                return await self.evaluate(script)
+            except Navigated:
+                return None
+
+        return await wait_until(value, timeout, what=script)
 
     async def screenshot(self) -> bytes:
         """Return the page as PNG."""
