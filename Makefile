@@ -54,7 +54,7 @@ $(DEMO_VENV)/.installed: pyproject.toml
 
 $(VENV)/.installed: pyproject.toml
 	$(call make_venv,$(VENV))
-	@$(VENV)/bin/python -m pip install --quiet --editable '.[sql,postgres,embedded,cli,metrics,dashboard,enable-banking,gocardless]' --group dev
+	@$(VENV)/bin/python -m pip install --quiet --editable '.[sql,postgres,embedded,cli,metrics,dashboard,enable-banking,gocardless,uvloop]' --group dev
 	@touch $@
 
 # pip learned --group in 25.1; the one that comes with Python 3.11 is older.

@@ -23,6 +23,7 @@ from bankimport.queue.queue import Enqueue, Queue
 from bankimport.queue.run import Run
 from bankimport.redis.connection import connect
 from bankimport.settings import Settings
+from bankimport.worker.event_loop import choose_event_loop
 from bankimport.worker.lifecycle import Lifecycle, new_worker_id
 from bankimport.worker.outcome import Outcome
 from bankimport.worker.runner import Runner
@@ -35,6 +36,7 @@ def worker_settings() -> type[WorkerSettingsBase]:
     """Return arq's settings class."""
     settings = Settings.load()
     configure(settings)
+    choose_event_loop(settings)
     queue = Queue(connect(settings, Redis), settings)
     gate = connect(settings, Gate)
     gate.attach(queue, Hooks(new_worker_id(), settings.concurrency))

@@ -234,6 +234,8 @@ EVENTS: dict[str, type[EventData]] = {
 }
 
 PROGRESS = ProgressAdvanced.name
+#: All names begin so; an entry of a stream leaves it out.
+PREFIX = "bank."
 
 #: Exactly one of these ends every job.
 TERMINAL = frozenset({JobCompleted.name, JobFailed.name, JobCancelledEvent.name})
@@ -258,9 +260,7 @@ class Event(Model):
             ValueError, OverflowError, RecursionError: it is none that the queue wrote.
         """
         at = datetime.fromtimestamp(int(entry_id.partition("-")[0]) / 1000, UTC)
-        data = json.loads(text)
-        if job_id and "type" in data:
-            data = {"jobId": job_id, **data}
+        data = _with_its_job(job_id, text if isinstance(text, str) else text.decode())
         if name == JobCompleted.name:
             data = _with_instants(data, at)
         if name != PROGRESS:
@@ -283,13 +283,22 @@ def _text(at: datetime) -> str:
     return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
+def _with_its_job(job_id: str, text: str) -> dict[str, Any]:
+    """Return the data of an entry: a JSON object, or what has a job's type: that in a line, and the further fields."""
+    if text.startswith("{"):
+        return dict(json.loads(text))
+    kind, _, fields = text.partition("\n")
+    if not kind[:1].isidentifier():
+        raise ValueError("neither an object nor the type of a job")
+    return {"jobId": job_id, "type": kind, **json.loads(f"{{{fields}}}")}
+
+
 def _with_instants(data: dict[str, Any], at: datetime) -> dict[str, Any]:
     """Return what an entry says of a job's end; its spans (ms) are spelled out as instants."""
-    if "waited" not in data:
-        return data  # written by an earlier version
-    spans = [data.pop("early", 0), data.get("duration"), data.pop("waited")]
+    spans = [data.pop("early", 0), data.get("duration"), data.pop("waited", None)]
     if not all(isinstance(span, int) for span in spans):
         raise ValueError("spans are numbers")
     completed, started, queued = (at - timedelta(milliseconds=sum(spans[: number + 1])) for number in range(3))
     who: dict[str, Any] = {name: data.pop(name) for name in ("jobId", "type") if name in data}
-    return {**who, "queuedAt": _text(queued), "startedAt": _text(started), "completedAt": _text(completed), **data}
+    spelled = {"queuedAt": _text(queued), "startedAt": _text(started), "completedAt": _text(completed)}
+    return {**who, **spelled, "attempts": 1, "success": True, **data}

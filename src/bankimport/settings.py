@@ -222,6 +222,11 @@ class Settings(BaseSettings):
         validation_alias="BANK_SYNC_APP",
         description="package.module:name of the host's BankImport",
     )
+    event_loop: Literal["auto", "asyncio", "uvloop"] = Field(
+        default="auto",
+        validation_alias="BANK_SYNC_EVENT_LOOP",
+        description="of `arq bankimport.WorkerSettings`; auto: uvloop where it is installed",
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         default="INFO", validation_alias="BANK_SYNC_LOG_LEVEL", description="of the worker and the command line"
     )

@@ -11,6 +11,7 @@ from typing import Any
 from redis.asyncio import Redis
 
 from bankimport.commands import SyncConnection
+from bankimport.events import PREFIX
 from bankimport.models import JobStatus
 from bankimport.queue.queue import Enqueue, Queue
 from bankimport.redis.connection import connect
@@ -131,7 +132,7 @@ class Field:
     async def events(self, name: str | None = None) -> list[tuple[str, str]]:
         """Return (name, job id) of the events so far, all or one name's."""
         rows = await self.redis.xrange(self.queue.keys.events)
-        found = [(fields[b"name"].decode(), fields[b"jobId"].decode()) for _, fields in rows]
+        found = [(PREFIX + fields[b"name"].decode(), fields[b"jobId"].decode()) for _, fields in rows]
         return [event for event in found if name in (None, event[0])]
 
     async def endings(self) -> Counter[str]:

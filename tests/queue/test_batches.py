@@ -1,9 +1,9 @@
 """A batch: its children by slices, three running at a time, each counted once, and no worker's slot while it waits."""
 
-import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from bankimport.queue.scripts import event_of
 
 from bankimport.commands import SyncConnection
 from bankimport.models import JobStatus
@@ -33,7 +33,8 @@ async def status(driver: Driver, job: Claim) -> JobStatus:
 async def told(driver: Driver, name: str) -> list[dict[str, object]]:
     """Return the data of the events of a name, without their instant."""
     rows = await driver.queue.client.xrange(driver.queue.keys.events)
-    found = [json.loads(row[b"data"]) for _, row in rows if row[b"name"].decode() == name]
+    events = [event_of(entry, *(row[part] for part in (b"name", b"orgId", b"jobId", b"data"))) for entry, row in rows]
+    found = [event.data for event in events if event.name == name]
     return [{key: value for key, value in data.items() if key != "timestamp"} for data in found]
 
 

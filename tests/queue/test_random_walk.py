@@ -22,7 +22,7 @@ from hypothesis.stateful import (
 )
 
 from bankimport.errors import Conflict, IllegalTransition
-from bankimport.events import TERMINAL
+from bankimport.events import PREFIX, TERMINAL
 from bankimport.queue.adoption import Adoption
 from bankimport.queue.run import Claim
 from bankimport.queue.transitions import Ended
@@ -348,7 +348,7 @@ class Walk(RuleBasedStateMachine):
         for state in JobState:
             assert found[state] == {job.id for job in self.of(state)}
         for self.last, event in entries:
-            if event[b"name"].decode() in TERMINAL:
+            if PREFIX + event[b"name"].decode() in TERMINAL:
                 self.told[event[b"jobId"].decode()] += 1
         for job in self.jobs.values():
             assert self.told[job.id] == job.ends, (job, self.told[job.id])

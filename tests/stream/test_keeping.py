@@ -36,7 +36,7 @@ async def sweep(queue: Queue) -> None:
 async def age(redis_client: "Redis[str]", keys: Keys, hours: float, number: int) -> None:
     """Write events as they were written hours ago."""
     ms = int((time.time() - hours * 3600) * 1000)
-    fields: Any = {"name": "bank.job.queued", "orgId": "acme", "jobId": "old", "data": "{}"}
+    fields: Any = {"name": "job.queued", "orgId": "acme", "jobId": "old", "data": "{}"}
     async with redis_client.pipeline() as pipe:
         for seq in range(1, number + 1):
             pipe.xadd(keys.events, fields, id=f"{ms}-{seq}")

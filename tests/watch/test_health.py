@@ -252,7 +252,7 @@ async def test_an_alert_begins_and_ends_once(driver: Driver) -> None:
     await driver.queue.client.delete(f"{Keys('bank-import').prefix}sweeper")
     await sweepers[2].run()
     rows = await driver.queue.client.xrange(driver.queue.keys.events)
-    told = [json.loads(row[b"data"]) for _, row in rows if row[b"name"] == b"bank.queue.alert"]
+    told = [json.loads(row[b"data"]) for _, row in rows if row[b"name"] == b"queue.alert"]
     assert [(alert["code"], alert["active"]) for alert in told] == [("failed", True), ("failed", False)]
 
 

@@ -9,6 +9,7 @@ from bankimport.app.starting import end_in_one_line
 from bankimport.errors import BankImportError, InvalidSettings
 from bankimport.logs import configure
 from bankimport.settings import Settings
+from bankimport.worker.event_loop import choose_event_loop
 from bankimport.worker.settings_class import WorkerSettingsBase
 
 
@@ -20,6 +21,7 @@ def worker_settings_from_env() -> type[WorkerSettingsBase]:
     """
     end_in_one_line()
     settings = Settings.load()
+    choose_event_loop(settings)
     if not settings.app:
         configure(settings)
         return BankImport.from_env().worker_settings()

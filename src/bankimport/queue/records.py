@@ -36,6 +36,7 @@ def parse(job_id: str, record: Mapping[bytes, bytes], about: Any = None) -> JobS
     try:
         state = JobState(record[b"state"].decode())
         kind, org_id = record[b"type"].decode(), record[b"org"].decode()
+        queued, started, finished = _times(record)
         return JobStatus(
             id=job_id,
             type=kind,
@@ -47,15 +48,23 @@ def parse(job_id: str, record: Mapping[bytes, bytes], about: Any = None) -> JobS
             failed_reason=_text(record.get(b"error")),
             error_code=_text(record.get(b"code")),
             attempts_made=int(record.get(b"attempts", 0)),
-            queued_at=instant(record[b"queued"]),
-            processed_on=maybe_instant(record.get(b"started")),
-            finished_on=maybe_instant(record.get(b"finished")),
+            queued_at=instant(queued),
+            processed_on=maybe_instant(started),
+            finished_on=maybe_instant(finished),
             delayed_until=maybe_instant(about if isinstance(about, float) else None),
             parent_id=_text(record.get(b"parent")),
             blocked_by=holder if holder != job_id else None,
         )
     except (KeyError, ValueError, ValidationError, MalformedData):
         return None
+
+
+def _times(record: Mapping[bytes, bytes]) -> tuple[bytes | int, bytes | int | None, bytes | int | None]:
+    """Return when a job was asked for, started and ended, in ms; of a completed one the record has spans."""
+    if b"times" not in record:
+        return record[b"queued"], record.get(b"started"), record.get(b"finished")
+    queued, waited, took = map(int, record[b"times"].split())
+    return queued, queued + waited, queued + waited + took
 
 
 def _data(kind: str, org_id: str, text: bytes) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from redis.asyncio import Redis
 from redis.exceptions import NoScriptError, RedisError
 
 from bankimport.errors import Unavailable
-from bankimport.events import Event
+from bankimport.events import PREFIX, Event
 from bankimport.redis.connection import is_lost, unavailable
 from bankimport.redis.deadline import GRACE, apart, left
 from bankimport.redis.declaring import Script
@@ -221,4 +221,4 @@ def _translated(error: BaseException) -> BaseException:
 
 def event_of(entry: bytes, name: bytes, org_id: bytes, job_id: bytes, data: bytes) -> Event:
     """Return the envelope of an entry of a stream."""
-    return Event.told(entry.decode(), name.decode(), org_id.decode(), job_id.decode(), data)
+    return Event.told(entry.decode(), PREFIX + name.decode(), org_id.decode(), job_id.decode(), data)

@@ -120,7 +120,8 @@ class Lifecycle:
             calm_collector()
             hush_arq()
             self._hear_signals()
-        log.info("worker.started", worker=self._gate.hooks.worker_id, slots=self._gate.hooks.slots)
+        loop = type(asyncio.get_running_loop()).__module__.partition(".")[0]
+        log.info("worker.started", worker=self._gate.hooks.worker_id, slots=self._gate.hooks.slots, loop=loop)
 
     async def _begin(self) -> None:
         for begin in self._on_start:

@@ -7,7 +7,7 @@
 --   them, which are created with the end.
 -- Returns 'done', or 'lost' if the run is no longer this worker's. The same fence again (its reply was lost) is 'done'.
 local job = load_job(id)
-if job and job.state == 'completed' and job.fence == fence then return 'done' end
+if job and job.state == 'completed' and has_fence(job, fence) then return 'done' end
 if not job or job.state ~= 'active' or job.fence ~= fence then return 'lost' end
 begin()
 for _, step in ipairs(steps) do emit_progress(job, step) end

@@ -5,8 +5,8 @@
 -- Returns 'delayed', 'failed', 'cancelled' or 'lost'. Emits bank.sync.failed, then bank.job.retrying or the end.
 -- The same fence again (its reply was lost) is answered with the state it led to.
 local job = load_job(id)
-if job and job.fence == fence and job.state ~= 'active' and job.worker ~= '' then return job.state end
-if job and job.fence == fence and ENDED[job.state] then return job.state end
+if job and has_fence(job, fence) and job.state ~= 'active' and job.worker ~= '' then return job.state end
+if job and has_fence(job, fence) and ENDED[job.state] then return job.state end
 if not job or job.state ~= 'active' or job.fence ~= fence then return 'lost' end
 begin()
 if was_cancelled then
@@ -15,7 +15,7 @@ if was_cancelled then
 end
 job.attempts = int(call('HINCRBY', job.key, 'attempts', 1))
 local again = delay >= 0 and job.cancel ~= '1'
-emit('bank.sync.failed', job.org, id, of_job(job) .. ',"error":' .. cjson.encode(message) .. ',"errorCode":'
+emit_of(job, 'bank.sync.failed', '"error":' .. cjson.encode(message) .. ',"errorCode":'
   .. cjson.encode(code) .. ',"attempt":' .. job.attempts .. ',"willRetry":' .. (again and 'true' or 'false'))
 if not again then
   end_job(job, job.cancel == '1' and 'cancel' or 'fail', {error = message, code = code, bank = bank,
@@ -24,7 +24,7 @@ if not again then
 end
 call('HDEL', job.key, 'progress')
 move(job, 'delay', NOW + delay, 'error', message, 'code', code)
-emit('bank.job.retrying', job.org, id, of_job(job) .. ',"attemptsMade":' .. job.attempts .. ',"retryAt":"'
+emit_of(job, 'bank.job.retrying', '"attemptsMade":' .. job.attempts .. ',"retryAt":"'
   .. iso(NOW + delay) .. '"')
 tell_delayed(job, delay)
 wake() -- somebody must look again when its time has come

@@ -7,7 +7,7 @@
 --   anew after a crash finds the children of the one before. A question that is already being answered is not asked
 --   again: the batch waits for that job.
 local batch = load_job(id)
-if batch and batch.fence == fence and (batch.state == 'waiting-children' or batch.state == 'completed') then
+if batch and has_fence(batch, fence) and (batch.state == 'waiting-children' or batch.state == 'completed') then
   return reply(batch.state)
 end
 if not batch or batch.state ~= 'active' or batch.fence ~= fence then return reply('lost') end

@@ -25,5 +25,5 @@ move(job, 'retry', NOW, 'attempts', '0', 'manual', job.manual, 'order', job.orde
   int(tonumber(job.round ~= '' and job.round or 0) + 1))
 if job.question ~= '' then call('SET', key.question(job.question), job.id) end
 call('SADD', key.pending(job.org), job.id)
-emit('bank.job.retrying', job.org, job.id, of_job(job) .. ',"attemptsMade":0,"retryAt":"' .. now_text() .. '"')
+emit_of(job, 'bank.job.retrying', '"attemptsMade":0,"retryAt":"' .. now_text() .. '"')
 return reply('waiting')

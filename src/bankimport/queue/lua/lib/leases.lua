@@ -32,7 +32,7 @@ local function sweep_stalled()
     else
       begin()
       job.stalls = int(call('HINCRBY', job.key, 'stalls', 1))
-      emit('bank.job.stalled', job.org, id, of_job(job) .. ',"stalls":' .. job.stalls)
+      emit_of(job, 'bank.job.stalled', '"stalls":' .. job.stalls)
       if tonumber(job.stalls) >= 3 and job.cancel ~= '1' then
         end_job(job, 'fail', {error = 'job stalled more than allowable limit', code = 'stalled'})
       else

@@ -52,7 +52,7 @@ local function create(job, due)
   if job.parent == '' then call('SADD', key.pending(job.org), job.id) end
   if job.question ~= '' then call('SET', key.question(job.question), job.id) end
   if job.state == 'waiting' then offer(job, add_later) end
-  emit('bank.job.queued', job.org, job.id, of_job(job))
+  emit_of(job, 'bank.job.queued')
 end
 
 -- The person who asks waits beside the job, for a quarter of an hour at most.

@@ -44,7 +44,7 @@ local function start(job)
     job.fence, job.worker = int(next_serial()), worker
     move(job, 'start', NOW + LEASE, 'fence', job.fence, 'worker', worker, 'started', int(NOW), 'call', number)
     counted[#counted + 1], counted[#counted + 2] = NOW, job.fence
-    emit('bank.job.started', job.org, job.id, of_job(job))
+    emit_of(job, 'bank.job.started')
     describe(job)
   end
 end

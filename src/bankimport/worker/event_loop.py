@@ -1,0 +1,33 @@
+"""The event loop of a process that is a worker's alone: uvloop's where it is installed."""
+
+import asyncio
+from importlib.util import find_spec
+
+from bankimport.errors import MissingExtra
+from bankimport.settings import Settings
+
+
+def choose_event_loop(settings: Settings) -> None:
+    """Let the worker that arq is about to make run on the loop of `BANK_SYNC_EVENT_LOOP`: arq takes the current one.
+
+    Nothing happens inside a running loop (`arq --watch` has one), and no policy is set: other loops are what they were.
+
+    Raises:
+        MissingExtra: uvloop is asked for and not installed.
+    """
+    wanted, found = settings.event_loop, find_spec("uvloop") is not None
+    if wanted == "uvloop" and not found:
+        raise MissingExtra("uvloop", "BANK_SYNC_EVENT_LOOP=uvloop")
+    if wanted == "asyncio" or not found or _is_running():
+        return
+    import uvloop
+
+    asyncio.set_event_loop(uvloop.new_event_loop())
+
+
+def _is_running() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
