@@ -74,7 +74,7 @@ def test_the_tests_of_a_host_pass(tmp_path: Path) -> None:
     [code] = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
     (tmp_path / "test_host.py").write_text(code)
     (tmp_path / "pytest.ini").write_text("[pytest]\nasyncio_mode = auto\n")
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--timeout=60"]
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--timeout=200"]
     answer = subprocess.run(command, cwd=tmp_path, env=clean_environment(), capture_output=True, text=True, timeout=250)
     assert answer.returncode == 0, answer.stdout
     assert "2 passed" in answer.stdout

@@ -9,6 +9,7 @@ from typing import Any
 from bankimport.cli import connect
 from bankimport.models import AuthorisationBegun, AuthorisationStatus, AuthorisationStep
 from bankimport.queue.queue import new_job_id
+from tests.waiting import PATIENCE
 
 
 async def test_a_ctrl_c_that_a_driver_has_lost_is_heard() -> None:
@@ -28,7 +29,7 @@ async def test_a_ctrl_c_that_a_driver_has_lost_is_heard() -> None:
     waiting = asyncio.create_task(connect._ended(bank_import, AuthorisationBegun(id="conn_1", expires_at=until)))
     await asked.wait()
     waiting.cancel()
-    done, _ = await asyncio.wait({waiting}, timeout=5)
+    done, _ = await asyncio.wait({waiting}, timeout=PATIENCE)
     try:
         assert done == {waiting}
         assert waiting.cancelled()

@@ -22,7 +22,7 @@ from bankimport.sandbox.counter import STATE
 from bankimport.settings import Settings
 from bankimport.stores import SqlStore, upgrade_async
 from tests.processes import free_port
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE, wait_until
 
 #: what a provider of many banks is asked for
 INSTITUTIONS = {"enable-banking": "DE:Sandbox Bank", "gocardless": "SANDBOXFINANCE_SFIN0000"}
@@ -148,7 +148,7 @@ class Site:
     async def told(self, name: str) -> list[Event]:
         """Return the events of a name that the organisation was told."""
         found: list[Event] = []
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             async for event in self.bank_import.events(org_id="acme", after="0"):
                 if event.name == name:
                     found.append(event)

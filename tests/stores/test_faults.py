@@ -20,6 +20,7 @@ from bankimport.stores import SqlStore, upgrade_async
 from bankimport.stores.sql.engine import open_engine
 from bankimport.testing.contracts.store import ALWAYS, DAY, Lazy, inserts, rows_of, transaction
 from tests.stores.databases import execute, from_elsewhere, new_account, scalar
+from tests.waiting import PATIENCE
 
 
 async def test_a_process_killed_in_the_middle_of_a_write_leaves_nothing(store: SqlStore, url: str) -> None:
@@ -28,7 +29,7 @@ async def test_a_process_killed_in_the_middle_of_a_write_leaves_nothing(store: S
     command = [sys.executable, "-m", "tests.stores.applying", url, account.id]
     process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
     assert process.stdout is not None
-    assert await asyncio.wait_for(process.stdout.readline(), 30) == b"in the middle\n"
+    assert await asyncio.wait_for(process.stdout.readline(), PATIENCE) == b"in the middle\n"
     process.kill()
     await process.wait()
     assert await rows_of(store, account) == {}

@@ -15,6 +15,7 @@ from bankimport.settings import Settings
 from bankimport.stores.redis.shelf import RedisShelf
 from bankimport.testing import MemoryStore
 from tests.queue.driver import Driver
+from tests.waiting import PATIENCE
 
 
 async def test_a_token_is_kept_until_it_ends(driver: Driver) -> None:
@@ -65,7 +66,7 @@ async def test_who_fails_in_its_turn_gives_it_back(driver: Driver) -> None:
     now = datetime.now(UTC)
     with pytest.raises(RuntimeError):
         await tokens.access(now)
-    assert await asyncio.wait_for(tokens.access(now), 5) == "a"
+    assert await asyncio.wait_for(tokens.access(now), PATIENCE) == "a"
 
 
 async def test_a_redis_that_is_away_is_said_so(driver: Driver, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,7 @@ from bankimport.redis.keys import Keys
 from bankimport.stream import EventStream
 from tests.processes import Processes
 from tests.stream.writing import StreamWriter
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE, wait_until
 
 IDLE = timedelta(milliseconds=400)
 
@@ -218,7 +218,7 @@ async def test_a_cancelled_consumer_ends(events: EventStream, writer: StreamWrit
         task = asyncio.create_task(anext(events.consume("svc", "a", idle=IDLE)))  # type: ignore[arg-type]
         await asyncio.sleep(moment / 20_000)
         task.cancel()
-        done, _ = await asyncio.wait({task}, timeout=2)
+        done, _ = await asyncio.wait({task}, timeout=PATIENCE)
         assert done, f"not after {moment / 20} ms"
         with contextlib.suppress(asyncio.CancelledError):
             await task

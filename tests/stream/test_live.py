@@ -18,7 +18,7 @@ from bankimport.status import JobState
 from bankimport.stream import EventStream, Follower, FollowerEnded, Position, behind
 from bankimport.stream.follower import MOST_WAITING
 from tests.stream.writing import StreamWriter
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE, wait_until
 
 SECOND = timedelta(seconds=1)
 
@@ -26,7 +26,7 @@ SECOND = timedelta(seconds=1)
 async def take(follower: Follower, count: int) -> list[Event]:
     """Return the next `count` events or more."""
     got: list[Event] = []
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         while len(got) < count:
             chunk = await follower.next(SECOND)
             got += chunk.events if chunk else ()
@@ -234,7 +234,7 @@ async def test_following_a_job_that_was_tried_again(events: EventStream, writer:
     following = asyncio.create_task(follow())
     await wait_until(lambda: len(got) == 2)
     await writer.completed()
-    await asyncio.wait_for(following, 5)
+    await asyncio.wait_for(following, PATIENCE)
     assert got == ["bank.job.queued", "bank.job.failed", "bank.job.completed"]
 
 

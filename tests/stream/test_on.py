@@ -10,7 +10,7 @@ from structlog.testing import capture_logs
 
 from bankimport.events import Event
 from bankimport.worker.listeners import Listeners
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE, wait_until
 
 
 def event(number: int = 1, name: str = "bank.sync.completed") -> Event:
@@ -78,7 +78,7 @@ async def test_a_handler_that_takes_too_long() -> None:
     listeners.on("*", slow)
     with capture_logs() as logs:
         listeners.tell(event())
-        await asyncio.wait_for(cut.wait(), 30)
+        await asyncio.wait_for(cut.wait(), PATIENCE)
         await listeners.drain()
     [line] = logs
     assert (line["event"], line["error"]) == ("event.handler_failed", "TimeoutError")

@@ -7,6 +7,7 @@ from typing import Any
 
 from aiohttp import ClientResponse, ClientWebSocketResponse
 
+from tests.waiting import PATIENCE
 from tests.web.serving import Host
 
 
@@ -58,7 +59,7 @@ class Listening:
 
     async def ended(self) -> None:
         """Wait for the server to end it."""
-        await asyncio.wait_for(self.task, 10)
+        await asyncio.wait_for(self.task, PATIENCE)
 
     async def cut(self) -> None:
         """Cut it without a word, as a lost network does."""

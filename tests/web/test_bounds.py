@@ -22,6 +22,7 @@ from bankimport.stream import EventStream
 from bankimport.web import bodies
 from bankimport.web.limits import RequestLimit
 from bankimport.web.problems import ProblemRaised
+from tests.waiting import PATIENCE
 from tests.web.serving import FakeService, Host, job, serving
 
 #: What one step of the loop may take, in CPU time of its thread: the machine's other work doesn't count.
@@ -189,7 +190,7 @@ async def test_bytes_that_are_nothing(live_host: Host, monkeypatch: pytest.Monke
         if name.startswith("cut"):
             writer.write_eof()
         try:
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(PATIENCE):
                 return await reader.readline()
         except TimeoutError:
             return b"no answer"

@@ -138,7 +138,7 @@ def test_a_generated_python_client_runs_a_sync(serving: Serving, tmp_path: Path)
     its own: it wants an older typer than the page of our command line is made with."""
     subprocess.run([sys.executable, "-m", "venv", str(tmp_path / "venv")], check=True)
     own = tmp_path / "venv" / "bin"
-    subprocess.run([str(own / "pip"), "install", "-q", "openapi-python-client>=0.26"], check=True, timeout=2500)
+    subprocess.run([str(own / "pip"), "install", "-q", "openapi-python-client>=0.26"], check=True, timeout=600)
     environment = clean_environment(PATH=f"{own}{os.pathsep}{os.environ['PATH']}", COLUMNS="200")
     generate = [str(own / "openapi-python-client"), "generate", "--url", f"{serving.url}/openapi.json"]
     made = subprocess.run(generate, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=250)

@@ -15,7 +15,7 @@ from bankimport.settings import Settings
 from bankimport.stream import EventStream
 from tests.conftest import SOAK
 from tests.stream.writing import StreamWriter
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE, wait_until
 from tests.web.listening import Heard, listen
 from tests.web.serving import FakeService, Host, by_token, job, serving
 
@@ -80,7 +80,7 @@ async def test_a_line_on_which_nothing_happens(
         assert 1000 <= int(retry) <= 3000
         other = await writer.queued("g", "globex")
         beats: list[str] = []
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             while f"id: {other}" not in beats:
                 beats.append((await answer.content.readline()).decode().strip())
         assert ": beat" in beats
@@ -190,7 +190,7 @@ async def test_a_clean_end(service: FakeService, events: EventStream, writer: St
         last = await writer.queued()
         await wait_until(lambda: listening.heard.ids == [last])
         await writer.queued("g", "globex")
-        async with asyncio.timeout(3):
+        async with asyncio.timeout(PATIENCE):
             await host.runner.cleanup()
             await listening.ended()
     assert listening.heard.last_id is not None

@@ -10,6 +10,7 @@ from bankimport import BankAccount, BankConnection, BankImport, Settings
 from bankimport.testing import MemoryStore
 from bankimport.web.dashboard.routes import PAGES, Page
 from bankimport.web.table import ROUTES, Route
+from tests.waiting import PATIENCE
 from tests.web.serving import Host, serving
 from tests.web.test_authorising import RIGHTS, ROLES, body_of, by_role
 from tests.web.whole_host import Connectable
@@ -93,7 +94,7 @@ async def asked(whole: Whole, route: Route | Page, role: str, owner: str) -> str
     kind = "application/json" if isinstance(route, Route) else "application/x-www-form-urlencoded"
     headers = {"Authorization": role, "Content-Type": kind}
     url = f"{whole.host.origin}/api{path}"
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         form = f"account={whole.names[owner]['accountId']}&same_as=".encode()
         body = body_of(route) if isinstance(route, Route) else form if route.method == "POST" else b""
         async with whole.host.session.request(
