@@ -18,7 +18,7 @@ from bankimport.queue import gate
 from bankimport.redis import connection, deadline
 from bankimport.service import audit
 from bankimport.watch import bank_figures
-from bankimport.web import authorising
+from bankimport.web import authorising, live
 from bankimport.worker import lifecycle, runner, telling
 from tests.waiting import PATIENCE
 
@@ -35,6 +35,7 @@ _SECONDS = {
     lifecycle: ("_LAST_WORD",),
     runner: ("_LAST_WORD",),
     bank_figures: ("_LAST_WORD",),
+    live: ("_CLOSING",),
 }
 
 
