@@ -14,6 +14,8 @@ from pydantic import Field, ValidationError
 from bankimport.errors import MalformedData
 from bankimport.models import Id, JobType, StrictModel, SyncOptions
 
+_SORTED = json.JSONEncoder(sort_keys=True).encode
+
 
 class Command(StrictModel):
     """What all commands share. `org_id` is the tenant; the queue's own jobs have none (an empty string)."""
@@ -50,7 +52,7 @@ class Command(StrictModel):
         for name, value in asked.items():
             if isinstance(value, list):  # of ids: neither their order nor one twice makes another question
                 asked[name] = sorted(set(value))
-        text = json.dumps([self.type, asked], sort_keys=True)
+        text = _SORTED([self.type, asked])
         return hashlib.blake2b(text.encode(), digest_size=12).hexdigest()
 
     @classmethod

@@ -34,7 +34,7 @@ class UnknownFunction(Exception):
 
 def foreign_row(function: str, payload: str, job_id: str, due: int) -> dict[str, Any]:
     """Return the job of a host's own function: its payload is kept as it came."""
-    plain = {"org": "", "lock": "", "data": "{}", "question": "", "manual": "1", "limit": 0, "psu": "", "fixed": "1"}
+    plain = {"org": "", "lock": "", "data": "{}", "question": "", "manual": "1", "fixed": "1"}
     return {**plain, "type": function, "payload": payload, "id": job_id, "due": due}
 
 

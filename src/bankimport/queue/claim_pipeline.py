@@ -57,7 +57,11 @@ class ClaimPipeline(Pipeline):
     async def reset(self) -> None:
         """Forget the claim with the rest."""
         self._claimed = None
-        await super().reset()  # type: ignore[no-untyped-call]  # redis-py
+        if self.connection is None:  # nothing was sent: there is nothing to take back
+            self.command_stack, self.scripts = [], set()
+            self.watching = self.explicit_transaction = False
+        else:
+            await super().reset()  # type: ignore[no-untyped-call]  # redis-py
 
     def _run_of(self, commands: list[tuple[Any, ...]], verb: str, prefix: str) -> Run | None:
         """Return the claimed run whose key under `prefix` one of the commands names."""

@@ -1,9 +1,9 @@
 -- Accept jobs: record, deduplication, place in line and event of each.
 -- @include batches
--- jobs: a list of {id, type, org, lock, data, question, manual, due, limit, payload, psu, fixed}: data the command as
---   JSON text, due in ms (0 now), limit of the organisation's unfinished jobs (0 none), payload what arq passes to a
---   function of the host's own, psu the person who asks (JSON text, empty for none), fixed '1' where the id was chosen
---   by the caller and may exist. adopted: '1' for members of arq's queue.
+-- jobs: a list of {id, type, org, lock, data, question, manual} and, where they apply, {due, limit, payload, psu,
+--   fixed}: data the command as JSON text, due in ms, limit of the organisation's unfinished jobs, payload what arq passes
+--   to a function of the host's own, psu the person who asks (JSON text), fixed '1' where the id was chosen by the caller
+--   and may exist. adopted: '1' for members of arq's queue.
 -- Returns for each: {'created' | 'existing' | 'limited', id}. Emits bank.job.queued.
 -- Deterministic when repeated: a record with the same id is this very job.
 
@@ -19,6 +19,11 @@ local function bring_forward(twin, job)
   end
   twin.manual, twin.parent, twin.order = '1', '', int(next_serial() + FRONT)
   move(twin, 'promote', NOW, 'manual', '1', 'data', job.data, 'order', twin.order)
+end
+
+local function pending_of(org)
+  local name = key.pending(org)
+  return call('SCARD', name) + #(MEMBERS[name] or {})
 end
 
 local function ask(job)
@@ -37,13 +42,14 @@ local function ask(job)
     if job.manual == '1' and twin.manual ~= '1' and waits then bring_forward(twin, job) end
     return {'existing', twin.id}
   end
-  if job.limit > 0 and call('SCARD', key.pending(job.org)) >= job.limit then return {'limited', ''} end
+  if job.limit and pending_of(job.org) >= job.limit then return {'limited', ''} end
   create(job, job.due)
   attend(job, job.psu)
   return {'created', job.id}
 end
 
 begin()
+ask_together(jobs)
 local answers = {}
 for index, job in ipairs(jobs) do
   answers[index] = ask(job)

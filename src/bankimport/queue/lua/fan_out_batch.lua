@@ -46,6 +46,7 @@ local function add_child(child)
   end
 end
 
+ask_together(children)
 for _, child in ipairs(children) do add_child(child) end
 for at = 1, #added, 1000 do call('SADD', key.children(id), unpack(added, at, math.min(at + 999, #added))) end
 for field, number in pairs(counts) do

@@ -39,9 +39,10 @@ local function can(job, operation) return TRANSITIONS[operation][job.state] ~= n
 local NEW_FIELDS = {'type', 'org', 'lock', 'data', 'state', 'manual', 'order', 'queued', 'question', 'parent', 'payload'}
 
 -- Write a new job: record, indexes, its place in line, its event. `job` has id, type, org, lock, data, question, manual
--- and, where they apply, parent, payload. The children of a batch are no wishes of their own, so they don't count
+-- and, where they apply, parent, payload; due in ms, nil for now. The children of a batch are no wishes of their own, so they don't count
 -- against what an organisation may ask.
 local function create(job, due)
+  due = due or 0
   job.parent, job.stalls, job.queued, job.key = job.parent or '', '', int(NOW), key.job(job.id)
   job.order = rank(job)
   job.state = due > NOW and 'delayed' or 'waiting'
@@ -49,15 +50,18 @@ local function create(job, due)
   call('HSET', job.key, unpack(fields_of(job, NEW_FIELDS)))
   add_later(key.state(job.state), int(math.max(NOW, due)), job.id)
   add_later(key.org(job.org), int(NOW), job.id, KEEP_INDEX)
-  if job.parent == '' then call('SADD', key.pending(job.org), job.id) end
-  if job.question ~= '' then call('SET', key.question(job.question), job.id) end
+  if job.parent == '' then member_later(key.pending(job.org), job.id) end
+  if job.question ~= '' then
+    ANSWERS[job.question] = job.id
+    set_later(key.question(job.question), job.id)
+  end
   if job.state == 'waiting' then offer(job, add_later) end
   emit_of(job, 'bank.job.queued')
 end
 
 -- The person who asks waits beside the job, for a quarter of an hour at most.
 local function attend(job, person)
-  if person == '' then return end
+  if not person then return end
   call('SET', key.psu(job.id), person, 'PX', 900000)
   call('HSET', job.key, 'psu', '1')
 end
