@@ -1,11 +1,14 @@
 """The queue's health: what was measured, judged against its limits. A pure decision."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from bankimport.models import Alert, QueueHealth, QueueStats, WorkerInfo
 from bankimport.settings import Settings
+
+#: A rolling update is over after this: a function that no worker knows by then is missing.
+_ROLLING = timedelta(minutes=5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +42,12 @@ def counted(number: int, what: str) -> str:
 
 def assess(snapshot: Snapshot, settings: Settings) -> QueueHealth:
     """Return the health: ill exactly while there is an alert. Paused is a warning."""
-    found = [alert for alert in (rule(snapshot, settings) for rule in _RULES) if alert is not None]
-    alerts = (*found, *_unknown(snapshot))
+    alerts = tuple(
+        Alert(
+            code=code, message=said, value=value, threshold=limit, since=snapshot.alerts_since.get(code, snapshot.now)
+        )
+        for code, said, value, limit in _alerts(snapshot, settings)
+    )
     return QueueHealth(
         is_healthy=not alerts,
         is_paused=snapshot.paused,
@@ -77,78 +84,33 @@ def _warnings(snapshot: Snapshot) -> tuple[str, ...]:
     return tuple(warnings)
 
 
-def _alert(snapshot: Snapshot, code: str, message: str, value: float, threshold: float) -> Alert:
-    since = snapshot.alerts_since.get(code, snapshot.now)
-    return Alert(code=code, message=message, value=value, threshold=threshold, since=since)
+def _alerts(snapshot: Snapshot, settings: Settings) -> Iterator[tuple[str, str, float, float]]:
+    """Yield what is wrong: its code, what to say, its value and its threshold."""
+    stats, workers = snapshot.stats, snapshot.workers
+    if snapshot.refused is not None:  # it can be read, but nothing can be asked for and no run can end
+        yield "redis-refuses-writes", f"Redis takes no writes: {snapshot.refused}", 1, 0
+    if away := sum(worker.trouble == "store-unavailable" for worker in workers):
+        yield "store-unavailable", f"{counted(away, 'worker')} can't reach the store", away, 0
+    if (failed := snapshot.failed_today) > settings.alert_failed:
+        yield "failed", f"{counted(failed, 'job')} failed in the last 24 hours", failed, settings.alert_failed
+    if (waiting := stats.waiting + stats.paused) > settings.alert_waiting:
+        yield "waiting", counted(waiting, "waiting job"), waiting, settings.alert_waiting
+    if not snapshot.paused and snapshot.runnable_since is not None:
+        yield from _stuck(snapshot, snapshot.runnable_since, settings)
+    if (policy := snapshot.eviction_policy) not in (None, "noeviction"):
+        yield "eviction", f"Redis may drop queued jobs: maxmemory-policy is {policy}, noeviction is needed", 1, 0
+    for name, since in snapshot.unknown_functions.items():
+        if (known := snapshot.now - since) > _ROLLING:
+            said = f"jobs of {name!r} wait, and no worker knows that function"
+            yield f"unknown-function:{name}", said, known.total_seconds(), _ROLLING.total_seconds()
 
 
-def _failed(snapshot: Snapshot, settings: Settings) -> Alert | None:
-    value, limit = snapshot.failed_today, settings.alert_failed
-    message = f"{counted(value, 'job')} failed in the last 24 hours"
-    return _alert(snapshot, "failed", message, value, limit) if value > limit else None
-
-
-def _waiting(snapshot: Snapshot, settings: Settings) -> Alert | None:
-    value, limit = snapshot.stats.waiting + snapshot.stats.paused, settings.alert_waiting
-    return _alert(snapshot, "waiting", counted(value, "waiting job"), value, limit) if value > limit else None
-
-
-def _stalled(snapshot: Snapshot, settings: Settings) -> Alert | None:
-    """The oldest runnable job waits too long, and nothing else has started for as long."""
-    if snapshot.paused or snapshot.runnable_since is None:
-        return None
-    moved = max(snapshot.runnable_since, snapshot.last_start or snapshot.runnable_since)
-    waited = snapshot.now - moved
-    if waited <= settings.alert_stalled:
-        return None
-    seconds, limit = waited.total_seconds(), settings.alert_stalled.total_seconds()
-    return _alert(snapshot, "stalled", f"nothing has started for {seconds:.0f} s", seconds, limit)
-
-
-def _workers(snapshot: Snapshot, settings: Settings) -> Alert | None:
-    """Jobs wait and nobody is there; a worker has the time of two leases to appear."""
-    if snapshot.workers or snapshot.paused or snapshot.runnable_since is None:
-        return None
-    if snapshot.now - snapshot.runnable_since <= max(2 * settings.lease, timedelta(seconds=5)):
-        return None
-    return _alert(snapshot, "no-workers", "jobs wait and no worker is alive", 0, 1)
-
-
-def _eviction(snapshot: Snapshot, _: Settings) -> Alert | None:
-    if snapshot.eviction_policy in (None, "noeviction"):
-        return None
-    message = f"Redis may drop queued jobs: maxmemory-policy is {snapshot.eviction_policy}, noeviction is needed"
-    return _alert(snapshot, "eviction", message, 1, 0)
-
-
-def _refused(snapshot: Snapshot, _: Settings) -> Alert | None:
-    """It can be read, so the numbers are right, but nothing can be asked for and no run can end."""
-    if snapshot.refused is None:
-        return None
-    return _alert(snapshot, "redis-refuses-writes", f"Redis takes no writes: {snapshot.refused}", 1, 0)
-
-
-def _store(snapshot: Snapshot, _: Settings) -> Alert | None:
-    away = [worker for worker in snapshot.workers if worker.trouble == "store-unavailable"]
-    if not away:
-        return None
-    return _alert(snapshot, "store-unavailable", f"{counted(len(away), 'worker')} can't reach the store", len(away), 0)
-
-
-def _unknown(snapshot: Snapshot) -> list[Alert]:
-    """A rolling update is over after five minutes: a function that no worker knows by then is missing."""
-    return [
-        _alert(
-            snapshot,
-            f"unknown-function:{name}",
-            f"jobs of {name!r} wait, and no worker knows that function",
-            (snapshot.now - since).total_seconds(),
-            _ROLLING.total_seconds(),
-        )
-        for name, since in snapshot.unknown_functions.items()
-        if snapshot.now - since > _ROLLING
-    ]
-
-
-_ROLLING = timedelta(minutes=5)
-_RULES = (_refused, _store, _failed, _waiting, _stalled, _workers, _eviction)
+def _stuck(snapshot: Snapshot, since: datetime, settings: Settings) -> Iterator[tuple[str, str, float, float]]:
+    """The oldest runnable job waits too long, and nothing else has started for as long; or nobody is there for it,
+    where a worker has the time of two leases to appear."""
+    waited = snapshot.now - max(since, snapshot.last_start or since)
+    if waited > settings.alert_stalled:
+        seconds, limit = waited.total_seconds(), settings.alert_stalled.total_seconds()
+        yield "stalled", f"nothing has started for {seconds:.0f} s", seconds, limit
+    if not snapshot.workers and snapshot.now - since > max(2 * settings.lease, timedelta(seconds=5)):
+        yield "no-workers", "jobs wait and no worker is alive", 0, 1

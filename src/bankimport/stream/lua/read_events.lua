@@ -1,4 +1,5 @@
 -- Read an organisation's entries of both streams, or those of one of its jobs, by its index.
+-- @include flat
 -- org, job: job empty for all. after: an id. count: entries, about; at most 250 or so.
 -- Returns {bounds of events, bounds of progress, entries (flat: id, name, jobId, data), the id up to which all was read
 --   or empty, whether the index doesn't reach back to `after` ('1')}; bounds are first id or '', last id, length, and
@@ -9,8 +10,7 @@ local RANGES, MOST, INDEX_MAX = 250, 250, 10000 -- of the index and entries, so 
 local function bounds(stream)
   local answer = redis.pcall('XINFO', 'STREAM', stream)
   if answer.err then return {'', '0-0', 0, -1} end
-  local info = {}
-  for at = 1, #answer, 2 do info[answer[at]] = answer[at + 1] end
+  local info = table_of(answer)
   local first = info['first-entry']
   return {first and first[1] or '', info['last-generated-id'], info['length'], info['entries-added'] or -1}
 end
@@ -28,8 +28,7 @@ local function told(from, to)
   local found = {}
   for _, stream in ipairs({key.events, key.progress}) do
     for _, entry in ipairs(call('XRANGE', stream, from, to)) do
-      local fields = {}
-      for at = 1, #entry[2], 2 do fields[entry[2][at]] = entry[2][at + 1] end
+      local fields = table_of(entry[2])
       if fields.orgId == org and (job == '' or fields.jobId == job) then
         found[#found + 1] = {entry[1], fields.name, fields.jobId, fields.data}
       end

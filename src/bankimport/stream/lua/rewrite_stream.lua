@@ -1,33 +1,21 @@
 -- Write a stream anew without the entries of one organisation, a slice at a time; with the last slice the copy takes the
 -- stream's place, its groups and what they hold with it. XDEL only marks an entry: its bytes stay in memory and on disk.
 -- @include redis/plain
+-- @include flat
 -- stream: 'events' or 'progress'. org. after: the id up to which it was copied. removed: entries left out so far.
 -- slice: entries to look at.
 -- Returns {the id up to which it was copied, empty once it is done; entries left out}. Emits nothing.
 local from, to = stream == 'events' and key.events or key.progress, key.copy(stream)
 if call('EXISTS', from) == 0 then return reply({'', removed}) end
 
-local function info_of(name)
-  local answer, info = call('XINFO', 'STREAM', name), {}
-  for at = 1, #answer, 2 do info[answer[at]] = answer[at + 1] end
-  return info
-end
-
-local function is_theirs(fields)
-  for at = 1, #fields, 2 do
-    if fields[at] == 'orgId' then return fields[at + 1] == org end
-  end
-  return false
-end
-
 local entries = call('XRANGE', from, '(' .. after, '+', 'COUNT', slice)
 for _, row in ipairs(entries) do
-  if is_theirs(row[2]) then removed = removed + 1 else call('XADD', to, row[1], unpack(row[2])) end
+  if table_of(row[2]).orgId == org then removed = removed + 1 else call('XADD', to, row[1], unpack(row[2])) end
 end
 call('PEXPIRE', to, 3600000)
 if #entries == slice then return reply({entries[slice][1], removed}) end
 
-local info = info_of(from)
+local info = table_of(call('XINFO', 'STREAM', from))
 if removed == 0 or info['last-generated-id'] == '0-0' then
   call('DEL', to)
   return reply({'', 0})
@@ -60,8 +48,7 @@ local function copy_pending(group)
 end
 
 for _, flat in ipairs(call('XINFO', 'GROUPS', from)) do
-  local group = {}
-  for at = 1, #flat, 2 do group[flat[at]] = flat[at + 1] end
+  local group = table_of(flat)
   local last = group['last-delivered-id']
   local behind = added and #call('XRANGE', to, '(' .. last, '+', 'COUNT', COUNTED) or COUNTED
   if behind < COUNTED then
