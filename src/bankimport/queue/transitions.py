@@ -52,10 +52,6 @@ def _ended(answer: bytes) -> Ended:
     return Ended(answer.decode())
 
 
-def _number(answer: int) -> int:
-    return int(answer)
-
-
 def _pairs(answer: Sequence[Sequence[bytes]]) -> list[tuple[str, str]]:
     return [(how.decode(), job_id.decode()) for how, job_id in answer]
 
@@ -78,10 +74,6 @@ def _claimed(answer: tuple[list[list[bytes]], bytes, int, int]) -> Claimed:
 def _found(answer: tuple[list[bytes], bytes, bytes]) -> tuple[list[bytes], str, bool]:
     ids, cursor, more = answer
     return ids, cursor.decode(), bool(more)
-
-
-def _two(answer: Sequence[int]) -> tuple[int, int]:
-    return int(answer[0]), int(answer[1])
 
 
 # The bodies say nothing: a signature is all there is to declare.
@@ -161,10 +153,10 @@ class Transitions(Declared):
     @script(word)
     def serve_tick(self, schedule: str, tick: int, missed: bool, job: Row) -> Any: ...  # noqa: FBT001  # likewise
 
-    @script(_number)
+    @script(int)
     def cleanup_jobs(self, state: str, slice: int) -> Any: ...
 
-    @script(_two)
+    @script(tuple)
     def sweep_queue(self, state: str, offset: int, slice: int) -> Any: ...
 
     @script(_found)

@@ -1,7 +1,6 @@
 """The housekeeping that one worker at a time does for all: alerts, the age of events and of records, and once a minute
 a full look."""
 
-import json
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 
@@ -10,7 +9,6 @@ from redis.asyncio import Redis
 from bankimport.events import QueueAlert
 from bankimport.models import Alert
 from bankimport.queue.queue import Queue
-from bankimport.queue.run import fields_of
 from bankimport.redis.connection import patiently
 from bankimport.redis.keys import Keys
 from bankimport.watch.watch import Watch
@@ -52,14 +50,6 @@ class Sweeper:
 
 
 def _row(alert: Alert) -> dict[str, str]:
-    event = QueueAlert(
-        code=alert.code,
-        message=alert.message,
-        value=alert.value,
-        threshold=alert.threshold,
-        active=True,
-        timestamp=alert.since,
-    )
-    fields = json.loads("{" + fields_of(event) + "}")
-    del fields["active"]
-    return {"code": alert.code, "fields": json.dumps(fields)[1:-1]}
+    event = QueueAlert(**alert.model_dump(exclude={"since"}), active=True, timestamp=alert.since)
+    fields = event.model_dump_json(exclude={"active", "timestamp"}, exclude_none=True)
+    return {"code": alert.code, "fields": fields[1:-1]}

@@ -160,11 +160,8 @@ class Lifecycle:
         await end(*self._tasks)
         for each in self._beside:
             await each.aclose()
-        runs = [(run.job_id, str(run.fence)) for run in self._gate.claims.runs.values()]
         with contextlib.suppress(Unavailable, TimeoutError):
             async with asyncio.timeout(_LAST_WORD):
-                if runs:
-                    await self._queue.transitions.give_back_jobs(runs)
                 await self._queue.transitions.remove_worker(self._gate.hooks.worker_id)
         await self._dispose()
         log.info("worker.stopped", worker=self._gate.hooks.worker_id)
