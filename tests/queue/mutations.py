@@ -226,6 +226,27 @@ MUTATIONS = (
         "",
         "tests/queue/test_claims.py::test_claims_under_way_take_no_place_twice",
     ),
+    Mutation(
+        "a question asked twice in one call",
+        f"{LUA}/lib/moves.lua",
+        "    ANSWERS[job.question] = job.id\n",
+        "",
+        "tests/queue/test_asking.py::test_the_same_question_twice_in_one_call",
+    ),
+    Mutation(
+        "what one call adds counts against the limit",
+        f"{LUA}/enqueue_jobs.lua",
+        " + #(MEMBERS[name] or {})",
+        "",
+        "tests/queue/test_asking.py::test_an_organisations_limit_of_unfinished_jobs",
+    ),
+    Mutation(
+        "the end of a fence that a completed job keeps",
+        f"{LUA}/lib/ends.lua",
+        "job.state == 'completed' and last_digits(fence) or fence",
+        "fence",
+        "tests/queue/test_lost_replies.py::test_an_end_whose_reply_was_lost",
+    ),
 )
 
 
