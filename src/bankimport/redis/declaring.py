@@ -48,6 +48,11 @@ def as_it_is(answer: Any) -> Any:
     return answer
 
 
+def pairs(flat: Sequence[Any]) -> "zip[tuple[Any, Any]]":
+    """Return the pairs of a flat answer."""
+    return zip(flat[::2], flat[1::2], strict=True)
+
+
 def utf8(text: str) -> bytes:
     """Return a text as UTF-8; half a surrogate pair, which has no UTF-8, becomes a question mark."""
     return text.encode(errors="replace")

@@ -10,14 +10,14 @@ import contextlib
 import math
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from bankimport.errors import Unavailable
 from bankimport.models import BankActivity, BankStep, ConnectionHealth, Period, RequestOutcome
-from bankimport.redis.declaring import Declared, as_it_is, script, word
+from bankimport.redis.declaring import Declared, as_it_is, pairs, script, word
 from bankimport.redis.instants import maybe_instant
 from bankimport.redis.scripts import Place
 
@@ -66,13 +66,11 @@ class _Seen:
     row: int = 0
     error: str = ""
 
-    def note(self, outcome: RequestOutcome, now: float) -> None:
-        """Note whether the bank answers."""
-        if not outcome.is_trouble:
-            self.answered, self.began, self.ended, self.row, self.error = now, None, None, 0, ""
-        else:
-            self.began = now if self.began is None else self.began
-            self.ended, self.row, self.error = now, self.row + 1, outcome.value
+    @classmethod
+    def one(cls, outcome: RequestOutcome, now: float) -> "_Seen":
+        """Return what one request has shown: whether the bank answers."""
+        trouble = outcome.is_trouble
+        return cls(began=now, ended=now, row=1, error=outcome.value) if trouble else cls(answered=now)
 
     def joined(self, later: "_Seen") -> "_Seen":
         """Return this one and what was seen after it as one."""
@@ -117,7 +115,7 @@ class BankFigures:
         seen.counts[f"r:{outcome.value}"] += 1
         if outcome is not RequestOutcome.NO_ANSWER:
             seen.counts[f"t:{step_of(took.total_seconds())}"] += 1
-        seen.note(outcome, time.monotonic())
+        self._seen[bank] = seen.joined(_Seen.one(outcome, time.monotonic()))
 
     def deferred(self, bank: str) -> None:
         """Count a read that the bank's quota doesn't allow yet."""
@@ -165,9 +163,7 @@ class BankFigures:
         Raises:
             Unavailable: Redis can't be reached.
         """
-        size = timedelta(minutes=1)
-        answers = await asyncio.gather(*(self._scripts.read_bank(name, size, 1) for name in names))
-        found = [_activity(name, answer, size, True, {}) for name, answer in zip(names, answers, strict=True)]
+        found = await self._read(names, timedelta(minutes=1), 1, names, {})
         return [bank for bank in found if bank.is_failing]
 
     async def read(
@@ -178,11 +174,15 @@ class BankFigures:
         Raises:
             Unavailable: Redis can't be reached.
         """
-        size, number = _SLOTS[period]
-        asked = [self._scripts.read_bank(name, size, number) for name in names]
-        answers = zip(names, await asyncio.gather(*asked), strict=True)
+        return await self._read(names, *_SLOTS[period], configured, connections)
+
+    async def _read(
+        self, names: Sequence[str], size: timedelta, number: int, configured: Container[str], connections: _Census
+    ) -> list[BankActivity]:
+        answers = await asyncio.gather(*(self._scripts.read_bank(name, size, number) for name in names))
         return [
-            _activity(name, answer, size, name in configured, connections.get(name, {})) for name, answer in answers
+            _activity(name, answer, size, name in configured, connections.get(name, {}))
+            for name, answer in zip(names, answers, strict=True)
         ]
 
 
@@ -193,7 +193,7 @@ def _activity(
     configured: bool,  # noqa: FBT001  # a fact among others
     connections: Mapping[ConnectionHealth, int],
 ) -> BankActivity:
-    state, sums, steps, now = dict(_pairs(answer[0])), dict(_pairs(answer[1])), answer[2], int(answer[3])
+    state, sums, steps, now = dict(pairs(answer[0])), dict(pairs(answer[1])), answer[2], int(answer[3])
     counts = {key.decode(): int(number) for key, number in sums.items()}
     errors = {each: counts.get(f"r:{each}", 0) for each in RequestOutcome if each is not RequestOutcome.ANSWERED}
     times = {int(key[2:]): number for key, number in counts.items() if key.startswith("t:")}
@@ -211,7 +211,7 @@ def _activity(
         deferred=counts.get("q", 0),
         steps=tuple(
             BankStep(since=first + at * size, requests=asked, errors=wrong)
-            for at, (asked, wrong) in enumerate(_pairs(steps))
+            for at, (asked, wrong) in enumerate(pairs(steps))
         ),
         answered_at=maybe_instant(state.get(b"answered")),
         failing_since=failing,
@@ -219,7 +219,3 @@ def _activity(
         last_error=RequestOutcome(state[b"error"].decode()) if failing else None,
         connections=connections,
     )
-
-
-def _pairs(flat: Sequence[Any]) -> "zip[tuple[Any, Any]]":
-    return zip(flat[::2], flat[1::2], strict=True)

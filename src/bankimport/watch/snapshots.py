@@ -1,13 +1,14 @@
 """What `read_queue.lua` says, as a `Snapshot`. What stands in Redis is untrusted."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
 from bankimport.errors import codes_beyond_operators
 from bankimport.models import QueueStats, WorkerInfo
 from bankimport.redis.connection import refusal
+from bankimport.redis.declaring import pairs
 from bankimport.redis.instants import instant, maybe_instant
 from bankimport.watch.health import Snapshot
 
@@ -36,7 +37,7 @@ def snapshot_of(look: Sequence[Any], at: datetime, policy: str | None, persisten
         paused_reason=pause[2].decode() or None,
         runnable_since=maybe_instant(since),
         last_start=maybe_instant(started),
-        workers=tuple(_worker(*row) for row in _pairs(workers)),
+        workers=tuple(_worker(*row) for row in pairs(workers)),
         alerts_since=_instants(alerts, at),
         quarantined=quarantined,
         failed_today=failed_today - excused,
@@ -48,12 +49,8 @@ def snapshot_of(look: Sequence[Any], at: datetime, policy: str | None, persisten
     )
 
 
-def _pairs(flat: Sequence[bytes]) -> Iterator[tuple[bytes, bytes]]:
-    return zip(flat[::2], flat[1::2], strict=True)
-
-
 def _instants(flat: Sequence[bytes], at: datetime) -> dict[str, datetime]:
-    return {name.decode(): maybe_instant(value) or at for name, value in _pairs(flat)}
+    return {name.decode(): maybe_instant(value) or at for name, value in pairs(flat)}
 
 
 def _worker(worker_id: bytes, beat: bytes) -> WorkerInfo:

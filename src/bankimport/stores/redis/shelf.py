@@ -14,6 +14,7 @@ from bankimport.redis.scripts import Place
 #: a request to a bank ends sooner; who died in its turn loses it then
 _TURN: Final = timedelta(seconds=90)
 _PAUSE: Final = 0.05
+_SHORTEST: Final = timedelta(milliseconds=1)
 
 
 class RedisShelf:
@@ -29,7 +30,9 @@ class RedisShelf:
 
     async def put(self, name: str, value: str, ttl: timedelta) -> None:
         """See `TokenShelf`."""
-        await patiently(lambda: self._place.client.set(self._place.keys.of("token", name), value, px=_ms(ttl)))
+        await patiently(
+            lambda: self._place.client.set(self._place.keys.of("token", name), value, px=max(ttl, _SHORTEST))
+        )
 
     async def drop(self, name: str) -> None:
         """See `TokenShelf`."""
@@ -49,7 +52,3 @@ class RedisShelf:
         finally:
             with suppress(LockError, *LOST):  # it ends by itself
                 await lock.release()
-
-
-def _ms(duration: timedelta) -> int:
-    return max(1, int(duration / timedelta(milliseconds=1)))
