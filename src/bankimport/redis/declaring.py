@@ -17,7 +17,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Concatenate, Generic, ParamSpec, Protocol, TypeVar
 
-from bankimport.redis.instants import milliseconds
+from bankimport.redis.instants import duration_ms, milliseconds
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -70,10 +70,6 @@ def _number(value: float) -> bytes:
     return b"%d" % value
 
 
-def _milliseconds(value: timedelta) -> bytes:
-    return b"%d" % (value / timedelta(milliseconds=1))
-
-
 def _instant(value: datetime | None) -> bytes:
     return b"" if value is None else b"%d" % milliseconds(value)
 
@@ -88,7 +84,7 @@ _WAYS: dict[Any, tuple[Callable[[Any], bytes], str]] = {
     int: (_number, "tonumber({})"),
     int | None: (lambda value: b"" if value is None else _number(value), _OR_NIL),
     bool: (lambda value: b"1" if value else b"", "({} ~= '')"),
-    timedelta: (_milliseconds, "tonumber({})"),
+    timedelta: (lambda value: _number(duration_ms(value)), "tonumber({})"),
     datetime: (_instant, "tonumber({})"),
     datetime | None: (_instant, _OR_NIL),
 }

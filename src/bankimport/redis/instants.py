@@ -1,11 +1,16 @@
-"""An instant as it stands in Redis: whole milliseconds since 1970; none is empty or 0."""
+"""An instant as it stands in Redis: whole milliseconds since 1970, none is empty or 0; and a duration."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 
 def milliseconds(at: datetime) -> int:
     """Return an instant as it is written."""
     return int(at.timestamp() * 1000)
+
+
+def duration_ms(duration: timedelta) -> int:
+    """Return a duration as it is written."""
+    return int(duration / timedelta(milliseconds=1))
 
 
 def instant(written: bytes | str | float) -> datetime:

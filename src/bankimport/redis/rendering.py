@@ -12,7 +12,10 @@ from collections.abc import Sequence
 from datetime import timedelta
 from functools import cache
 from importlib import resources
+from typing import Any
 
+from bankimport.redis.declaring import Script
+from bankimport.redis.instants import duration_ms
 from bankimport.redis.keys import lua_names
 from bankimport.settings import Settings
 from bankimport.status import TRANSITIONS, JobState
@@ -47,10 +50,6 @@ def _table(rows: Sequence[tuple[str, str]]) -> str:
     return "{" + ", ".join(f"['{name}'] = {value}" for name, value in rows) + "}"
 
 
-def _milliseconds(duration: timedelta) -> int:
-    return int(duration / timedelta(milliseconds=1))
-
-
 def _constants(settings: Settings | None) -> dict[str, str]:
     """Return what Lua knows of the settings and of the table of transitions."""
     if settings is None:
@@ -60,15 +59,15 @@ def _constants(settings: Settings | None) -> dict[str, str]:
         for operation, steps in TRANSITIONS.items()
     ]
     numbers = {
-        "LEASE": _milliseconds(settings.lease),
+        "LEASE": duration_ms(settings.lease),
         "PLACES": settings.org_concurrency,
         "RATE_MAX": settings.rate_limit_max,
-        "RATE_WINDOW": _milliseconds(settings.rate_limit_duration),
+        "RATE_WINDOW": duration_ms(settings.rate_limit_duration),
         "EVENTS_MAX": settings.events_max,
-        "EVENTS_KEEP": _milliseconds(settings.events_keep),
-        "KEEP_COMPLETED": _milliseconds(settings.keep_completed),
-        "KEEP_FAILED": _milliseconds(settings.keep_failed),
-        "KEEP_INDEX": _milliseconds(max(settings.keep_completed, settings.keep_failed) + _LONGEST_LIFE),
+        "EVENTS_KEEP": duration_ms(settings.events_keep),
+        "KEEP_COMPLETED": duration_ms(settings.keep_completed),
+        "KEEP_FAILED": duration_ms(settings.keep_failed),
+        "KEEP_INDEX": duration_ms(max(settings.keep_completed, settings.keep_failed) + _LONGEST_LIFE),
     }
     ended = [(str(state), "true") for state in JobState if state.is_terminal]
     return {"TRANSITIONS": _table(ways), "ENDED": _table(ended), **{name: str(n) for name, n in numbers.items()}}
@@ -91,21 +90,13 @@ def _joined(own: str, bound: Sequence[str]) -> str:
     return "\n".join(["local function run(at)", *bound, own, "end", f"return replies(run, {len(bound)})"])
 
 
-def render(
-    room: str,
-    name: str,
-    settings: Settings | None,
-    arguments: Sequence[tuple[str, str]] = (),
-    *,
-    joined: bool = False,
-) -> str:
-    """Return the full text of a script. `arguments` are pairs of a name and the Lua expression of its
-    value; a script that knows nothing of the settings needs none."""
-    path = f"{room}/lua/{name}.lua"
-    bound = [f"local {argument} = {value}" for argument, value in arguments]
+def render(script: Script[..., Any], settings: Settings | None) -> str:
+    """Return the full text of a script; one that knows nothing of the settings needs none."""
+    path = f"{script.room}/lua/{script.name}.lua"
+    bound = [f"local {argument} = {value}" for argument, value in script.arguments]
     parts = [_source(piece) for piece in _pieces(path, [])]
-    own = _joined(_source(path), bound) if joined else _source(path)
+    own = _joined(_source(path), bound) if script.joined else _source(path)
     text = _reached(_COMMENT.sub("", "\n".join([*parts, own])))
     used = [f"local {constant} = {value}" for constant, value in _constants(settings).items() if constant in text]
-    head = ["local P = KEYS[1]", *used, lua_names(text), *([] if joined else bound)]
+    head = ["local P = KEYS[1]", *used, lua_names(text), *([] if script.joined else bound)]
     return "\n".join([*head, text])

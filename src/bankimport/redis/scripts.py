@@ -179,16 +179,13 @@ class Scripts:
         call = group[0]
         digest = self._digests.get(call.script)
         if digest is None:
-            text = self._text(call.script)
+            text = render(call.script, self._settings)
             digest = self._digests[call.script] = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
         flags = ("w" if self.listener is not None else "") + ("a" if again or call.again else "")
         return ("EVALSHA", digest, 2, *self._keys, *chain.from_iterable(one.args for one in group), flags, call.token)
 
-    def _text(self, script: Script[..., Any]) -> str:
-        return render(script.room, script.name, self._settings, script.arguments, joined=script.joined)
-
     async def _load(self, scripts: set[Script[..., Any]]) -> None:
-        texts = [self._text(script) for script in scripts]
+        texts = [render(script, self._settings) for script in scripts]
         answers = await self._line.exchange(lambda _: [("SCRIPT", "LOAD", text) for text in texts])
         for refused in answers:
             if isinstance(refused, Exception):

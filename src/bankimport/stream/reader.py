@@ -8,14 +8,17 @@ from redis.exceptions import ResponseError
 
 from bankimport.events import Event
 from bankimport.redis.connection import BLOCK
+from bankimport.redis.declaring import Declared, as_it_is, script
 from bankimport.redis.keys import Keys
 from bankimport.redis.rendering import render
 from bankimport.stream.entries import Entry, entry_of, gap_event
 from bankimport.stream.gaps import Bounds, resume_after_gap
 from bankimport.stream.position import Position
 
-#: The arguments of `read_events.lua`.
-ARGUMENTS = (("org", "ARGV[1]"), ("job", "ARGV[2]"), ("after", "ARGV[3]"), ("count", "tonumber(ARGV[4])"))
+
+class _Reading(Declared):
+    @script(as_it_is)
+    def read_events(self, org: str, job: str, after: str, count: int) -> Any: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +42,7 @@ class StreamReader:
         self._client = client
         self._keys = keys
         self._streams = (keys.events, keys.progress)
-        self._by_index = client.register_script(render("stream", "read_events", None, ARGUMENTS))
+        self._by_index = client.register_script(render(vars(_Reading)["read_events"], None))
 
     async def end(self) -> Position:
         """Return the greatest id ever given."""

@@ -55,13 +55,5 @@ def _instants(flat: Sequence[bytes], at: datetime) -> dict[str, datetime]:
 
 def _worker(worker_id: bytes, beat: bytes) -> WorkerInfo:
     said = json.loads(beat)
-    return WorkerInfo(
-        id=worker_id.decode(),
-        host=said["host"],
-        pid=int(said["pid"]),
-        running=int(said["running"]),
-        version=said["version"],
-        seen_at=instant(said["seen"]),
-        lag_ms=int(said["lag"]),
-        trouble=said["trouble"],
-    )
+    told = {name: said[name] for name in ("host", "pid", "running", "version", "trouble")}
+    return WorkerInfo(id=worker_id.decode(), seen_at=instant(said["seen"]), lag_ms=int(said["lag"]), **told)

@@ -1,13 +1,12 @@
 -- End a run badly: tried again after a wait, or failed for good, or cancelled.
 -- @include leases
--- bank: the one that was being asked, empty for none. delay: ms, -1 for good. cancelling: whether somebody cancelled it. result: packed JSON of what was done all the same,
---   empty for nothing.
+-- bank: the one that was being asked, empty for none. delay: ms, -1 for good. was_cancelled: whether somebody asked for
+--   it. result: packed JSON of what was done all the same, empty for nothing.
 -- Returns 'delayed', 'failed', 'cancelled' or 'lost'. Emits bank.sync.failed, then bank.job.retrying or the end.
 -- The same fence again (its reply was lost) is answered with the state it led to.
 local job = load_job(id)
-if job and has_fence(job, fence) and job.state ~= 'active' and job.worker ~= '' then return job.state end
-if job and has_fence(job, fence) and ENDED[job.state] then return job.state end
-if not job or job.state ~= 'active' or job.fence ~= fence then return 'lost' end
+if not job or not has_fence(job, fence) then return 'lost' end
+if job.state ~= 'active' then return (job.worker ~= '' or ENDED[job.state]) and job.state or 'lost' end
 begin()
 if was_cancelled then
   end_job(job, 'cancel', {})

@@ -11,7 +11,7 @@ if before ~= '' then
   from = at and at + 1 or call('ZCOUNT', index, '(' .. score, '+inf')
 end
 local rows = call('ZREVRANGE', index, from, from + scan - 1, 'WITHSCORES')
-local found, cursor, gone = {}, before, {}
+local found, cursor = {}, before
 local names, values = {'state', 'data'}, {}
 for name, value in pairs(wanted) do
   names[#names + 1] = name
@@ -28,7 +28,7 @@ for at = 1, #rows, 2 do
   local record = call('HMGET', key.job(rows[at]), unpack(names))
   cursor = int(rows[at + 1]) .. ':' .. rows[at]
   if not record[1] then
-    gone[#gone + 1] = rows[at]
+    redis.pcall('ZREM', index, rows[at])
   elseif matches(record) then
     found[#found + 1] = rows[at]
     if #found == most then
@@ -37,5 +37,4 @@ for at = 1, #rows, 2 do
     end
   end
 end
-for _, id in ipairs(gone) do redis.pcall('ZREM', index, id) end
 return reply({found, cursor, more and '1' or ''})

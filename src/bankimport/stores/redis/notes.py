@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Any, cast
 
 from bankimport.redis.connection import patiently, together
+from bankimport.redis.instants import duration_ms
 from bankimport.redis.scripts import Place
 
 #: A run that begins anew after so long reads everything again: it is as old as what the next tick would read.
@@ -26,5 +27,5 @@ class RedisNotes:
     async def put(self, job_id: str, account_id: str, note: str) -> None:
         """See `JobNotes`."""
         name = self._place.keys.of("notes", job_id)
-        keep = ("PEXPIRE", name, int(_KEEP / timedelta(milliseconds=1)))
+        keep = ("PEXPIRE", name, duration_ms(_KEEP))
         await together(self._place.client, [("HSET", name, account_id, note), keep], atomic=True)
