@@ -193,24 +193,32 @@ async def watch_loop() -> None:
 # Traces ------------------------------------------------------------------------------------------------------------
 
 
-@contextlib.contextmanager
-def span(name: str, *, kind: str = "internal", parent: str | None = None, **attributes: str | int) -> Iterator[Any]:
+def span(
+    name: str, *, kind: str = "internal", parent: str | None = None, **attributes: str | int
+) -> contextlib.AbstractContextManager[Any]:
     """Run what is inside as a span, where the OpenTelemetry API is installed; `parent` is a `traceparent`.
 
     An exception marks the span by its kind; its text, which may hold anything, stays out.
     """
     api = _opentelemetry()
     if api is None or (parent is None and isinstance(api[0].get_tracer_provider(), api[0].ProxyTracerProvider)):
-        yield None  # nobody has set up traces: a span would be its parent's context again
-        return
+        return _NO_SPAN  # nobody has set up traces: a span would be its parent's context again
+    return _span(api, name, kind, parent, attributes)
+
+
+_NO_SPAN: Final = contextlib.nullcontext()
+
+
+@contextlib.contextmanager
+def _span(
+    api: tuple[Any, Any], name: str, kind: str, parent: str | None, attributes: Mapping[str, str | int]
+) -> Iterator[Any]:
     trace, propagate = api
     context = propagate.extract({"traceparent": parent}) if parent and TRACE_PARENT.fullmatch(parent) else None
-    of_kind = trace.SpanKind[kind.upper()]
-    tracer = trace.get_tracer("bankimport")
-    with tracer.start_as_current_span(
+    with trace.get_tracer("bankimport").start_as_current_span(
         name,
         context=context,
-        kind=of_kind,
+        kind=trace.SpanKind[kind.upper()],
         attributes={f"bankimport.{key}": value for key, value in attributes.items()},
         record_exception=False,
         set_status_on_exception=False,
@@ -227,8 +235,7 @@ def trace_parent() -> str | None:
     api = _opentelemetry()
     if api is None:
         return None
-    carrier: dict[str, str] = {}
-    api[1].inject(carrier)
+    api[1].inject(carrier := dict[str, str]())
     found = carrier.get("traceparent")
     return found if found and TRACE_PARENT.fullmatch(found) else None
 

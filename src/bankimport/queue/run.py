@@ -50,7 +50,7 @@ class Claim:
             job_id=job_id.decode(),
             type=kind.decode(),
             org_id=org_id.decode(),
-            data=json.loads(data),
+            data=json.loads(data.decode()),  # of bytes it would guess the encoding first
             payload=payload or _PAYLOAD % (kind, queued),
             attempts=int(attempts),
             fence=int(fence),
