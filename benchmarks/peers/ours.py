@@ -11,6 +11,7 @@ import sys
 import time
 from typing import cast
 
+import uvloop
 from redis.asyncio import Redis
 
 from bankimport.commands import Command, SyncConnection
@@ -90,4 +91,4 @@ def _sync(connection_id: str) -> Enqueue:
 
 
 if __name__ == "__main__":
-    asyncio.run(produce(sys.argv[2], int(sys.argv[3])))
+    uvloop.run(produce(sys.argv[2], int(sys.argv[3])))  # as a host does that uvicorn serves
