@@ -5,11 +5,15 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+from redis.asyncio.connection import Connection
+from redis.exceptions import ConnectionError as RedisConnectionError
 
 from bankimport.errors import Unavailable
 from bankimport.queue.claims import Claims, Hooks
+from bankimport.queue.gate import Gate
 from bankimport.queue.run import Run
 from bankimport.queue.transitions import Ended, Transitions
+from bankimport.redis.connection import connect
 from bankimport.redis.keys import Keys
 from tests.queue.driver import FUNCTIONS, Driver
 from tests.waiting import wait_until
@@ -196,3 +200,19 @@ async def test_an_answer_that_can_not_be_read_costs_no_place(
     await driver.ask("later")
     claims.wake()
     await wait_until(lambda: len(held(claims)) == 1, what="the job that came later")
+
+
+async def test_a_queue_is_not_empty_because_a_link_failed(driver: Driver, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`--burst` ends when arq is told that nothing is left. Red before: redis-py empties a pipeline that has failed, and
+    the second try counted nothing."""
+    gate, sent = connect(driver.queue.settings, Gate), Connection.send_packed_command
+    gate.attach(driver.queue, Hooks("w", SLOTS))
+    await asked(driver, 3)
+
+    async def fails(self: Connection, *arguments: Any, **options: Any) -> None:
+        monkeypatch.setattr(Connection, "send_packed_command", sent)
+        raise RedisConnectionError("cut")
+
+    monkeypatch.setattr(Connection, "send_packed_command", fails)
+    assert await gate.zcard(driver.queue.keys.queue) == 3
+    await gate.aclose()

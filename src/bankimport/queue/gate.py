@@ -27,7 +27,7 @@ from bankimport.queue.claim_pipeline import ClaimPipeline
 from bankimport.queue.claims import Claims, Hooks
 from bankimport.queue.payloads import serialize
 from bankimport.queue.queue import Queue
-from bankimport.redis.connection import patiently
+from bankimport.redis.connection import together
 from bankimport.status import JobState
 
 log = structlog.get_logger(__name__)
@@ -86,10 +86,7 @@ class Gate(ArqRedis):
         keys = self.queue.keys
         names = [name, *([keys.state(JobState.WAITING), keys.state(JobState.ACTIVE)] if name == keys.queue else [])]
         try:
-            async with super().pipeline(transaction=False) as pipe:
-                for each in names:
-                    pipe.zcard(each)
-                return sum(await patiently(pipe.execute, within=1.0))
+            return sum(await together(self, [("ZCARD", each) for each in names], within=1.0))
         except (Unavailable, RedisError):
             return len(self.claims.runs)
 

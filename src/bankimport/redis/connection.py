@@ -145,8 +145,10 @@ async def patiently(
         wait = min(2 * wait, _LONGEST_WAIT)
 
 
-async def together(client: Redis, commands: Iterable[Sequence[Any]], *, atomic: bool = False) -> list[Any]:
-    """Return the answers to commands, in one trip. A pipeline of redis-py is empty once it has failed: each try fills
+async def together(
+    client: Redis, commands: Iterable[Sequence[Any]], *, atomic: bool = False, within: float | None = None
+) -> list[Any]:
+    """Return the answers to commands, in one trip, `within` seconds (`patiently`). A pipeline of redis-py is empty once it has failed: each try fills
     its own.
 
     Raises:
@@ -160,7 +162,7 @@ async def together(client: Redis, commands: Iterable[Sequence[Any]], *, atomic: 
                 pipe.execute_command(*command)
             return list(await pipe.execute())
 
-    return await patiently(ask) if wanted else []
+    return await patiently(ask, within=within) if wanted else []
 
 
 def connect(settings: Settings, client: type[Client], **kwargs: Any) -> Client:
