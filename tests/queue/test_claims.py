@@ -213,6 +213,7 @@ async def test_a_queue_is_not_empty_because_a_link_failed(driver: Driver, monkey
         monkeypatch.setattr(Connection, "send_packed_command", sent)
         raise RedisConnectionError("cut")
 
+    assert await gate.zcard(driver.queue.keys.queue) == 3, "the link stands"
     monkeypatch.setattr(Connection, "send_packed_command", fails)
     assert await gate.zcard(driver.queue.keys.queue) == 3
     await gate.aclose()
