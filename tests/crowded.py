@@ -5,39 +5,32 @@ asks for something else must not meet that: it isn't what it is about.
 """
 
 import asyncio
+import contextlib
 import time
 from datetime import timedelta
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 from aiohttp import ClientHandlerType, ClientRequest, ClientResponse
 
-from bankimport.app import starting
-from bankimport.cli import probes
-from bankimport.cli.doctor import facts
-from bankimport.queue import gate
-from bankimport.redis import connection, deadline
-from bankimport.service import audit
-from bankimport.watch import bank_figures
-from bankimport.web import authorising, live
-from bankimport.worker import lifecycle, runner, telling
 from tests.waiting import PATIENCE
 
 _SCHEDULED = Path("/proc/thread-self/schedstat")
 #: how long the product waits in this process: for Redis, the store and the host's functions, and for the last word of what ends
 _SECONDS = {
-    deadline: ("LONGEST",),
-    connection: ("LONGEST", "SOCKET_TIMEOUT"),
-    starting: ("_PATIENCE",),
-    audit: ("_PATIENCE",),
-    telling: ("_PATIENCE",),
-    probes: ("_PATIENCE",),
-    facts: ("_PATIENCE",),
-    gate: ("_LAST_WORD",),
-    lifecycle: ("_LAST_WORD",),
-    runner: ("_LAST_WORD",),
-    bank_figures: ("_LAST_WORD",),
-    live: ("_CLOSING",),
+    "redis.deadline": ("LONGEST",),
+    "redis.connection": ("LONGEST", "SOCKET_TIMEOUT"),
+    "app.starting": ("_PATIENCE",),
+    "service.audit": ("_PATIENCE",),
+    "worker.telling": ("_PATIENCE",),
+    "cli.probes": ("_PATIENCE",),
+    "cli.doctor.facts": ("_PATIENCE",),
+    "queue.gate": ("_LAST_WORD",),
+    "worker.lifecycle": ("_LAST_WORD",),
+    "worker.runner": ("_LAST_WORD",),
+    "watch.bank_figures": ("_LAST_WORD",),
+    "web.live": ("_CLOSING",),
 }
 
 
@@ -51,10 +44,12 @@ def own_time() -> float:
 def give_time(patch: pytest.MonkeyPatch) -> None:
     """Let nothing that this process waits for be given up soon."""
     for module, names in _SECONDS.items():
-        for name in names:
-            patch.setattr(module, name, PATIENCE)
+        with contextlib.suppress(ModuleNotFoundError):  # it needs an extra that is not there
+            found = import_module(f"bankimport.{module}")
+            for name in names:
+                patch.setattr(found, name, PATIENCE)
     for name in ("LONGEST", "SOON"):
-        patch.setattr(authorising, name, timedelta(seconds=PATIENCE))
+        patch.setattr(f"bankimport.web.authorising.{name}", timedelta(seconds=PATIENCE))
 
 
 async def ask_again(request: ClientRequest, handler: ClientHandlerType) -> ClientResponse:

@@ -24,6 +24,7 @@ EXTRAS = {
     "dashboard": ("jinja2",),
     "enable-banking": ("cryptography",),  # PyJWT comes with redis
     "gocardless": ("cryptography",),
+    "uvloop": ("uvloop",),
 }
 EVERYTHING = tuple(module for modules in EXTRAS.values() for module in modules)
 
@@ -60,6 +61,11 @@ GoCardless(secret_id="i", secret_key="k")
     "dashboard": """
 from bankimport.web.dashboard import check_installed
 check_installed()
+""",
+    "uvloop": """
+from bankimport.settings import Settings
+from bankimport.worker.event_loop import choose_event_loop
+choose_event_loop(Settings.load(event_loop="uvloop"))
 """,
     "cli": """
 from bankimport.cli import main

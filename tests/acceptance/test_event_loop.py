@@ -2,12 +2,12 @@
 
 import asyncio
 import signal
+import sys
 
 import pytest
 
 from bankimport.errors import MissingExtra
 from bankimport.settings import Settings
-from bankimport.worker import event_loop
 from bankimport.worker.event_loop import choose_event_loop
 from tests.processes import Processes
 from tests.waiting import wait_until
@@ -32,7 +32,7 @@ async def test_the_loop_of_a_worker(wanted: str, runs_on: str, processes: Proces
 
 def test_a_loop_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Who asks for uvloop is told how to install it; who doesn't gets asyncio's."""
-    monkeypatch.setattr(event_loop, "find_spec", lambda name: None)
+    monkeypatch.setitem(sys.modules, "uvloop", None)  # as if it were not there
     choose_event_loop(Settings.load(event_loop="auto"))
     with pytest.raises(MissingExtra, match=r"BANK_SYNC_EVENT_LOOP=uvloop needs the extra 'uvloop'"):
         choose_event_loop(Settings.load(event_loop="uvloop"))

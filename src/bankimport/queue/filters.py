@@ -34,14 +34,14 @@ class JobFilter:
         named = {"org": self.org_id, "state": self.state, "type": self.type, "code": self.error_code, "bank": self.bank}
         return {name: value for name, value in named.items() if value is not None}
 
-    def indexes(self, keys: Keys) -> list[str]:
-        """Return the sorted sets each of which has all that is meant; none where only the states' own sets together
-        have."""
-        if self.state is not JobState.FAILED:
-            wide = (("org", self.org_id), ("state", self.state))
-            return [keys.of(name, value) for name, value in wide if value is not None]
-        if self.error_code is not None and self.bank is not None:
-            return [keys.of("failed_kind", self.error_code, self.bank)]
-        narrow = {"org": self.org_id, "code": self.error_code, "type": self.type, "bank": self.bank}
-        found = [keys.of(f"failed_{name}", value) for name, value in narrow.items() if value is not None]
-        return [*found, keys.state(self.state)]
+
+def indexes_of(wanted: JobFilter, keys: Keys) -> list[str]:
+    """Return the sorted sets each of which has all that is meant; none where only the states have it together."""
+    if wanted.state is not JobState.FAILED:
+        wide = (("org", wanted.org_id), ("state", wanted.state))
+        return [keys.of(name, value) for name, value in wide if value is not None]
+    if wanted.error_code is not None and wanted.bank is not None:
+        return [keys.of("failed_kind", wanted.error_code, wanted.bank)]
+    narrow = {"org": wanted.org_id, "code": wanted.error_code, "type": wanted.type, "bank": wanted.bank}
+    found = [keys.of(f"failed_{name}", value) for name, value in narrow.items() if value is not None]
+    return [*found, keys.state(wanted.state)]

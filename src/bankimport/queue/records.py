@@ -11,7 +11,7 @@ from redis.asyncio import Redis
 from bankimport.commands import COMMANDS
 from bankimport.errors import InvalidRequest, MalformedData
 from bankimport.models import JobPage, JobProgress, JobStatus, Stage
-from bankimport.queue.filters import STATES, JobFilter
+from bankimport.queue.filters import STATES, JobFilter, indexes_of
 from bankimport.queue.packing import unpack
 from bankimport.queue.transitions import Transitions
 from bankimport.redis.connection import together
@@ -167,7 +167,7 @@ class Records:
     async def ids(self, wanted: JobFilter, *, cursor: str | None, limit: int) -> tuple[list[bytes], str | None]:
         """Return ids of a page, and the cursor of the next; None on the last."""
         state, last = _parsed(cursor)
-        if indexes := wanted.indexes(self._keys):
+        if indexes := indexes_of(wanted, self._keys):
             walk = [("", await self._smallest(indexes))]
         else:
             states = STATES[STATES.index(JobState(state)) if state else 0 :]

@@ -148,8 +148,8 @@ async def patiently(
 async def together(
     client: Redis, commands: Iterable[Sequence[Any]], *, atomic: bool = False, within: float | None = None
 ) -> list[Any]:
-    """Return the answers to commands, in one trip, `within` seconds (`patiently`). A pipeline of redis-py is empty once it
-    has failed: each try fills its own.
+    """Return the answers to commands, in one trip, `within` seconds (`patiently`). A pipeline of redis-py is empty once
+    it has failed: each try fills its own.
 
     Raises:
         Unavailable: Redis can't be reached.

@@ -1,7 +1,6 @@
 """The event loop of a process that is a worker's alone: uvloop's where it is installed."""
 
 import asyncio
-from importlib.util import find_spec
 
 from bankimport.errors import MissingExtra
 from bankimport.settings import Settings
@@ -15,14 +14,15 @@ def choose_event_loop(settings: Settings) -> None:
     Raises:
         MissingExtra: uvloop is asked for and not installed.
     """
-    wanted, found = settings.event_loop, find_spec("uvloop") is not None
-    if wanted == "uvloop" and not found:
-        raise MissingExtra("uvloop", "BANK_SYNC_EVENT_LOOP=uvloop")
-    if wanted == "asyncio" or not found or _is_running():
+    if settings.event_loop == "asyncio" or _is_running():
         return
-    import uvloop
-
-    asyncio.set_event_loop(uvloop.new_event_loop())
+    try:
+        import uvloop
+    except ModuleNotFoundError:
+        if settings.event_loop == "uvloop":
+            raise MissingExtra("uvloop", "BANK_SYNC_EVENT_LOOP=uvloop") from None
+    else:
+        asyncio.set_event_loop(uvloop.new_event_loop())
 
 
 def _is_running() -> bool:
