@@ -105,7 +105,7 @@ MUTATIONS = (
         f"{LUA}/lib/starts.lua",
         "if job.lock == '' or call('SET', key.lock(job.lock), job.id, 'NX') then return true end",
         "if true then return true end",
-        WALK,
+        "tests/queue/test_asking.py::test_one_sync_of_a_connection_at_a_time",
     ),
     Mutation(
         "the single exit: a run's end frees what it held",
@@ -225,6 +225,13 @@ MUTATIONS = (
         " - sum(self._asked.values())",
         "",
         "tests/queue/test_claims.py::test_claims_under_way_take_no_place_twice",
+    ),
+    Mutation(
+        "what stands in arq's queue no more was adopted by another",
+        f"{LUA}/enqueue_jobs.lua",
+        "if adopted == '1' and call('ZREM', INBOX, job.id) == 0 then",
+        "if adopted == '1' and call('ZREM', INBOX, job.id) == 2 then",
+        "tests/queue/test_strangers.py::test_who_comes_late_to_a_list_adopts_nothing_twice",
     ),
     Mutation(
         "a question asked twice in one call",

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from arq.connections import ArqRedis
 
-from bankimport.queue.adoption import Adoption
+from bankimport.queue.adoption import Adoption, foreign_row
 from bankimport.queue.payloads import deserialize
 from bankimport.status import JobState
 from tests.queue.driver import FUNCTIONS, Driver
@@ -106,6 +106,20 @@ async def test_an_id_is_used_again(driver: Driver, stranger: ArqRedis) -> None:
         await driver.complete(claim)
     assert len(await driver.events("bank.job.completed")) == 2
     assert len(await driver.ids(JobState.COMPLETED)) == 1
+
+
+async def test_who_comes_late_to_a_list_adopts_nothing_twice(driver: Driver, stranger: ArqRedis) -> None:
+    """A worker has read arq's queue before another adopted its members; by now one of their jobs has ended. Red before:
+    it ran again, and ended twice (the chaos found it)."""
+    stranger.job_serializer = as_json
+    await stranger.enqueue_job("tidy", _job_id="mine")
+    row = foreign_row("tidy", "{}", "mine", 0)
+    await driver.do.enqueue_jobs([row], "1")
+    [claim] = await driver.claim(functions=["tidy"])
+    await driver.complete(claim)
+    assert await driver.do.enqueue_jobs([row], "1") == [("created", "mine")]
+    assert await driver.claim(functions=["tidy"]) == []
+    assert (await driver.watch.stats()).completed == 1
 
 
 async def test_several_workers_adopt_one_list(driver: Driver, stranger: ArqRedis) -> None:

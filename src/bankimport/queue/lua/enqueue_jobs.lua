@@ -52,10 +52,11 @@ begin()
 ask_together(jobs)
 local answers = {}
 for index, job in ipairs(jobs) do
-  answers[index] = ask(job)
-  if adopted == '1' then
-    call('ZREM', INBOX, job.id)
-    call('DEL', 'arq:job:' .. job.id, 'arq:retry:' .. job.id)
+  if adopted == '1' and call('ZREM', INBOX, job.id) == 0 then
+    answers[index] = {'created', job.id} -- by another worker, which read the same list
+  else
+    answers[index] = ask(job)
+    if adopted == '1' then call('DEL', 'arq:job:' .. job.id, 'arq:retry:' .. job.id) end
   end
 end
 return reply(answers)
