@@ -32,8 +32,13 @@ class RunLog:
 
     def __init__(self, run: Run) -> None:
         self._run = run
+        self._log = log.bind()
         self._began = time.monotonic()
         self._told = False
+
+    def began(self) -> None:
+        """Say that the run starts."""
+        self._log.info("job.started")
 
     def ended(self, outcome: str, *, error_code: str | None = None, result: Mapping[str, Any] | None = None) -> None:
         """Say how the run ended, in the log and to the metrics."""
@@ -43,10 +48,10 @@ class RunLog:
         seconds, claim = time.monotonic() - self._began, self._run.claim
         rows = (result or {}).get("transactionsSynced")
         fields = {"error_code": error_code, "rows": rows if isinstance(rows, int) else None}
-        say = getattr(log, _LOUDNESS[outcome])
+        say = getattr(self._log, _LOUDNESS[outcome])
         shown = {name: value for name, value in fields.items() if value is not None}
         if outcome == "lost":
-            log.warning("job.lease_lost", worker=self._run.worker_id)
+            self._log.warning("job.lease_lost", worker=self._run.worker_id)
         say("job.finished", outcome=outcome, duration_ms=round(1000 * seconds), **shown)
         waited = max(0.0, time.time() - seconds - claim.queued_ms / 1000) if claim.attempts == 0 else None
         run_ended(claim.type, outcome, error_code or "", seconds, waited=waited, runs=claim.attempts + 1)
@@ -63,12 +68,13 @@ def told(run: Run) -> Iterator[RunLog]:
         fields["connection_id"] = connection
     known = {name: value for name, value in fields.items() if value != ""}
     bank, bound = BANK.set(""), structlog.contextvars.bind_contextvars(**known)
+    story = RunLog(run)
     try:
         with lease_held():
-            log.info("job.started")
+            story.began()
             parent = claim.data.get("traceParent")
             with span(f"job {claim.type}", kind="consumer", parent=parent if isinstance(parent, str) else None):
-                yield RunLog(run)
+                yield story
     finally:
         structlog.contextvars.reset_contextvars(**bound)
         structlog.contextvars.unbind_contextvars("bank")
