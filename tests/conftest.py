@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import signal
 import sys
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -20,6 +21,10 @@ from tests.processes import Processes, Valkey, start_valkey
 # its wall-clock deadline of 200 ms fails on a busy machine, and says nothing about the code
 hypothesis.settings.register_profile("no deadline", deadline=None)
 hypothesis.settings.load_profile("no deadline")
+
+# A shell lets what it begins in the background ignore SIGINT, and that is handed down: no process of a test would hear Ctrl-C.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 SOAK = os.environ.get("BANKIMPORT_SOAK") == "1"
 _numbers = itertools.count(1)
