@@ -27,10 +27,10 @@ CPU = Target("≤ 20 ms", lambda ours, _: ours <= 20)
 
 #: Others' events. KEYS: the stream. ARGV: the index's name (`%s` for the organisation), how many, a job's id.
 _FILL = """
-local data = '{"jobId":"' .. ARGV[3] .. '","type":"sync-connection","timestamp":"2026-01-01T00:00:00.000Z"}'
 for n = 1, tonumber(ARGV[2]) do
   local org = 'org-' .. (n % 1000)
-  local id = redis.call('XADD', KEYS[1], '*', 'name', 'bank.job.queued', 'orgId', org, 'jobId', ARGV[3], 'data', data)
+  local id = redis.call('XADD', KEYS[1], '*', 'name', 'job.queued', 'orgId', org, 'jobId', ARGV[3],
+    'data', 'sync-connection')
   redis.call('XADD', string.gsub(ARGV[1], '%%s', org), 'MAXLEN', '~', 10000, id, 'more', 0)
 end
 """
