@@ -16,6 +16,7 @@ from bankimport.commands import Command
 from bankimport.errors import Conflict, IllegalTransition, InvalidRequest, NotFound, TooManyPending
 from bankimport.models import JobPage, JobStatus, PsuContext
 from bankimport.queue.filters import JobFilter
+from bankimport.queue.packing import short_json
 from bankimport.queue.records import Records
 from bankimport.queue.transitions import Transitions
 from bankimport.redis.instants import milliseconds
@@ -31,8 +32,6 @@ _TAKEN_IN, _MOST_UNDER_WAY = 100, 4
 _TURN = 50
 #: What is done to each of many jobs travels by so many.
 _TOGETHER = 100
-#: A new encoder for each text costs twice what the text does.
-_TEXT = json.JSONEncoder(separators=(",", ":")).encode
 
 
 def new_job_id() -> str:
@@ -59,7 +58,7 @@ class Enqueue:
             "type": command.type.value,
             "org": command.org_id,
             "lock": command.lock,
-            "data": _TEXT(command.stored()),
+            "data": short_json(command.stored()),
             "question": command.question(),
             "manual": "0" if command.scheduled else "1",
         }

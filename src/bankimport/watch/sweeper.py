@@ -18,7 +18,7 @@ _FULL_LOOK = timedelta(seconds=55)
 #: Slices of old records of each state that are removed in a full look.
 _SLICES = 20
 
-#: Returns an alert for each consumer group that has lost events; the stream's readers know (they are above us).
+#: Returns an alert for each consumer group that has lost events, and for whatever else the worker looks after.
 GroupsBehind = Callable[[Redis, Keys, datetime], Awaitable[Sequence[Alert]]]
 
 

@@ -23,11 +23,11 @@ SHUTDOWN_WAIT = 30
 #: after another, so this bounds the jobs that a worker starts: at 2 ms it was idle for two fifths of its time.
 POLL = 0.0003
 #: arq is told of more places than there are, so that it always reads, and the gate, which claims for those there are,
-#: says when there is something: where arq is full it looks every 5 ms instead.
+#: says when there is something: where arq is full it doesn't read, and polls instead.
 _MORE = 10
-#: arq's payload lives this long beyond its due time (arq.md 7).
 #: arq's own limit of tries is none: ours bites first.
 _NO_LIMIT = 1_000_000
+#: arq's payload lives this long beyond its due time (arq.md 7).
 _EXPIRES_EXTRA_MS = 30 * 24 * 3600 * 1000
 
 

@@ -31,7 +31,8 @@ local function write_ended(job, outcome)
   local fields
   if job.state == 'completed' then -- when it was asked for, how long it waited, and how long it took, in ms
     local started = job.started ~= '' and tonumber(job.started) or NOW
-    job.times = job.queued .. ' ' .. int(started - tonumber(job.queued)) .. ' ' .. int(NOW - started)
+    job.waited, job.took = int(started - tonumber(job.queued)), int(NOW - started)
+    job.times = job.queued .. ' ' .. job.waited .. ' ' .. job.took
     job.fence = last_digits(job.fence)
     fields = fields_of(job, COMPLETED_FIELDS)
     if outcome.message and outcome.message ~= 'completed' then add_in_pieces(fields, 'said', outcome.message) end
@@ -60,10 +61,9 @@ end
 
 local function emit_end(job, outcome)
   if job.state == 'completed' then
-    local started = job.started ~= '' and tonumber(job.started) or NOW
     emit_progress(job, '"stage":"completed","message":' .. cjson.encode(outcome.message or 'completed') .. ',"percent":100')
-    emit_of(job, 'bank.job.completed', '"waited":' .. int(started - tonumber(job.queued)) -- one run and success: unsaid
-      .. ',"duration":' .. int(NOW - started) .. (entry_ms ~= NOW and ',"early":' .. int(entry_ms - NOW) or '')
+    emit_of(job, 'bank.job.completed', '"waited":' .. job.waited -- one run and success: unsaid
+      .. ',"duration":' .. job.took .. (entry_ms ~= NOW and ',"early":' .. int(entry_ms - NOW) or '')
       .. (job.attempts ~= '0' and ',"attempts":' .. int(tonumber(job.attempts) + 1) or '') .. (outcome.extra or '')
       .. (outcome.success == false and ',"success":false' or ''))
     return
