@@ -34,6 +34,11 @@ class Carrier(Protocol):
     def send(self, script: "Script[..., Any]", args: Sequence[bytes], token: bytes) -> "asyncio.Future[Any]":
         """Put a call into the line without waiting for it."""
 
+    async def call_aside(
+        self, behind: Sequence[Any] | None, seconds: float, script: "Script[..., Any]", args: Sequence[bytes]
+    ) -> Any:
+        """Run a script on the connection that is there for waits, behind a command that waits if there is one."""
+
     async def wait(self, answer: "asyncio.Future[Any]") -> Any:
         """Return the answer to a call in the line, within the deadline."""
 
@@ -150,6 +155,16 @@ class Bound(Generic[P, R]):
         """Run the script that may have been carried out before: the same question is given the same answer."""
         sent = self._script.encode(args, kwargs)
         return self._script.decode(await self._carrier.call(self._script, sent, self._token(), again=True))
+
+    async def aside(self, behind: Sequence[Any] | None, seconds: float, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Run the script on the connection that is there for waits, within so many seconds; if there is a command that
+        waits, as soon as that has its answer, in the same trip.
+
+        Raises:
+            Unavailable: Redis can't be reached, or refuses; the script may have been carried out.
+        """
+        sent = self._script.encode(args, kwargs)
+        return self._script.decode(await self._carrier.call_aside(behind, seconds, self._script, sent))
 
     def soon(self, *args: P.args, **kwargs: P.kwargs) -> Awaitable[R]:
         """Put the call into the line here and now; the answer may be awaited later."""

@@ -11,6 +11,7 @@ ARQ_IN_PROGRESS = "arq:in-progress:"
 ARQ_RETRY = "arq:retry:"
 
 _PART = re.compile(r"<\w+>")
+_IN_LUA = re.compile(r"\bkey\.(\w+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,12 +83,13 @@ KEYS: tuple[Key, ...] = (
         "TTL of minutes; removed as the job ends"),
     Key("reply:<token>", "string", "an answer that may be asked for again because it was lost", "scripts",
         "TTL of a minute"),
-    Key("wake", "list", "wakes one idle worker a token; at most 16", "lanes", "TTL of a day"),
+    Key("wake", "list", "wakes one idle worker a token; at most 16", "lanes", "emptied by workers with room"),
     Key("worker:<id>", "string", "a worker's heartbeat: host, pid, running, version, seen, lag, trouble", "workers",
         "TTL of two leases"),
     Key("workers", "zset", "worker ids by the time (ms) at which each is forgotten", "workers", "TTL of 30 days"),
     Key("pause", "hash", "until, reason, since", "pause", "removed by resume"),
-    Key("meta", "hash", "the counter of all orders, fences and stream ids; ticks served; last start", "clock",
+    Key("serial", "string", "the counter of all orders, fences and stream ids", "clock", "kept"),
+    Key("meta", "hash", "ticks served; last start; starts in a row of the manual lane", "starts",
         "kept: one key of fixed size"),
     Key("sweeper", "string", "whose turn it is to sweep", "sweeper", "TTL of the turn"),
     Key("full-look", "string", "whether a full look is due", "sweeper", "TTL of the turn"),
@@ -160,18 +162,35 @@ class Keys:
         return self.of("wake")
 
 
-def lua_names(text: str) -> str:
-    """Return the declaration of `key` with the names that a Lua text uses.
+def in_lua(text: str) -> str:
+    """Return a Lua text with each `key.<name>(…)` spelled out: functions for them would be made anew at each call.
 
     Raises:
         KeyError: a name that is not in the table.
     """
-    used = sorted(set(re.findall(r"\bkey\.(\w+)", re.sub(r"--.*", "", text))) - {"key"})
-    rows = []
-    for name in used:
-        key = _BY_NAME[name]
-        letters = "abc"[: key.parts]
+    spelled, at = [], 0
+    while found := _IN_LUA.search(text, at):
+        key, end = _BY_NAME[found[1]], found.end()
+        arguments = list("abc"[: key.parts])
+        if is_called := key.parts > 0 and text[end : end + 1] == "(":
+            arguments, end = _arguments(text, end)
         quoted = [f"'{piece}'" if piece else "" for piece in _PART.split(key.pattern)]
-        joined = " .. ".join(filter(None, ["P", *chain.from_iterable(zip_longest(quoted, letters, fillvalue=""))]))
-        rows.append(f"{name} = function({', '.join(letters)}) return {joined} end" if letters else f"{name} = {joined}")
-    return "local key = {" + ", ".join(rows) + "}"
+        parts = chain.from_iterable(zip_longest(quoted, map(in_lua, arguments), fillvalue=""))
+        name = f"({' .. '.join(['P', *filter(None, parts)])})"
+        meant = name if is_called or not key.parts else f"function({', '.join(arguments)}) return {name} end"
+        spelled += [text[at : found.start()], meant]
+        at = end
+    return "".join([*spelled, text[at:]])
+
+
+def _arguments(text: str, at: int) -> tuple[list[str], int]:
+    """Return the arguments of a call whose bracket opens at `at`, and where it ends."""
+    arguments, depth, start = [], 0, at + 1
+    for end in range(at, len(text)):
+        depth += {"(": 1, ")": -1}.get(text[end], 0)
+        if depth == 0 or (depth == 1 and text[end] == ","):
+            arguments.append(text[start:end].strip())
+            start = end + 1
+        if depth == 0:
+            break
+    return arguments, start

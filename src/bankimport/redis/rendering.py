@@ -3,8 +3,8 @@
 A script is `<room>/lua/<name>.lua`, a piece `<room>/lua/lib/<piece>.lua`. `-- @include piece` means one of the same
 room, `-- @include room/piece` one of another, which that room may import (`tests/test_architecture.py`).
 
-Redis carries out the whole text at each call, and to make a function costs a third of a microsecond: of the pieces, the
-functions that a script can't reach are left out. A joined script carries out its own lines for each of many calls.
+Redis carries out the whole text at each call, and to make a function or a table costs a third of a microsecond: of the
+pieces, what a script can't reach is left out. A joined script carries out its own lines for each of many calls.
 """
 
 import re
@@ -16,16 +16,19 @@ from typing import Any
 
 from bankimport.redis.declaring import Script
 from bankimport.redis.instants import duration_ms
-from bankimport.redis.keys import lua_names
+from bankimport.redis.keys import in_lua
 from bankimport.settings import Settings
 from bankimport.status import TRANSITIONS, JobState
 
 INCLUDE = re.compile(r"^-- @include (?:([\w/]+)/)?(\w+)$", re.MULTILINE)
 #: From being asked for to its end; a list of jobs outlives the record of its last by as much.
 _LONGEST_LIFE = timedelta(days=30)
-#: A function at the beginning of a line, in one line or up to an `end` at the beginning of one.
-_FUNCTION = re.compile(
-    r"^(?:local function (\w+)|(\w+) = function)\b(?:.*\bend$|.*\n(?:(?!end$).*\n)*end$)", re.MULTILINE
+#: What begins at the beginning of a line: a function, in one line or up to an `end` at the beginning of one; a plain
+#: table; a name that is given its function below.
+_DEFINED = re.compile(
+    r"^(?:local function (?P<function>\w+)|(?P<below>\w+) = function)\b(?:.*\bend$|.*\n(?:(?!end$).*\n)*end$)"
+    r"|^local (?P<table>[A-Z_]+) = \{[^{}]*\}$|^local (?P<name>\w+)(?: +--.*)?$",
+    re.MULTILINE,
 )
 _COMMENT = re.compile(r"^\s*--.*\n|^\n", re.MULTILINE)
 
@@ -50,13 +53,14 @@ def _table(rows: Sequence[tuple[str, str]]) -> str:
     return "{" + ", ".join(f"['{name}'] = {value}" for name, value in rows) + "}"
 
 
-def _constants(settings: Settings | None) -> dict[str, str]:
-    """Return what Lua knows of the settings and of the table of transitions."""
+def _constants(settings: Settings | None, text: str) -> dict[str, str]:
+    """Return what Lua knows of the settings, and of the table of transitions the operations that a text names."""
     if settings is None:
         return {}
     ways = [
         (str(operation), _table([(str(before), f"'{after}'") for before, after in steps.items()]))
         for operation, steps in TRANSITIONS.items()
+        if f"'{operation}'" in text
     ]
     numbers = {
         "LEASE": duration_ms(settings.lease),
@@ -74,15 +78,19 @@ def _constants(settings: Settings | None) -> dict[str, str]:
 
 
 def _reached(text: str) -> str:
-    """Return a text without the functions that its other lines don't reach."""
-    functions = {found[1] or found[2]: found[0] for found in _FUNCTION.finditer(text)}
+    """Return a text without what its other lines don't reach."""
+    defined: dict[str, str] = {}
+    for found in _DEFINED.finditer(text):
+        name = str(found[found.lastgroup or 0])
+        defined[name] = defined.get(name, "") + found[0]
     reached: set[str] = set()
-    todo = [_FUNCTION.sub("", text)]
+    todo = [_DEFINED.sub("", text)]
     while todo:
-        called = set(re.findall(r"\w+", todo.pop())) & functions.keys() - reached
-        reached |= called
-        todo += [functions[name] for name in called]
-    return _FUNCTION.sub(lambda found: found[0] if (found[1] or found[2]) in reached else "", text)
+        meant = set(re.findall(r"\w+", todo.pop())) & defined.keys() - reached
+        reached |= meant
+        todo += [defined[name] for name in meant]
+    kept = _DEFINED.sub(lambda found: found[0] if found[found.lastgroup or 0] in reached else "", text)
+    return _COMMENT.sub("", kept)
 
 
 def _joined(own: str, bound: Sequence[str]) -> str:
@@ -97,6 +105,6 @@ def render(script: Script[..., Any], settings: Settings | None) -> str:
     parts = [_source(piece) for piece in _pieces(path, [])]
     own = _joined(_source(path), bound) if script.joined else _source(path)
     text = _reached(_COMMENT.sub("", "\n".join([*parts, own])))
-    used = [f"local {constant} = {value}" for constant, value in _constants(settings).items() if constant in text]
-    head = ["local P = KEYS[1]", *used, lua_names(text), *([] if script.joined else bound)]
-    return "\n".join([*head, text])
+    used = [f"local {constant} = {value}" for constant, value in _constants(settings, text).items() if constant in text]
+    head = ["local P = KEYS[1]", *used, *([] if script.joined else bound)]
+    return in_lua("\n".join([*head, text]))

@@ -19,7 +19,7 @@ from redis.exceptions import NoScriptError, RedisError
 
 from bankimport.errors import Unavailable
 from bankimport.events import PREFIX, Event
-from bankimport.redis.connection import is_lost, unavailable
+from bankimport.redis.connection import LOST, is_lost, unavailable
 from bankimport.redis.deadline import GRACE, apart, left
 from bankimport.redis.declaring import Script
 from bankimport.redis.keys import Keys
@@ -51,6 +51,8 @@ class Scripts:
 
     def __init__(self, client: Redis, keys: Keys, settings: Settings) -> None:
         self._line = Line(client)
+        #: for waits, which hold up whatever is behind them
+        self._aside = Line(client)
         self._keys = (keys.prefix.encode(), keys.queue.encode())
         self._settings = settings
         self._digests: dict[Script[..., Any], str] = {}
@@ -76,6 +78,26 @@ class Scripts:
             await self._carry([call])
         finally:
             self._go_on()
+        return call.answer.result()
+
+    async def call_aside(
+        self, behind: Sequence[Any] | None, seconds: float, script: Script[..., Any], args: Sequence[bytes]
+    ) -> Any:
+        """Run a script on the connection that is there for waits, within so many seconds; if there is a command that
+        waits, as soon as that has its answer, in the same trip.
+
+        Raises:
+            Unavailable: Redis can't be reached, or refuses; the script may have been carried out.
+        """
+        call = _Call(script, args, b"", False, asyncio.get_running_loop().create_future())
+        command = self._command([call], again=False)
+        try:
+            answers = await self._aside.wait([command] if behind is None else [behind, command], seconds)
+        except (*LOST, RedisError) as error:
+            raise _translated(error) from None
+        if isinstance(answers[-1], NoScriptError):
+            return await self.call(script, args, b"", again=True)
+        self._settle([call], answers[-1])
         return call.answer.result()
 
     async def wait(self, answer: "asyncio.Future[Any]") -> Any:

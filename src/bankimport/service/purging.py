@@ -42,6 +42,7 @@ EXCUSED: Final = {
     "worker": "host, process and numbers of a worker",
     "workers": "ids of workers",
     "pause": "an operator's own words about the whole queue",
+    "serial": "a counter",
     "meta": "counters",
     "sweeper": "the id of a worker",
     "full_look": "a flag",

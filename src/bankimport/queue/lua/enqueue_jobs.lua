@@ -27,7 +27,7 @@ local function pending_of(org)
 end
 
 local function ask(job)
-  if job.fixed == '1' or string.find(FLAGS, 'a', 1, true) then
+  if job.fixed == '1' or IS_AGAIN then
     local before = load_job(job.id)
     if before and adopted == '1' and ENDED[before.state] then
       remove_record(before) -- a host uses an id again

@@ -20,11 +20,11 @@ local function wake() wakes = math.min(wakes + 1, 16) end
 
 local function write_wakes()
   if wakes == 0 then return end
+  local free = 16 - call('LLEN', key.wake)
+  if free <= 0 then return end
   local tokens = {}
-  for index = 1, wakes do tokens[index] = '1' end
-  local length = call('LPUSH', key.wake, unpack(tokens))
-  if length == wakes then call('PEXPIRE', key.wake, DAY) end
-  if length > 16 then call('LTRIM', key.wake, 0, 15) end
+  for index = 1, math.min(wakes, free) do tokens[index] = '1' end
+  call('LPUSH', key.wake, unpack(tokens))
 end
 
 -- Whether anybody is in line.
@@ -34,7 +34,7 @@ local function reopen(org)
   for _, lane in ipairs({'manual', 'scheduled'}) do
     if call('EXISTS', key.line(lane, org)) == 1 then
       begin()
-      call('ZADD', key.ring(lane), 'NX', int(serial), org)
+      call('ZADD', key.ring(lane), 'NX', serial, org)
       wake()
     end
   end
@@ -53,7 +53,7 @@ local function offer(job, add)
   if add then add(line, job.order, job.id) else call('ZADD', line, job.order, job.id) end
   if not add or not RINGED[line] then
     begin()
-    call('ZADD', key.ring(lane), 'NX', int(serial), job.org)
+    call('ZADD', key.ring(lane), 'NX', serial, job.org)
     RINGED[line] = add ~= nil
   end
 end

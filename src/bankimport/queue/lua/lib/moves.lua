@@ -23,7 +23,7 @@ local function move(job, operation, score, ...)
   if not to then error('illegal: ' .. operation .. ' of a job that is ' .. from) end
   begin()
   call('ZREM', key.state(from), job.id)
-  call('ZADD', key.state(to), int(score), job.id)
+  call('ZADD', key.state(to), score, job.id)
   job.state = to
   if not ENDED[to] then call('HSET', job.key, 'state', to, ...) end
   if from == 'active' then
@@ -48,8 +48,8 @@ local function create(job, due)
   job.state = due > NOW and 'delayed' or 'waiting'
   CREATED[job.id] = true
   call('HSET', job.key, unpack(fields_of(job, NEW_FIELDS)))
-  add_later(key.state(job.state), int(math.max(NOW, due)), job.id)
-  add_later(key.org(job.org), int(NOW), job.id, KEEP_INDEX)
+  add_later(key.state(job.state), math.max(NOW, due), job.id)
+  add_later(key.org(job.org), NOW, job.id, KEEP_INDEX)
   if job.parent == '' then member_later(key.pending(job.org), job.id) end
   if job.question ~= '' then
     ANSWERS[job.question] = job.id
@@ -89,7 +89,7 @@ local function replies(run, width)
   return reply(answers)
 end
 
-if TOKEN ~= '' and string.find(FLAGS, 'a', 1, true) then
+if TOKEN ~= '' and IS_AGAIN then
   local kept = call('GET', key.reply(TOKEN))
   if kept then return {cjson.decode(kept)[1], {}} end -- the call was carried out, and its reply was lost
 end

@@ -7,7 +7,7 @@ local function load_job(id)
   local values = call('HMGET', key.job(id), unpack(FIELDS))
   if not values[1] then return nil end
   local job = {id = id, key = key.job(id)}
-  for index, field in ipairs(FIELDS) do job[field] = values[index] or '' end
+  for index = 1, #FIELDS do job[FIELDS[index]] = values[index] or '' end
   if job.attempts == '' then job.attempts = '0' end
   return job
 end
@@ -15,12 +15,13 @@ end
 -- The fields of a record as HSET takes them. What is empty is left out, as `load_job` reads it, and so is a count of no
 -- attempts, but for the organisation: the queue's own jobs have none.
 local function fields_of(job, names)
-  local fields = {}
-  for _, name in ipairs(names) do
+  local fields, size = {}, 0
+  for index = 1, #names do
+    local name = names[index]
     local value = job[name] or ''
-    if value ~= '' and (name ~= 'attempts' or value ~= '0') or name == 'org' then
-      fields[#fields + 1] = name
-      fields[#fields + 1] = value
+    if value ~= '' and (value ~= '0' or name ~= 'attempts') or name == 'org' then
+      fields[size + 1], fields[size + 2] = name, value
+      size = size + 2
     end
   end
   return fields
@@ -65,7 +66,7 @@ end
 
 local function write_added()
   for set, batch in pairs(ADDED) do call('ZADD', set, unpack(batch)) end
-  for set, ttl in pairs(TTLS) do call('PEXPIRE', set, int(ttl)) end
+  for set, ttl in pairs(TTLS) do call('PEXPIRE', set, ttl) end
   for set, batch in pairs(MEMBERS) do call('SADD', set, unpack(batch)) end
   if #SET_LATER > 0 then call('MSET', unpack(SET_LATER)) end
   ADDED, TTLS, MEMBERS, SET_LATER = {}, {}, {}, {}

@@ -3,11 +3,12 @@
 -- full, read-only or without its replicas refuses there, and nothing of the script is done by halves.
 local P, INBOX = KEYS[1], KEYS[2]
 local FLAGS = ARGV[#ARGV - 1]
+local IS_AGAIN = string.find(FLAGS, 'a', 1, true) -- it may have been carried out before
 local call = redis.call
 local clock = call('TIME')
-local NOW = tonumber(clock[1]) * 1000 + math.floor(tonumber(clock[2]) / 1000)
+local NOW = clock[1] * 1000 + math.floor(clock[2] / 1000)
 local DAY = 86400000
-local A_MS, AT_ONCE = 2000, 256 -- numbers a millisecond, and how many are reserved at once
+local A_MS, AT_ONCE = 2000, 64 -- numbers a millisecond, and how many are reserved at once: fewer than a script's time
 
 local function int(number) return string.format('%.0f', number) end
 
@@ -15,14 +16,14 @@ local serial, reserved
 local entry, entry_ms, entry_seq
 
 local function reserve(from)
-  call('HSET', key.meta, 'serial', int(from + AT_ONCE))
   serial, reserved = from, from + AT_ONCE
+  return tonumber(call('SET', key.serial, reserved, 'GET') or 0)
 end
 
 local function begin()
   if serial then return end
-  local last = tonumber(call('HGET', key.meta, 'serial') or 0)
-  reserve(math.max(NOW * A_MS, last + 1))
+  local last = reserve((clock[1] * 1000000 + clock[2]) * A_MS / 1000)
+  if last >= serial then reserve(last + 1) end
   entry_ms = math.floor(serial / A_MS)
   entry_seq = (serial - entry_ms * A_MS) * 1000000
 end

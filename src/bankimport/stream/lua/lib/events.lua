@@ -5,13 +5,14 @@
 -- with spans for instants (`early`: by how many ms the entry's is ahead). `Event.told` spells all of it out.
 local EMITTED, TOLD = {}, {}
 local INDEX_MAX = 10000
+local IS_HEARD = string.find(FLAGS, 'w', 1, true)
 
 local function append(stream, length, name, org, id, data)
   name, entry = string.sub(name, 6), next_entry()
   call('XADD', stream, 'MAXLEN', '~', length, entry, 'name', name, 'orgId', org, 'jobId', id, 'data', data)
   local told = TOLD[org]
   if told then told.more = entry_seq - told.seq else TOLD[org] = {first = entry, seq = entry_seq, more = 0} end
-  if string.find(FLAGS, 'w', 1, true) then
+  if IS_HEARD then
     for _, value in ipairs({entry, name, org, id, data}) do EMITTED[#EMITTED + 1] = value end
   end
 end
@@ -19,7 +20,7 @@ end
 local function write_index()
   for org, told in pairs(TOLD) do
     if org ~= '' then
-      call('XADD', key.index(org), 'MAXLEN', '~', INDEX_MAX, told.first, 'more', int(told.more))
+      call('XADD', key.index(org), 'MAXLEN', '~', INDEX_MAX, told.first, 'more', told.more)
       call('PEXPIRE', key.index(org), EVENTS_KEEP + DAY)
     end
   end
