@@ -12,6 +12,7 @@ from bankimport.events import PREFIX
 from bankimport.queue.queue import Enqueue, Queue
 from bankimport.queue.run import Claim
 from bankimport.queue.transitions import Ended, Transitions
+from bankimport.queue.under_way import WAITING
 from bankimport.redis.connection import connect
 from bankimport.settings import Settings
 from bankimport.status import JobState
@@ -65,11 +66,18 @@ class Driver:
         )
 
     async def claim(
-        self, slots: int = 10, *, worker: str = "w", busy: int = 0, functions: Sequence[str] = FUNCTIONS
+        self,
+        slots: int = 10,
+        *,
+        worker: str = "w",
+        busy: int = 0,
+        functions: Sequence[str] = FUNCTIONS,
+        waiting: bool = False,
     ) -> list[Claim]:
-        """Claim what may start."""
+        """Claim what may start; `waiting` as behind a worker's wait."""
         self.calls += 1
-        claimed = await self.do.claim_jobs(worker, str(self.calls), slots, busy, list(functions))
+        number = f"{self.calls}{WAITING if waiting else ''}"
+        claimed = await self.do.claim_jobs(worker, number, slots, busy, list(functions))
         return [Claim.parse(row) for row in claimed.rows]
 
     async def complete(self, claim: Claim, *, counts_as: str = "ok", steps: Sequence[str] = ()) -> Ended:
@@ -84,6 +92,10 @@ class Driver:
     ) -> Ended:
         """End a run badly; `delay` in ms, -1 for good."""
         return await self.do.fail_job(claim.job_id, str(claim.fence), "it broke", code, bank, delay, was_cancelled, b"")
+
+    async def hear(self, claim: Claim) -> list[str]:
+        """Let a worker say that it has what it was given while it waited."""
+        return await self.do.hear_claims([(claim.job_id, str(claim.fence))])
 
     async def give_back(self, claim: Claim) -> list[str]:
         """Give a run back."""

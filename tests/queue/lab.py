@@ -1,8 +1,8 @@
 """A worker whose jobs do what their connection's id says, for tests of the queue alone.
 
 The gate, the runner, the lifecycle and stock arq are the real ones; only what a job does is the laboratory's. Each run
-leaves its marks in the list `lab:runs`: `start <job> <fence> <connection> <instant>`, then `write …` for each of its
-writes, then `end …`; `marks` reads them. `arq tests.queue.lab.WorkerSettings` is configured by the environment, like
+leaves its marks in the list `lab:runs`: `start <job> <fence> <connection> <instant>`, `early …` if it began before arq
+had read of it, then `write …` for each of its writes, then `end …`; `marks` reads them. `arq tests.queue.lab.WorkerSettings` is configured by the environment, like
 the real one; `LAB_GRACE_S` is how long it waits for its jobs after SIGTERM, `LAB_STORE_AWAY` makes its store fail,
 `LAB_HEALTH_S` is how often arq writes its health key.
 
@@ -90,6 +90,8 @@ class Lab:
         """Do what the connection's id says."""
         assert isinstance(command, SyncConnection)
         await self._mark("start", run)
+        if run.early is not None:
+            await self._mark("early", run)
         word, _, rest = command.connection_id.partition("-")
         number = int(rest.partition("-")[0]) if word in ("sleep", "deaf", "quiet", "mute", "block", "fail") else 0
         if word == "sleep":

@@ -46,8 +46,8 @@ MUTATIONS = (
     ),
     Mutation(
         "lease renewal",
-        f"{LUA}/beat_worker.lua",
-        "    call('ZADD', key.state('active'), NOW + LEASE, job.id)\n",
+        f"{LUA}/lib/leases.lua",
+        "      call('ZADD', key.state('active'), NOW + LEASE, job.id)\n",
         "",
         "tests/watch/test_health.py::test_a_beat_keeps_leases_and_hears_of_lost_and_cancelled_runs",
     ),
@@ -89,7 +89,7 @@ MUTATIONS = (
     Mutation(
         "the number of a claim's call",
         f"{LUA}/claim_jobs.lua",
-        "if string.find(FLAGS, 'a', 1, true) then",
+        "if IS_AGAIN then",
         "if false then",
         "tests/queue/test_lost_replies.py::test_a_claim_whose_reply_was_lost",
     ),
@@ -208,8 +208,8 @@ MUTATIONS = (
     Mutation(
         "the first write is one that a full server refuses",
         "src/bankimport/redis/lua/lib/clock.lua",
-        "  call('HSET', key.meta, 'serial', int(from + AT_ONCE))\n",
-        "",
+        "  return tonumber(call('SET', key.serial, reserved, 'GET') or 0)\n",
+        "  return 0\n",
         "tests/queue/test_lost_replies.py::test_a_full_server_refuses_before_anything_is_done",
     ),
     Mutation(
@@ -222,9 +222,30 @@ MUTATIONS = (
     Mutation(
         "places that a claim under way has asked for",
         "src/bankimport/queue/claims.py",
-        " - sum(self._asked.values())",
+        " - self._under_way.places",
         "",
         "tests/queue/test_claims.py::test_claims_under_way_take_no_place_twice",
+    ),
+    Mutation(
+        "what a frozen worker was given while it waited is no stall",
+        f"{LUA}/lib/leases.lua",
+        "    elseif is_unheard(job.call) then\n",
+        "    elseif false then\n",
+        "tests/queue/test_listening.py::test_what_a_frozen_worker_was_given_is_nobodys_fault",
+    ),
+    Mutation(
+        "a worker's word that it has what it was given",
+        f"{LUA}/lib/leases.lua",
+        "      if is_unheard(job.call) then call('HSET', job.key, 'call', heard(job.call)) end\n",
+        "",
+        "tests/queue/test_listening.py::test_what_a_frozen_worker_was_given_is_nobodys_fault",
+    ),
+    Mutation(
+        "company for a suspect is given back",
+        "src/bankimport/queue/claims.py",
+        "        if self._held.are_company(runs):\n",
+        "        if False:\n",
+        "tests/queue/test_listening.py::test_company_for_a_suspect_is_given_back",
     ),
     Mutation(
         "what stands in arq's queue no more was adopted by another",

@@ -11,6 +11,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from bankimport.errors import Unavailable
 from bankimport.queue.claims import Claims, Hooks
 from bankimport.queue.gate import Gate
+from bankimport.queue.listening import Listener
 from bankimport.queue.run import Run
 from bankimport.queue.transitions import Ended, Transitions
 from bankimport.redis.connection import connect
@@ -124,7 +125,7 @@ async def test_a_suspect_gets_no_company_from_a_second_claim(driver: Driver, cla
 
 async def test_a_full_worker_waits_for_no_token(driver: Driver, claims: Claims) -> None:
     """It would have to pass on each that it gets."""
-    listening = asyncio.create_task(claims.listen())
+    listening = asyncio.create_task(Listener(claims, driver.queue, driver.queue.client).listen())
     client = driver.queue.client
     try:
         await asked(driver, 8)
@@ -196,7 +197,7 @@ async def test_an_answer_that_can_not_be_read_costs_no_place(
     with monkeypatch.context() as garbled:
         garbled.setattr(vars(Transitions)["claim_jobs"], "decode", lambda _: 1 / 0)
         claims.wake()
-        await asyncio.wait(claims._asking)
+        await asyncio.wait(claims.asking)
     await driver.ask("later")
     claims.wake()
     await wait_until(lambda: len(held(claims)) == 1, what="the job that came later")

@@ -50,6 +50,7 @@ class Job:
     state: JobState
     claim: Claim | None = None
     stalls: int = 0
+    unheard: bool = False
     ends: int = 0
     cancelled: bool = False
     children: set[str] = field(default_factory=set)
@@ -149,10 +150,10 @@ class Walk(RuleBasedStateMachine):
         if not scheduled and not twin.manual and twin.state in (S.WAITING, S.DELAYED):
             twin.manual, twin.state, twin.parent = True, S.WAITING, None
 
-    @rule(slots=st.integers(1, 6))
-    def claim(self, slots: int) -> None:
+    @rule(slots=st.integers(1, 6), waiting=st.booleans())
+    def claim(self, slots: int, waiting: bool = False) -> None:
         """A worker claims; what it gets may start, in the right order, and nothing that may start is left."""
-        claims = self.do(self.driver.claim(slots))
+        claims = self.do(self.driver.claim(slots, waiting=waiting))
         if self.paused:
             assert claims == []
             return
@@ -168,7 +169,7 @@ class Walk(RuleBasedStateMachine):
                 assert running[job.org] <= PLACES
             if job.lock:
                 locked.add(job.lock)
-            job.state, job.claim = S.ACTIVE, claim
+            job.state, job.claim, job.unheard = S.ACTIVE, claim, waiting
         if suspects:
             assert len(claims) <= 1, "a suspect is started alone"
         elif len(claims) < slots:
@@ -248,6 +249,15 @@ class Walk(RuleBasedStateMachine):
 
     @precondition(lambda self: self.of(S.ACTIVE))
     @rule(data=st.data())
+    def hear(self, data: st.DataObject) -> None:
+        """A worker says that it has a job that it was given while it waited: its stalls count from now on."""
+        job = self.pick(data, S.ACTIVE)
+        assert job.claim is not None
+        assert self.do(self.driver.hear(job.claim)) == []
+        job.unheard = False
+
+    @precondition(lambda self: self.of(S.ACTIVE))
+    @rule(data=st.data())
     def crash(self, data: st.DataObject) -> None:
         """A worker dies; its lease ends, and the next look of another finds that. The dead one's word counts no more."""
         job = self.pick(data, S.ACTIVE)
@@ -255,7 +265,7 @@ class Walk(RuleBasedStateMachine):
         assert dead is not None
         self.do(self.driver.lapse(job.id))
         self.do(self.driver.claim(0))
-        job.stalls += 1
+        job.stalls += not job.unheard
         if job.cancelled or job.stalls >= 3:
             self.end(job, S.CANCELLED if job.cancelled else S.FAILED)
         else:

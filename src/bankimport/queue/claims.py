@@ -3,25 +3,27 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from bankimport.errors import LeaseLost, Unavailable
+from bankimport.errors import Unavailable
 from bankimport.queue.complaints import Complaints
+from bankimport.queue.held import Held
 from bankimport.queue.idling import LOOK, IdlePolicy
 from bankimport.queue.queue import Queue
 from bankimport.queue.run import Claim, Run
 from bankimport.queue.transitions import Claimed
-from bankimport.redis.connection import BLOCK, LOST, patiently
+from bankimport.queue.under_way import ClaimsUnderWay, Question
+from bankimport.redis.connection import patiently
 from bankimport.telemetry import start_refused
 
 #: How long one read of the queue may wait: arq looks at its cron jobs between reads, a second ahead of each.
 _READ = 0.4
-_TOKENS_LIVE = 86_400_000
 
 
 @dataclass
@@ -34,6 +36,8 @@ class Hooks:
     serve_tick: Callable[[str, datetime], Awaitable[None]] | None = None
     #: ends a claimed job that arq gave up before our code ran
     settle_unrun: Callable[[Run], Awaitable[None]] | None = None
+    #: returns what runs a claimed job without arq's context, or None if that can't be
+    begin_early: Callable[[Run], Coroutine[Any, Any, None] | None] | None = None
     #: there is something in arq's queue
     strangers_came: Callable[[], None] | None = None
     functions: set[str] = field(default_factory=set)
@@ -48,31 +52,28 @@ class Claims:
         self._queue = queue
         self._client = client
         self.complaints = Complaints()
-        self.runs: dict[str, Run] = {}
+        self._held = Held()
+        self.runs = self._held.runs
         self.stopping = False
         #: strangers that stay in arq's queue: no worker knows their functions yet
         self.strangers_left = 0
-        self._calls = 0
-        #: how many places were asked for by each claim that has no answer yet, by its number
-        self._asked: dict[int, int] = {}
-        #: those of them whose replies may be lost: the same question is given the same claims
-        self._lost: list[int] = []
-        #: the one that was sent while nothing ran here: it may bring a suspect, which runs alone
-        self._alone: int | None = None
+        self._under_way = ClaimsUnderWay()
         #: whether a claim is to travel with the next trip
         self._wanted = False
         queue.scripts.before_trip = self._ask_along
-        self._asking: set[asyncio.Task[None]] = set()
+        #: carry a claim, each
+        self.asking: set[asyncio.Task[Any]] = set()
         self._policy = IdlePolicy()
         self._read_at = 0.0
         self._woken = asyncio.Event()
-        self._roomy = asyncio.Event()
+        #: there is a free place
+        self.roomy = asyncio.Event()
         self._strangers_at = 0.0
 
     def wake(self) -> None:
         """Look at the queue now: a place is free, or something may start."""
         self._policy.woken()
-        if not self._asking and self._may_ask():
+        if not self.asking and self._may_ask():
             self._ask(time.monotonic())
         self._woken.set()
 
@@ -81,17 +82,16 @@ class Claims:
         self.stopping = True
 
     def done(self, run: Run) -> None:
-        """Forget a run that has ended, here or elsewhere; the run that waited for its end may begin."""
-        if self.runs.get(run.job_id) is run:
-            if run.successor is None:
-                self.runs.pop(run.job_id)
-            else:
-                self.runs[run.job_id] = run.successor
+        """Forget a run that has ended, here or elsewhere."""
+        self._held.done(run)
         self._woken.set()
 
     async def settle(self, run: Run) -> None:
-        """End a job that arq gave up before our code ran."""
-        if self.hooks.settle_unrun is not None:
+        """End a job that arq gave up before our code ran, or before it found that it runs."""
+        if run.early is not None:
+            run.early.cancel()
+            await asyncio.wait({run.early})
+        elif self.hooks.settle_unrun is not None:
             await self.hooks.settle_unrun(run)
 
     def refill(self) -> None:
@@ -99,33 +99,25 @@ class Claims:
         self._wanted = True
 
     def _ask_along(self) -> None:
-        if self._wanted and self._alone is None and not self._lost:
+        if self._wanted and self._under_way.alone is None and not self._under_way.any_lost:
             self._wanted = False
             if not self.stopping and self._free() > 0:
                 self._ask(time.monotonic(), along=True)
 
-    async def listen(self) -> None:
-        """Wait for wake-ups for ever: one token wakes one worker that has room. Run it as a task of the worker."""
-        while True:
-            await self._roomy.wait()
-            try:
-                token = await self._client.execute_command("BLPOP", self._queue.keys.wake, BLOCK)
-                if token is None:
-                    continue
-                if self._roomy.is_set() and time.monotonic() - self._read_at < LOOK:
-                    self.wake()
-                    await asyncio.sleep(0)  # the claim goes out before the next wait
-                else:  # it became full, or arq reads no more because it stops: another worker's turn
-                    self._roomy.clear()
-                    await self._pass_on()
-            except (*LOST, RedisError):  # lost, or refused: blocked clients of a demoted primary are told UNBLOCKED
-                await asyncio.sleep(LOOK)
+    @property
+    def is_warm(self) -> bool:
+        """Whether more work is likely soon."""
+        return self._policy.is_warm(time.monotonic())
 
-    async def _pass_on(self) -> None:
-        async with self._client.pipeline(transaction=False) as pipe:
-            pipe.lpush(self._queue.keys.wake, "1")
-            pipe.pexpire(self._queue.keys.wake, _TOKENS_LIVE)
-            await pipe.execute()
+    def is_read(self) -> bool:
+        """Whether arq asks for jobs: one that stops does not."""
+        return time.monotonic() - self._read_at < LOOK
+
+    def begin_waiting(self) -> Question | None:
+        """Return a claim for half of the free places, to stand behind a wait; the others can be asked for beside it."""
+        if self.stopping or self._under_way.any_lost or not self.is_read() or self._free() < 2:
+            return None
+        return self._under_way.begin_waiting(self._free() // 2, self._held.running)
 
     async def next(self) -> list[str]:
         """Return the ids of claimed jobs that have not begun; wait a moment for some while there are none."""
@@ -134,11 +126,11 @@ class Claims:
             now = self._read_at = time.monotonic()
             if now >= until:
                 break
-            if now >= self._policy.look_at and not self._asking:
+            if now >= self._policy.look_at and not self.asking:
                 self._woken.clear()
                 await self._look(now)
                 continue
-            wait = until if self._asking else min(self._policy.look_at, until)
+            wait = until if self.asking else min(self._policy.look_at, until)
             with contextlib.suppress(TimeoutError):  # no `wait_for`: in 3.11 it may swallow arq's cancel
                 async with asyncio.timeout(wait - now):
                     await self._woken.wait()
@@ -147,86 +139,77 @@ class Claims:
 
     def _free(self) -> int:
         """Return how many jobs may be claimed: runs whose end is written need no place any more."""
-        busy = [run for run in self.runs.values() if not run.settled]
-        if self._alone is not None or any(run.is_suspect for run in busy):
+        if self._under_way.alone is not None or self._held.has_suspect:
             return 0
-        return self.hooks.slots - len(busy) - sum(self._asked.values())
+        return self.hooks.slots - self._held.running - self._under_way.places
 
     async def _look(self, now: float) -> None:
         """Claim what may start now, and note when to look again."""
         if not self._may_ask():
-            self._roomy.clear()
+            self.roomy.clear()
             self._policy.full(now)
         elif not self._policy.may_glance(now) or not self._policy.glanced(now, await self._inbox()):
             self._ask(now)
 
     def _may_ask(self) -> bool:
-        return not self.stopping and (self._free() > 0 or bool(self._lost))
+        return not self.stopping and (self._free() > 0 or self._under_way.any_lost)
 
     def _ask(self, now: float, *, along: bool = False) -> None:
         """Send a claim, in the line here and now if it is to travel along; its answer wakes whoever waits for jobs."""
-        busy = sum(not run.settled for run in self.runs.values()) + sum(self._asked.values())
         claim = self._queue.transitions.claim_jobs
         send: Callable[..., Awaitable[Claimed]]
-        if self._lost:
-            number, send = self._lost.pop(0), claim.again
-            busy -= self._asked[number]
+        if self._under_way.any_lost:
+            question, send = self._under_way.again(self._held.running), claim.again
         else:
-            self._calls, send = self._calls + 1, claim.soon if along else claim
-            number, self._asked[self._calls] = self._calls, self._free()
-        if busy == 0:
-            self._alone = number
+            question, send = self._under_way.begin(self._free(), self._held.running), claim.soon if along else claim
         self._policy.asked(now)
-        words = (self.hooks.worker_id, str(number), self._asked[number], busy, sorted(self.hooks.functions))
-        self._asking.add(asyncio.create_task(self._take(now, number, send(*words))))
+        answer = send(self.hooks.worker_id, *question, sorted(self.hooks.functions))
+        self.asking.add(asyncio.create_task(self.take(now, question.number, answer)))
 
-    async def _take(self, now: float, number: int, answer: Awaitable[Claimed]) -> None:
+    async def take(self, now: float, number: str, answer: Awaitable[Claimed], *, unheard: bool = False) -> list[Run]:
+        """Hold what a claim brings; return it."""
+        runs: list[Run] = []
         try:
             claimed = await answer
         except Unavailable as error:
-            self._lost.append(number)
+            self._under_way.lose(number)
             self.complaints.warn("queue.unavailable", str(error), worker=self.hooks.worker_id)
         except RuntimeError as error:  # refused, not away: to end every worker would help nobody
             self.complaints.warn("queue.refused", str(error), worker=self.hooks.worker_id)
         else:
-            self._answered(number)
+            self._under_way.end(number)
             if claimed.limited:
                 start_refused()
-            self._hold_all(claimed.rows, now)
+            runs = await self._hold_all(claimed.rows, now, unheard=unheard)
             wait = claimed.wait.total_seconds() if claimed.wait is not None else None
             busy = bool(self.runs or claimed.rows) or self._woken.is_set()
+            if runs:
+                self._policy.found(now)
             self._policy.looked(time.monotonic(), wait=wait, busy=busy, inbox=claimed.strangers)
             self._note_strangers(claimed.strangers, now)
         finally:
-            if number not in self._lost:
-                self._answered(number)  # whatever went wrong: its places would be gone for ever
-            self._asking -= {asyncio.current_task()}
+            self._under_way.end(number)  # whatever went wrong: its places would be gone for ever
+            self.asking -= {asyncio.current_task()}
             if self._wanted:  # an end was on its way behind this claim
                 self._policy.woken()
             self._woken.set()
+        return runs
 
-    def _answered(self, number: int) -> None:
-        self._asked.pop(number, None)
-        if self._alone == number:
-            self._alone = None
-
-    def _hold_all(self, rows: Sequence[list[bytes]], now: float) -> None:
-        for row in rows:
-            self._hold(
-                Run(Claim.parse(row), self._queue.transitions, self._queue.settings.lease, self.hooks.worker_id, now)
-            )
+    async def _hold_all(self, rows: Sequence[list[bytes]], now: float, *, unheard: bool) -> list[Run]:
+        queue, worker = self._queue, self.hooks.worker_id
+        lease = queue.settings.lease
+        runs = [Run(Claim.parse(row), queue.transitions, lease, worker, now, unheard=unheard) for row in rows]
+        if self._held.are_company(runs):
+            with contextlib.suppress(Unavailable):  # their leases end
+                await queue.transitions.give_back_jobs([(run.job_id, str(run.fence)) for run in runs])
+            runs = []
+        for run in runs:
+            self._held.hold(run)
         if self._free() > 0:  # only a worker that found too little waits for a token: a full one would pass it on
-            self._roomy.set()
+            self.roomy.set()
         else:
-            self._roomy.clear()
-
-    def _hold(self, run: Run) -> None:
-        """Keep a claimed run; frozen beyond its lease, a worker may claim its own job before its old run has ended, and
-        a retry without a wait before arq has let go of the run before."""
-        before = self.runs.setdefault(run.job_id, run)
-        if before is not run:
-            before.successor = run
-            before.interrupt(LeaseLost(run.job_id))
+            self.roomy.clear()
+        return runs
 
     def _note_strangers(self, number: int, now: float) -> None:
         if number != self.strangers_left and self.hooks.strangers_came is not None and now >= self._strangers_at:

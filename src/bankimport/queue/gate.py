@@ -25,6 +25,7 @@ from bankimport.errors import Unavailable
 from bankimport.queue.adoption import foreign_row
 from bankimport.queue.claim_pipeline import ClaimPipeline
 from bankimport.queue.claims import Claims, Hooks
+from bankimport.queue.listening import Listener
 from bankimport.queue.payloads import serialize
 from bankimport.queue.queue import Queue
 from bankimport.redis.connection import together
@@ -42,12 +43,15 @@ class Gate(ArqRedis):
     queue: Queue
     hooks: Hooks
     claims: Claims
+    listener: Listener
 
     def attach(self, queue: Queue, hooks: Hooks) -> None:
         """Serve this queue as this worker."""
         self.queue = queue
         self.hooks = hooks
-        self.claims = Claims(queue, hooks, ArqRedis(self.connection_pool))
+        client = ArqRedis(self.connection_pool)
+        self.claims = Claims(queue, hooks, client)
+        self.listener = Listener(self.claims, queue, client)
 
     # What arq asks ---------------------------------------------------------------------------------------------
 

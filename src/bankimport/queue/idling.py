@@ -6,6 +6,8 @@ LOOK = 1.0
 #: often it glances at that.
 TRUST = 30.0
 GLANCE = 3.0
+#: How long after its last job a worker waits with its next claim ready, which costs more than to wait alone.
+WARM = 10.0
 
 
 class IdlePolicy:
@@ -14,8 +16,16 @@ class IdlePolicy:
     def __init__(self) -> None:
         #: when to look next
         self.look_at = 0.0
-        self._trust_until = 0.0
+        self._trust_until = self._warm_until = 0.0
         self._inbox = -1
+
+    def is_warm(self, now: float) -> bool:
+        """Whether more work is likely soon."""
+        return now < self._warm_until
+
+    def found(self, now: float) -> None:
+        """A look has found jobs."""
+        self._warm_until = now + WARM
 
     def woken(self) -> None:
         """Something may start: look at once, and closely."""

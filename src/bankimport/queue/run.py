@@ -19,6 +19,8 @@ from bankimport.queue.transitions import Transitions
 _TOGETHER = 0.05
 #: A job that stalled so often is started alone (`SUSPECT` of `lua/lib/lanes.lua`).
 _SUSPECT = 2
+#: The lease of what was claimed behind a wait, until the worker has said that it has it (likewise of `leases.lua`).
+_UNHEARD = 5.0
 
 
 #: What arq reads as the payload of a job of ours: it has none in Redis, and our functions ask the claim.
@@ -68,13 +70,21 @@ def _person(text: bytes) -> PsuContext | None:
 
 
 class Run:
-    """The queue's `JobRun`. `task` is the asyncio task that arq has made for it.
+    """The queue's `JobRun`. `task` is the asyncio task in which the job's code runs.
 
-    The lease counts from `asked_at` (monotonic seconds), when the claim was asked for: its answer may come late.
+    The lease counts from `asked_at` (monotonic seconds), when the claim was asked for: its answer may come late. It is
+    short while the claim is `unheard`.
     """
 
     def __init__(
-        self, claim: Claim, transitions: Transitions, lease: timedelta, worker_id: str, asked_at: float
+        self,
+        claim: Claim,
+        transitions: Transitions,
+        lease: timedelta,
+        worker_id: str,
+        asked_at: float,
+        *,
+        unheard: bool = False,
     ) -> None:
         self.claim = claim
         self.job_id = claim.job_id
@@ -87,11 +97,13 @@ class Run:
         self.settled = False
         self.interruption: RunInterrupted | None = None
         self.task: asyncio.Task[Any] | None = None
+        #: that task, where arq has yet to find it
+        self.early: asyncio.Task[None] | None = None
         #: the next run of the same job on this worker, which waits for the end of this one
         self.successor: Run | None = None
         self._transitions = transitions
         self._lease = lease.total_seconds()
-        self._owned_until = asked_at + self._lease
+        self._owned_until = asked_at + (min(self._lease, _UNHEARD) if unheard else self._lease)
         self._started = time.monotonic()
         self._meter = ProgressMeter()
         self._later: asyncio.TimerHandle | None = None

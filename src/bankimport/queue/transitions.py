@@ -87,6 +87,9 @@ class Transitions(Declared):
     @script(_claimed)
     def claim_jobs(self, worker: str, number: str, slots: int, busy: int, functions: list[str]) -> Any: ...
 
+    @script(_ids)
+    def hear_claims(self, runs: Runs) -> Any: ...
+
     @script(_ended, joined=True)
     def complete_job(
         self,

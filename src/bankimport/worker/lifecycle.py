@@ -114,7 +114,7 @@ class Lifecycle:
         await self._beat()
         turns = (self._next_beat, self._next_sweep, self._next_adoption, *(each.turn for each in self._beside))
         self._tasks = [asyncio.create_task(self._for_ever(turn)) for turn in turns]
-        self._tasks.append(asyncio.create_task(self._gate.claims.listen()))
+        self._tasks.append(asyncio.create_task(self._gate.listener.listen()))
         await self._begin()
         if self._alone:
             calm_collector()
@@ -157,7 +157,8 @@ class Lifecycle:
     async def stop(self, ctx: dict[Any, Any]) -> None:
         """arq's `on_shutdown`: its jobs have ended or were given back; give back what never began."""
         self._gate.claims.stop()
-        await end(*self._tasks)
+        runs = self._gate.claims.runs.values()
+        await end(*self._tasks, *(run.early for run in runs if run.early is not None))
         for each in self._beside:
             await each.aclose()
         with contextlib.suppress(Unavailable, TimeoutError):

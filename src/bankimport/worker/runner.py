@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import random
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from datetime import timedelta
 from functools import partial
 from typing import Any, TypeVar
@@ -31,6 +31,7 @@ from bankimport.queue.packing import pack_json
 from bankimport.queue.queue import Enqueue, Queue
 from bankimport.queue.run import Run, fields_of
 from bankimport.queue.transitions import Ended
+from bankimport.redis.instants import duration_ms
 from bankimport.retry import POLICIES, RetryPolicy, is_classified
 from bankimport.telemetry import BANK
 from bankimport.worker.outcome import Handlers, Outcome, describe
@@ -68,6 +69,7 @@ class Runner:
             kind: policy.scaled(settings.retry_delay_scale) for kind, policy in POLICIES.items()
         }
         gate.hooks.settle_unrun = self.settle_unrun
+        gate.hooks.begin_early = self._begin_early
         gate.hooks.functions |= {kind.value for kind in handlers}
         #: what the last run could not reach, for the heartbeat, and when that was (monotonic s)
         self._trouble, self._trouble_at = "", 0.0
@@ -92,15 +94,18 @@ class Runner:
             Retry: it will run again; all is written already.
             CancelledError: the worker stops; the job was given back.
         """
-        await self.attempt(ctx, self._limited)
+        begun = self._gate.claims.runs[ctx["job_id"]].early
+        await (self.attempt(ctx, self._limited) if begun is None else begun)
+
+    def _begin_early(self, run: Run) -> Coroutine[Any, Any, None] | None:
+        """Return what runs a job of ours before arq has got round to it."""
+        return self._told(run, self._limited) if run.claim.type in self._handlers else None
 
     async def attempt(self, ctx: dict[Any, Any], work: Callable[[Run], Awaitable[Outcome]]) -> None:
-        """Run `work` as the claimed job of this context, and write what becomes of it.
+        """Run `work` as the claimed job of this context, and write what becomes of it; raises as `run` does."""
+        await self._told(self._gate.claims.runs[ctx["job_id"]], work)
 
-        Raises:
-            Retry, CancelledError: as `run`.
-        """
-        run = self._gate.claims.runs[ctx["job_id"]]
+    async def _told(self, run: Run, work: Callable[[Run], Awaitable[Outcome]]) -> None:
         run.start(asyncio.current_task())
         with told(run) as story:
             await self._attempt(run, work, story)
@@ -174,7 +179,8 @@ class Runner:
         self._trouble, self._trouble_at = code, time.monotonic()
         if not is_classified(error) and not isinstance(error, Retry):
             log.error("job.unexpected_error", error=type(error).__name__, frames=frames_of(error.__traceback__))
-        answer = await self._write_failed(run, message, code, _ms(delay), was_cancelled=False)
+        wait = -1 if delay is None else duration_ms(delay)
+        answer = await self._write_failed(run, message, code, wait, was_cancelled=False)
         if answer is Ended.DELAYED and delay is not None:
             story.ended("retried", error_code=code)
             raise Retry(defer=delay)
@@ -242,7 +248,3 @@ class Runner:
 def _child(command: Command) -> dict[str, str]:
     row = Enqueue(command).row()
     return {name: row[name] for name in ("type", "org", "lock", "data", "question")}
-
-
-def _ms(delay: timedelta | None) -> int:
-    return -1 if delay is None else int(delay / timedelta(milliseconds=1))

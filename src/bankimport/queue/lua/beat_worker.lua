@@ -4,16 +4,7 @@
 -- runs: a list of {id, fence}.
 -- Returns {lost ids, cancelled ids, '1' if anybody is in line (a wake-up may have gone to a worker that is frozen), '1'
 --   if work is left over that the next beat should do at once}. Emits what sweeping emits.
-local lost, stopped = {}, {}
-for _, run in ipairs(runs) do
-  local job = owned(run[1], run[2])
-  if not job then
-    lost[#lost + 1] = run[1]
-  else
-    call('ZADD', key.state('active'), NOW + LEASE, job.id)
-    if job.cancel == '1' then stopped[#stopped + 1] = job.id end
-  end
-end
+local lost, stopped = renew(runs)
 about.seen, about.running = NOW, #runs - #lost
 local before = call('SET', key.worker(worker), cjson.encode(about), 'PX', lifetime, 'GET')
 -- a beat a minute says so for the next three and clears away those that have died; an idle worker asks little of Redis

@@ -1,6 +1,6 @@
 -- Start the jobs that this worker may start now: manual before scheduled but for one in ten, organisations in turn.
 -- @include starts
--- worker: its id. number: of the call. slots: free places. busy: how many runs it has. functions: the names it knows.
+-- worker: its id. number: of the call, with a `w` behind it if the worker has been waiting (`leases`). slots: free places. busy: how many runs it has. functions: the names it knows.
 -- Returns {claims, wait (ms until something may be startable, -1 unknown), length of arq's queue, 1 if the limit of
 --   starts refused one, else 0}; a claim is {id, type,
 --   org, data, payload, attempts, fence, queued, psu, stalls}. Emits bank.job.started, and what sweeping emits.
@@ -11,11 +11,11 @@ slots = math.min(slots, 100)
 local window = math.ceil(RATE_WINDOW * 1.05)
 local quarter = math.ceil(window / 4)
 
-if string.find(FLAGS, 'a', 1, true) then
+if IS_AGAIN then
   for _, id in ipairs(call('ZRANGE', key.state('active'), 0, -1)) do
     local job = call('HGET', key.job(id), 'worker') == worker and load_job(id)
-    if job and job.call == number then
-      call('ZADD', key.state('active'), NOW + LEASE, id)
+    if job and heard(job.call) == heard(number) then
+      renew({{id, job.fence}})
       describe(job)
     end
   end
@@ -60,7 +60,7 @@ if ready and not stopped then
   room = RATE_MAX - call('ZCARD', key.starts)
   if not start_suspect() then fill() end
   if #claims > 0 then
-    call('HSET', key.meta, 'last-start', int(NOW))
+    call('HSET', key.meta, 'last-start', NOW)
     call('ZADD', key.starts, unpack(counted))
     call('PEXPIRE', key.starts, window + 1000)
   end

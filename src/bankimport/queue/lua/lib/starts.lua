@@ -42,7 +42,8 @@ local function start(job)
   elseif takes_lock(job) then
     if is_limited(job) then call('SADD', key.running(job.org), job.id) end
     job.fence, job.worker = int(next_serial()), worker
-    move(job, 'start', NOW + LEASE, 'fence', job.fence, 'worker', worker, 'started', int(NOW), 'call', number)
+    move(job, 'start', NOW + (is_unheard(number) and math.min(LEASE, UNHEARD) or LEASE), 'fence', job.fence, 'worker', worker, 'started', NOW,
+      'call', number)
     counted[#counted + 1], counted[#counted + 2] = NOW, job.fence
     emit_of(job, 'bank.job.started')
     describe(job)

@@ -1,0 +1,43 @@
+"""The runs of one worker, from their claim to their end."""
+
+from collections.abc import Sequence
+
+from bankimport.errors import LeaseLost
+from bankimport.queue.run import Run
+
+
+class Held:
+    """What a worker holds, by job."""
+
+    def __init__(self) -> None:
+        self.runs: dict[str, Run] = {}
+
+    @property
+    def running(self) -> int:
+        """How many places are taken: runs whose end is written need none any more."""
+        return sum(not run.settled for run in self.runs.values())
+
+    @property
+    def has_suspect(self) -> bool:
+        """Whether one of them is to run alone."""
+        return any(run.is_suspect and not run.settled for run in self.runs.values())
+
+    def are_company(self, runs: Sequence[Run]) -> bool:
+        """Whether a suspect would not be alone any more: a claim that stood behind a wait was sent beside others."""
+        return self.running + len(runs) > 1 and (self.has_suspect or any(run.is_suspect for run in runs))
+
+    def hold(self, run: Run) -> None:
+        """Keep a claimed run; frozen beyond its lease, a worker may claim its own job before its old run has ended, and
+        a retry without a wait before arq has let go of the run before."""
+        before = self.runs.setdefault(run.job_id, run)
+        if before is not run:
+            before.successor = run
+            before.interrupt(LeaseLost(run.job_id))
+
+    def done(self, run: Run) -> None:
+        """Forget a run that has ended, here or elsewhere; the run that waited for its end may begin."""
+        if self.runs.get(run.job_id) is run:
+            if run.successor is None:
+                self.runs.pop(run.job_id)
+            else:
+                self.runs[run.job_id] = run.successor

@@ -1,0 +1,91 @@
+"""How a worker with room waits for work: on a list of tokens, of which each wakes one worker."""
+
+import asyncio
+import time
+from collections.abc import Sequence
+
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from bankimport.errors import LeaseLost, Unavailable
+from bankimport.queue.claims import Claims
+from bankimport.queue.idling import LOOK
+from bankimport.queue.queue import Queue
+from bankimport.queue.run import Run
+from bankimport.queue.under_way import Question
+from bankimport.redis.connection import BLOCK, LOST, forget
+from bankimport.redis.deadline import LONGEST, apart
+
+
+class Listener:
+    """Hears tokens for one worker. `client` is for what is no script."""
+
+    def __init__(self, claims: Claims, queue: Queue, client: Redis) -> None:
+        self._claims = claims
+        self._queue = queue
+        self._client = client
+
+    async def listen(self) -> None:
+        """Wait for tokens for ever. Run it as a task of the worker."""
+        claims = self._claims
+        while True:
+            await claims.roomy.wait()
+            try:
+                if not claims.is_warm:
+                    await self._wait()
+                elif claims.asking:
+                    await asyncio.wait(claims.asking)  # a claim that is under way looks for itself
+                elif (question := claims.begin_waiting()) is not None:
+                    await self._wait_with(question)
+                else:
+                    await self._wait()
+            except (*LOST, RedisError):  # lost, or refused: blocked clients of a demoted primary are told UNBLOCKED
+                await asyncio.sleep(LOOK)
+
+    async def _wait(self) -> None:
+        if await self._client.execute_command("BLPOP", self._queue.keys.wake, BLOCK) is None:
+            return
+        if self._claims.roomy.is_set() and self._claims.is_read():
+            self._claims.wake()
+            await asyncio.sleep(0)  # the claim goes out before the next wait
+        else:  # it became full, or arq reads no more because it stops: another worker's turn
+            self._claims.roomy.clear()
+            await self._client.execute_command("LPUSH", self._queue.keys.wake, "1")
+
+    async def _wait_with(self, question: Question) -> None:
+        """Wait for a token with a claim behind the wait: the server carries it out as the token comes, and a trip is
+        saved. It does so for a worker that may be frozen, or gone: until this one says that it has what was claimed the
+        lease is short, and its end no stall. It says so before the job's own code begins, or a job that kills its
+        worker would never be found guilty."""
+        now, wait = time.monotonic(), min(BLOCK, self._queue.settings.lease.total_seconds() / 3)
+        hooks, behind = self._claims.hooks, ("BLPOP", self._queue.keys.wake, wait)
+        claim = self._queue.transitions.claim_jobs.aside(
+            behind, wait + LONGEST, hooks.worker_id, *question, sorted(hooks.functions)
+        )
+        runs = await self._claims.take(now, question.number, claim, unheard=True)
+        if runs and not self._claims.stopping:
+            for run in runs:
+                self._begin_early(run)
+            await self._say_heard(runs)
+
+    def _begin_early(self, run: Run) -> None:
+        """Begin a run, in the next turn of the loop, before arq has read of it: that takes a fifth of a pick-up."""
+        begin = self._claims.hooks.begin_early
+        begun = begin(run) if begin is not None and self._claims.runs[run.job_id] is run else None
+        if begun is not None:
+            run.early = asyncio.create_task(begun, context=apart())
+            run.early.add_done_callback(forget)
+
+    async def _say_heard(self, runs: Sequence[Run]) -> None:
+        """Say so on the connection of the wait, in which nothing is under way: it is sent here and now."""
+        asked_at = time.monotonic()
+        hear = self._queue.transitions.hear_claims
+        try:
+            lost = await hear.aside(None, LONGEST, [(run.job_id, str(run.fence)) for run in runs])
+        except Unavailable:
+            return  # the next beat says so, or their leases end
+        for run in runs:
+            if run.job_id in lost:
+                run.interrupt(LeaseLost(run.job_id))
+            else:
+                run.renewed(asked_at)

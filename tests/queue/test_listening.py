@@ -1,0 +1,212 @@
+"""A worker that has just had work waits with its next claim behind the wait: the job comes with the token."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+
+import pytest
+
+from bankimport.queue.claims import Claims, Hooks
+from bankimport.queue.idling import WARM, IdlePolicy
+from bankimport.queue.listening import Listener
+from bankimport.queue.run import Run
+from bankimport.queue.transitions import Ended
+from bankimport.queue.under_way import ClaimsUnderWay, Question
+from bankimport.status import JobState
+from bankimport.worker.stopping import end
+from tests.queue.driver import FUNCTIONS, Driver
+from tests.waiting import wait_until
+
+SLOTS = 4
+
+
+class Worker:
+    """Claims and a listener, whose runs do nothing."""
+
+    def __init__(self, driver: Driver) -> None:
+        self.driver = driver
+        self.begun: list[str] = []
+        self.hooks = Hooks("w", SLOTS, functions=set(FUNCTIONS), begin_early=self._begin)
+        self.claims = Claims(driver.queue, self.hooks, driver.queue.client)
+        self.listener = Listener(self.claims, driver.queue, driver.queue.client)
+        self.tasks: list[asyncio.Task[None]] = []
+
+    async def _begin(self, run: Run) -> None:
+        self.begun.append(run.job_id)
+
+    async def start(self) -> None:
+        """Listen and read, as a worker does, and have had a job."""
+        self.tasks = [asyncio.create_task(self.listener.listen()), asyncio.create_task(self._read())]
+        first = await self.driver.ask("first")
+        await wait_until(lambda: first in self.claims.runs, what="the first job")
+        await self.end(first)
+        await wait_until(self.waits, what="a wait with a claim")
+
+    async def _read(self) -> None:
+        while True:
+            for job_id in await self.claims.next():
+                self.claims.runs[job_id].begun = True
+
+    async def waits(self) -> bool:
+        """Whether a claim stands behind a wait."""
+        waiting = any(number.endswith("w") for number in self.claims._under_way._asked)
+        return waiting and bool((await self.driver.queue.client.info("clients"))["blocked_clients"])
+
+    async def end(self, job_id: str) -> None:
+        """Let a run end well."""
+        run = self.claims.runs[job_id]
+        run.settled = True
+        answer = await self.driver.do.complete_job(job_id, str(run.fence), b"{}", "", "", "ok", [], [], [])
+        assert answer is Ended.DONE
+        self.claims.done(run)
+
+    async def stop(self) -> None:
+        """Stop listening and reading."""
+        await end(*self.tasks)
+        self.driver.queue.scripts.before_trip = None
+
+
+@pytest.fixture
+async def worker(driver: Driver) -> AsyncIterator[Worker]:
+    """A worker that waits with its next claim ready."""
+    made = Worker(driver)
+    try:
+        await made.start()
+        yield made
+    finally:
+        await made.stop()
+
+
+async def lease(driver: Driver, job_id: str) -> float:
+    """Return how long a run's lease lasts from now on, in seconds."""
+    seconds, micros = await driver.queue.client.time()
+    return (await driver.score(JobState.ACTIVE, job_id) or 0) / 1000 - seconds - micros / 1e6
+
+
+async def test_a_job_comes_with_the_token(driver: Driver, worker: Worker) -> None:
+    """It begins before arq has read of it, and the server hears that the worker has it."""
+    job_id = await driver.ask("c")
+    await wait_until(lambda: job_id in worker.begun, what="its run")
+    await wait_until(lambda: lease_is_whole(driver, job_id), what="a whole lease")
+    assert worker.claims.runs[job_id].early is not None
+
+
+async def lease_is_whole(driver: Driver, job_id: str) -> bool:
+    """Whether a run's lease is as long as those of others."""
+    return await lease(driver, job_id) > 10
+
+
+async def test_jobs_that_come_at_once_find_all_places(driver: Driver, worker: Worker) -> None:
+    """Half of the places wait with the claim, the others are claimed beside it."""
+    ids = [await driver.ask(f"c{number}") for number in range(2 * SLOTS)]
+    await wait_until(lambda: len(worker.claims.runs) == SLOTS, what="a full worker")
+    active = await driver.ids(JobState.ACTIVE)
+    assert active == set(worker.claims.runs) <= set(ids)
+    assert len(active) == SLOTS
+
+
+async def test_what_comes_while_the_worker_stops_does_not_begin(driver: Driver, worker: Worker) -> None:
+    """It is given back with all that never began."""
+    worker.claims.stop()
+    job_id = await driver.ask("c")
+    await wait_until(lambda: job_id in worker.claims.runs, what="the claim")
+    await asyncio.sleep(0)
+    assert worker.begun == []
+    await driver.do.remove_worker("w")
+    assert await driver.state(job_id) is JobState.WAITING
+    assert await driver.events("bank.job.stalled") == []
+
+
+async def test_a_claim_behind_a_wait_whose_reply_was_lost(driver: Driver, worker: Worker) -> None:
+    """The same is asked for again, and brings the same job, with a whole lease."""
+    wire = driver.queue.scripts._aside._wire
+    assert wire is not None
+    wire.data_received = lambda _: wire._transport.abort()  # type: ignore[method-assign]  # it is deaf
+    job_id = await driver.ask("c")
+    await wait_until(lambda: job_id in worker.claims.runs, what="the claim")
+    assert await lease(driver, job_id) > 10
+    assert await driver.ids(JobState.ACTIVE) == {job_id}
+    run = worker.claims.runs[job_id]
+    assert (run.claim.stalls, run.early) == (0, None)
+    await worker.end(job_id)
+
+
+async def test_what_a_frozen_worker_was_given_is_nobodys_fault(driver: Driver) -> None:
+    """Until it has said that it has the job its lease is short; its end is no stall, and the job is the next one's."""
+    job_id = await driver.ask("c")
+    for _ in range(4):
+        [claim] = await driver.claim(waiting=True)
+        assert (claim.job_id, claim.stalls) == (job_id, 0)
+        assert 0 < await lease(driver, job_id) <= 5
+        await driver.lapse(job_id)
+    assert await driver.events("bank.job.stalled") == []
+    [claim] = await driver.claim(waiting=True)
+    assert await driver.hear(claim) == []
+    assert await lease(driver, job_id) > 10
+    await driver.lapse(job_id)
+    [again] = await driver.claim()
+    assert again.stalls == 1
+    assert await driver.hear(claim) == [job_id], "it is another's by now"
+
+
+async def test_a_beat_says_it_too(driver: Driver) -> None:
+    """The word itself may have been lost."""
+    job_id = await driver.ask("c")
+    [claim] = await driver.claim(waiting=True)
+    await driver.beat([claim])
+    await driver.lapse(job_id)
+    [again] = await driver.claim()
+    assert again.stalls == 1
+
+
+@pytest.mark.parametrize("suspect_is_there", [True, False])
+async def test_company_for_a_suspect_is_given_back(driver: Driver, worker: Worker, suspect_is_there: bool) -> None:
+    """A claim behind a wait was sent beside others: it may bring a suspect to a worker that has become busy meanwhile,
+    or company to one that has got a suspect."""
+    await worker.stop()
+    suspect = await driver.ask("suspect")
+    for _ in range(2):
+        await driver.claim(worker="dead")
+        await driver.lapse(suspect)
+    other = await driver.ask("other", org="other")
+    first, second = (suspect, other) if suspect_is_there else (other, suspect)
+    rows = {}
+    for number in ("1w", "2w"):
+        claimed = await driver.do.claim_jobs("w", number, 1, 0, list(FUNCTIONS))
+        rows |= {row[0].decode(): [row] for row in claimed.rows}
+    [held] = await worker.claims._hold_all(rows[first], time.monotonic(), unheard=True)
+    assert held.job_id == first
+    assert await worker.claims._hold_all(rows[second], time.monotonic(), unheard=True) == []
+    assert set(worker.claims.runs) == {first}
+    assert (await driver.state(first), await driver.state(second)) == (JobState.ACTIVE, JobState.WAITING)
+    assert [job_id for _, job_id in await driver.events("bank.job.stalled")] == [suspect] * 2, "not its fault"
+
+
+def test_only_a_worker_that_has_just_had_work_keeps_a_claim_ready() -> None:
+    """An idle one asks little of Redis."""
+    policy = IdlePolicy()
+    assert not policy.is_warm(0.0)
+    policy.found(100.0)
+    assert policy.is_warm(100.0 + WARM - 0.1)
+    assert not policy.is_warm(100.0 + WARM)
+
+
+def test_places_are_asked_for_once() -> None:
+    """Each claim has its own; one that waits counts for no other as busy, so that a suspect finds a free worker."""
+    under_way = ClaimsUnderWay()
+    waiting = under_way.begin_waiting(2, 0)
+    assert waiting == Question("1w", 2, 0)
+    assert under_way.alone is None
+    first = under_way.begin(1, 0)
+    assert first == Question("2", 1, 0)
+    assert under_way.alone == "2"
+    assert under_way.begin(1, 0) == Question("3", 1, 1)
+    assert under_way.places == 4
+    under_way.lose("2")
+    under_way.end("2")
+    assert under_way.places == 4
+    under_way.end("3")
+    assert under_way.again(0) == first
+    for number in ("2", "1w"):
+        under_way.end(number)
+    assert (under_way.places, under_way.alone) == (0, None)
