@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from tests.queue.driver import Driver
 
 from bankimport.models import JobType
-from bankimport.queue.adoption import Adoption
 from bankimport.queue.filters import JobFilter
 from bankimport.queue.run import Claim
 from bankimport.status import JobState
+from bankimport.watch.repairing import repair
 from bankimport.worker.runner import CHILDREN
 from benchmarks.bench import Bench
 from benchmarks.scale.meter import Meter
@@ -27,7 +27,7 @@ async def measure(bench: Bench, driver: Driver, meter: Meter) -> None:
     await _looked_at(driver, meter, connections)
     await _worked_on(driver, meter, rounds=100)
     with meter.during("sweep"):
-        await Adoption(driver.queue, _nobody).sweep()
+        await repair(driver.queue)
     for name, claim in (("sync all", batch), ("the tick's batch", tick)):
         with meter.during(f"{name}: cancel"):
             await driver.queue.cancel(claim.job_id)
@@ -35,10 +35,6 @@ async def measure(bench: Bench, driver: Driver, meter: Meter) -> None:
     await _failed(driver, meter, connections[: bench.count(5_000)])
     meter.empty()
     await _many_batches(bench, driver, meter)
-
-
-async def _nobody(_: str) -> str | None:
-    return None
 
 
 async def _fan_out(
@@ -109,7 +105,7 @@ async def _many_batches(bench: Bench, driver: Driver, meter: Meter) -> None:
             names = [f"{batch.org_id}-{child}" for child in range(_CHILDREN_OF_EACH)]
             await driver.fan_out(batch, *names, size=CHILDREN)
     with meter.during("sweep"):
-        await Adoption(driver.queue, _nobody).sweep()
+        await repair(driver.queue)
     with meter.during("cancel of all at once, then heartbeats"):
         await asyncio.gather(*(driver.do.cancel_job(job_id) for job_id in ids))
         for _ in range(len(ids)):

@@ -10,6 +10,7 @@ from bankimport.queue.adoption import Adoption
 from bankimport.queue.filters import JobFilter
 from bankimport.queue.payloads import serialize
 from bankimport.status import JobState
+from bankimport.watch.repairing import repair
 from benchmarks.bench import Bench, note
 from benchmarks.filling import DAY, Copies, copy
 from benchmarks.scale.meter import Meter
@@ -103,4 +104,4 @@ async def _adopted(bench: Bench, driver: Driver, meter: Meter) -> None:
     with meter.during(f"adoption of {bench.count(_STRANGERS):,} strangers"):
         await adoption.run()
     with meter.during("sweep"):
-        await adoption.sweep()
+        await repair(driver.queue)

@@ -6,10 +6,11 @@ from datetime import UTC, datetime, timedelta
 from tests.queue.driver import FUNCTIONS, Driver
 
 from bankimport.commands import SyncConnection
-from bankimport.queue.adoption import Adoption, foreign_row
+from bankimport.queue.adoption import foreign_row
 from bankimport.queue.filters import JobFilter
 from bankimport.queue.queue import Enqueue
 from bankimport.status import JobState
+from bankimport.watch.repairing import repair
 from benchmarks.bench import Bench
 from benchmarks.scale.meter import Meter
 
@@ -43,7 +44,7 @@ async def measure(bench: Bench, driver: Driver, meter: Meter) -> None:
         for _ in range(10):
             cursor = (await driver.queue.page(JobFilter(state=JobState.WAITING), cursor=cursor, limit=50)).next_cursor
     with meter.during("sweep"):
-        await Adoption(driver.queue, _nobody).sweep()
+        await repair(driver.queue)
     with meter.during(f"{some:,} cancelled one by one"):
         for job_id in list(await driver.ids(JobState.WAITING))[:some]:
             await driver.queue.cancel(job_id)
@@ -52,10 +53,6 @@ async def measure(bench: Bench, driver: Driver, meter: Meter) -> None:
     await _due(driver, meter, number)
     meter.empty()
     await _unknown(driver, meter, number)
-
-
-async def _nobody(_: str) -> str | None:
-    return None
 
 
 def _sync(index: int, *, scheduled: bool | None = None, due: datetime | None = None) -> Enqueue:

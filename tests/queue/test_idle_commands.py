@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from bankimport.queue.adoption import Adoption
+from bankimport.watch.repairing import repair
 from tests.queue.driver import Driver
 
 
@@ -23,11 +23,7 @@ async def test_a_beat_of_an_idle_worker(driver: Driver) -> None:
 
 async def test_a_sweep_of_an_empty_queue(driver: Driver) -> None:
     """A state in which nobody is asks for no script."""
-
-    async def org_of(_: str) -> str | None:
-        return None
-
-    assert await commands(driver, Adoption(driver.queue, org_of).sweep) <= 4
+    assert await commands(driver, lambda: repair(driver.queue)) <= 4
 
 
 async def test_a_script_is_sent_once(driver: Driver) -> None:

@@ -9,6 +9,7 @@ from bankimport.queue.queue import Enqueue
 from bankimport.queue.run import Claim
 from bankimport.queue.transitions import Ended
 from bankimport.status import JobState
+from bankimport.watch.repairing import Repairs, repair
 from tests.queue.driver import Driver
 
 
@@ -18,9 +19,8 @@ async def sweep(driver: Driver) -> None:
     async def org_of(connection_id: str) -> str | None:
         return "stranger"
 
-    adoption = Adoption(driver.queue, org_of)
-    await adoption.run()
-    await adoption.sweep()
+    await Adoption(driver.queue, org_of).run()
+    await repair(driver.queue)
 
 
 async def remove(driver: Driver, *names: str) -> None:
@@ -174,5 +174,5 @@ async def test_a_sound_queue_is_left_as_it_is(driver: Driver) -> None:
         await driver.ask(f"s{number}", org="other", scheduled=True)
     await driver.claim(2)
     for state in ("waiting", "delayed", "active", "waiting-children"):
-        _, repaired = await driver.do.sweep_queue(state, 0, 500)
+        _, repaired = await Repairs(driver.queue.scripts).sweep_queue(state, 0, 500)
         assert (state, repaired) == (state, 0)

@@ -23,11 +23,11 @@ from hypothesis.stateful import (
 
 from bankimport.errors import Conflict, IllegalTransition
 from bankimport.events import PREFIX, TERMINAL
-from bankimport.queue.adoption import Adoption
 from bankimport.queue.run import Claim
 from bankimport.queue.transitions import Ended
 from bankimport.settings import Settings
 from bankimport.status import JobState
+from bankimport.watch.repairing import repair
 from tests.conftest import SOAK
 from tests.queue.driver import PLACES, Driver
 
@@ -326,7 +326,7 @@ class Walk(RuleBasedStateMachine):
     def lines_vanish(self) -> None:
         """Somebody removes the lines in which jobs wait for a worker; the sweeper makes them anew."""
         self.do(self.remove_lines())
-        self.do(self.sweep())
+        self.do(repair(self.driver.queue))
 
     async def remove_lines(self) -> None:
         """Remove every line, and the rings of turns."""
@@ -334,14 +334,6 @@ class Walk(RuleBasedStateMachine):
         lines = tuple(f"{prefix}{name}".encode() for name in ("ring:", "line:", "held:", "suspects"))
         if found := [key for key in await client.keys() if key.startswith(lines)]:
             await client.delete(*found)
-
-    async def sweep(self) -> None:
-        """Bring all in line."""
-
-        async def org_of(connection: str) -> str | None:
-            return "stranger"
-
-        await Adoption(self.driver.queue, org_of).sweep()
 
     @rule()
     def cleanup(self) -> None:

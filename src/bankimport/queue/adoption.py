@@ -1,10 +1,9 @@
-"""Adopting what strangers put into arq's queue, putting garbage aside, and bringing our own records in line."""
+"""Adopting what strangers put into arq's queue, and putting garbage aside."""
 
 import json
 import math
 import re
 from collections.abc import Awaitable, Callable
-from functools import partial
 from typing import Any
 
 import structlog
@@ -20,8 +19,6 @@ from bankimport.redis.keys import ARQ_JOB
 log = structlog.get_logger(__name__)
 
 _SLICE = 100
-#: Batches have children to look at.
-_SWEPT = {"waiting": 200, "delayed": 500, "active": 500, "waiting-children": 10}
 _ID = re.compile(ID_PATTERN)
 
 #: Returns the organisation of a connection, or None: a stranger's job may not say it.
@@ -63,21 +60,6 @@ class Adoption:
             if len(members) < _SLICE:
                 break
         return self._left
-
-    async def sweep(self) -> None:
-        """Bring our records and lines in line, after keys were removed behind our back.
-
-        Raises:
-            Unavailable: Redis can't be reached.
-        """
-        client, keys = self._queue.client, self._queue.keys
-        for state, size in _SWEPT.items():
-            offset, seen = 0, size if await patiently(partial(client.zcard, keys.state(state))) else 0
-            while seen == size:
-                seen, repaired = await self._queue.transitions.sweep_queue(state, offset, size)
-                offset += size
-                if repaired:
-                    log.warning("queue.repaired", state=state, jobs=repaired)
 
     async def _members(self, offset: int) -> list[tuple[bytes, float, bytes | None]]:
         client = self._queue.client

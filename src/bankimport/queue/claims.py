@@ -11,8 +11,8 @@ from typing import Any
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from bankimport.complaints import Complaints
 from bankimport.errors import Unavailable
-from bankimport.queue.complaints import Complaints
 from bankimport.queue.held import Held
 from bankimport.queue.idling import LOOK, IdlePolicy
 from bankimport.queue.queue import Queue

@@ -16,11 +16,11 @@ from bankimport.commands import Command
 from bankimport.errors import Conflict, IllegalTransition, InvalidRequest, NotFound, TooManyPending
 from bankimport.models import JobPage, JobStatus, PsuContext
 from bankimport.queue.filters import JobFilter
-from bankimport.queue.packing import short_json
 from bankimport.queue.records import Records
 from bankimport.queue.transitions import Transitions
 from bankimport.redis.instants import milliseconds
 from bankimport.redis.keys import Keys
+from bankimport.redis.packing import short_json
 from bankimport.redis.scripts import Scripts
 from bankimport.settings import Settings
 from bankimport.status import JobState

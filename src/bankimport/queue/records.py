@@ -12,11 +12,11 @@ from bankimport.commands import COMMANDS
 from bankimport.errors import InvalidRequest, MalformedData
 from bankimport.models import JobPage, JobProgress, JobStatus, Stage
 from bankimport.queue.filters import STATES, JobFilter, indexes_of
-from bankimport.queue.packing import unpack
 from bankimport.queue.transitions import Transitions
 from bankimport.redis.connection import together
 from bankimport.redis.instants import instant, maybe_instant
 from bankimport.redis.keys import Keys
+from bankimport.redis.packing import unpack
 from bankimport.status import JobState
 
 #: Entries of an index looked at in one script, and scripts for one page; the rest is left to the next cursor.

@@ -159,9 +159,6 @@ class Transitions(Declared):
     @script(int)
     def cleanup_jobs(self, state: str, slice: int) -> Any: ...
 
-    @script(tuple)
-    def sweep_queue(self, state: str, offset: int, slice: int) -> Any: ...
-
     @script(_found)
     def find_jobs(
         self,

@@ -27,6 +27,7 @@ from bankimport.queue.gate import Gate
 from bankimport.queue.queue import Queue
 from bankimport.redis.connection import LOST, patiently
 from bankimport.stream import groups_behind
+from bankimport.watch.repairing import repair
 from bankimport.watch.sweeper import GroupsBehind, Sweeper
 from bankimport.worker.stopping import end
 
@@ -236,4 +237,4 @@ class Lifecycle:
             self._gate.claims.strangers_left = 0
             self._strangers.set()
             await self._begin()
-            await self._adoption.sweep()
+            await repair(self._queue)

@@ -27,11 +27,11 @@ from bankimport.errors import (
 from bankimport.logs import frames_of
 from bankimport.models import JobType
 from bankimport.queue.gate import Gate
-from bankimport.queue.packing import pack_json
 from bankimport.queue.queue import Enqueue, Queue
 from bankimport.queue.run import Run, fields_of
 from bankimport.queue.transitions import Ended
 from bankimport.redis.instants import duration_ms
+from bankimport.redis.packing import pack_json
 from bankimport.retry import POLICIES, RetryPolicy, is_classified
 from bankimport.telemetry import BANK
 from bankimport.worker.outcome import Handlers, Outcome, describe

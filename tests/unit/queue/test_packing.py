@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bankimport.queue.packing import pack, unpack
+from bankimport.redis.packing import pack, unpack
 
 ACCOUNT = {"accountId": "acc_500531530020", "outcome": "synced", "isNew": True, "complete": True, "newTransactions": 17}
 RESULT = {"connectionId": "three-000000001", "success": True, "accountsSynced": 3, "accounts": [ACCOUNT] * 3}

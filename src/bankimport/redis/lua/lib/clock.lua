@@ -16,8 +16,9 @@ local serial, reserved
 local entry, entry_ms, entry_seq
 
 local function reserve(from)
+  local last = call('SET', key.serial, from + AT_ONCE, 'GET') -- nothing is reserved where this is refused
   serial, reserved = from, from + AT_ONCE
-  return tonumber(call('SET', key.serial, reserved, 'GET') or 0)
+  return tonumber(last or 0)
 end
 
 local function begin()

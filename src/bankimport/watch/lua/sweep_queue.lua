@@ -1,5 +1,5 @@
 -- Bring a slice of our records and our lines in line, after keys were removed behind our back.
--- @include batches
+-- @include queue/batches
 -- state: 'waiting', 'delayed', 'active' or 'waiting-children'. offset, slice: of its set.
 -- Returns {records seen, repaired}. Emits what a batch ends with that waited for vanished children alone.
 local CHILDREN = 50
