@@ -234,11 +234,15 @@ EVENTS: dict[str, type[EventData]] = {
 }
 
 PROGRESS = ProgressAdvanced.name
-#: All names begin so; an entry of a stream leaves it out.
-PREFIX = "bank."
+_PREFIX, _OF_A_JOB = "bank.", "bank.job."
 
 #: Exactly one of these ends every job.
 TERMINAL = frozenset({JobCompleted.name, JobFailed.name, JobCancelledEvent.name})
+
+
+def full_name(short: str) -> str:
+    """Return the name that an entry of a stream has short: what all names begin with is left out, and `job.` too."""
+    return (_PREFIX if "." in short else _OF_A_JOB) + short
 
 
 class Event(Model):

@@ -11,7 +11,7 @@ from typing import Any
 from redis.asyncio import Redis
 
 from bankimport.commands import SyncConnection
-from bankimport.events import PREFIX
+from bankimport.events import full_name
 from bankimport.models import JobStatus
 from bankimport.queue.queue import Enqueue, Queue
 from bankimport.redis.connection import connect
@@ -132,7 +132,7 @@ class Field:
     async def events(self, name: str | None = None) -> list[tuple[str, str]]:
         """Return (name, job id) of the events so far, all or one name's."""
         rows = await self.redis.xrange(self.queue.keys.events)
-        found = [(PREFIX + fields[b"name"].decode(), fields[b"jobId"].decode()) for _, fields in rows]
+        found = [(full_name(fields[b"name"].decode()), fields[b"jobId"].decode()) for _, fields in rows]
         return [event for event in found if name in (None, event[0])]
 
     async def endings(self) -> Counter[str]:

@@ -8,7 +8,7 @@ from typing import Any
 from redis.asyncio import Redis
 
 from bankimport.commands import COMMANDS, Command, SyncAllOrg, SyncConnection
-from bankimport.events import PREFIX
+from bankimport.events import full_name
 from bankimport.queue.queue import Enqueue, Queue
 from bankimport.queue.run import Claim
 from bankimport.queue.transitions import Ended, Transitions
@@ -162,7 +162,7 @@ class Driver:
     async def events(self, *names: str) -> list[tuple[str, str]]:
         """Return (name, job id) of all events, or of those named, in their order."""
         rows = await self.queue.client.xrange(self.queue.keys.events)
-        told = [(PREFIX + fields[b"name"].decode(), fields[b"jobId"].decode()) for _, fields in rows]
+        told = [(full_name(fields[b"name"].decode()), fields[b"jobId"].decode()) for _, fields in rows]
         return [event for event in told if not names or event[0] in names]
 
     async def leftovers(self) -> list[str]:

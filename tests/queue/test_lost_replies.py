@@ -88,6 +88,8 @@ async def test_a_full_server_refuses_before_anything_is_done(processes: Processe
     )
     found = await asyncio.gather(*calls, return_exceptions=True)
     assert [type(error) for error in found] == [Unavailable] * 6
+    joined = await asyncio.gather(*(driver.complete(claim) for claim in claims), return_exceptions=True)
+    assert [type(error) for error in joined] == [Unavailable] * 4, "calls that travel as one are refused as one"
     await client.config_set("maxmemory", "0")
     assert await driver.ids(JobState.ACTIVE) == {claim.job_id for claim in claims}
     assert await driver.ids(JobState.WAITING) == {waiting}

@@ -22,7 +22,7 @@ from hypothesis.stateful import (
 )
 
 from bankimport.errors import Conflict, IllegalTransition
-from bankimport.events import PREFIX, TERMINAL
+from bankimport.events import TERMINAL, full_name
 from bankimport.queue.run import Claim
 from bankimport.queue.transitions import Ended
 from bankimport.settings import Settings
@@ -350,7 +350,7 @@ class Walk(RuleBasedStateMachine):
         for state in JobState:
             assert found[state] == {job.id for job in self.of(state)}
         for self.last, event in entries:
-            if PREFIX + event[b"name"].decode() in TERMINAL:
+            if full_name(event[b"name"].decode()) in TERMINAL:
                 self.told[event[b"jobId"].decode()] += 1
         for job in self.jobs.values():
             assert self.told[job.id] == job.ends, (job, self.told[job.id])

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from bankimport.errors import IllegalTransition
-from bankimport.events import PREFIX, Event, JobCompleted
+from bankimport.events import Event, JobCompleted, full_name
 from bankimport.queue.run import Claim
 from bankimport.queue.transitions import Ended
 from bankimport.status import TRANSITIONS, JobState, Operation, after
@@ -157,7 +157,7 @@ async def test_the_end_of_a_job_tells_the_instants_of_its_record(driver: Driver,
     await driver.complete(run)
     [(entry, fields)] = await client.xrevrange(keys.events, count=1)
     job = await driver.queue.get(job_id)
-    ended = Event.told(entry.decode(), PREFIX + fields[b"name"].decode(), "acme", job_id, fields[b"data"]).typed
+    ended = Event.told(entry.decode(), full_name(fields[b"name"].decode()), "acme", job_id, fields[b"data"]).typed
     assert job is not None
     assert isinstance(ended, JobCompleted)
     assert (ended.queued_at, ended.started_at, ended.completed_at) == (job.queued_at, job.processed_on, job.finished_on)

@@ -18,7 +18,7 @@ from redis.asyncio import Redis
 from redis.exceptions import NoScriptError, RedisError
 
 from bankimport.errors import Unavailable
-from bankimport.events import PREFIX, Event
+from bankimport.events import Event, full_name
 from bankimport.redis.connection import LOST, is_lost, unavailable
 from bankimport.redis.deadline import GRACE, apart, left
 from bankimport.redis.declaring import Script
@@ -240,4 +240,4 @@ def _translated(error: BaseException) -> BaseException:
 
 def event_of(entry: bytes, name: bytes, org_id: bytes, job_id: bytes, data: bytes) -> Event:
     """Return the envelope of an entry of a stream."""
-    return Event.told(entry.decode(), PREFIX + name.decode(), org_id.decode(), job_id.decode(), data)
+    return Event.told(entry.decode(), full_name(name.decode()), org_id.decode(), job_id.decode(), data)

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import structlog
 from pydantic import ValidationError
 
-from bankimport.events import PREFIX, Event, StreamGap
+from bankimport.events import Event, StreamGap, full_name
 from bankimport.stream.position import Position
 
 _log = structlog.get_logger(__name__)
@@ -37,7 +37,7 @@ def entry_of(entry_id: bytes | str, fields: Mapping[Any, Any]) -> Entry:
     data = values.get("data", b"")
     return Entry(
         Position.of(entry_id),
-        PREFIX + _text(values.get("name", "")),
+        full_name(_text(values.get("name", ""))),
         _text(values.get("orgId", "")),
         _text(values.get("jobId", "")),
         data.encode() if isinstance(data, str) else data,

@@ -26,7 +26,7 @@ local function begin()
   local last = reserve((clock[1] * 1000000 + clock[2]) * A_MS / 1000)
   if last >= serial then reserve(last + 1) end
   entry_ms = math.floor(serial / A_MS)
-  entry_seq = (serial - entry_ms * A_MS) * 1000000
+  entry_seq = (serial - entry_ms * A_MS) * 1000
 end
 
 local function next_serial()

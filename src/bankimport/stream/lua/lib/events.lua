@@ -1,6 +1,6 @@
 -- @include redis/clock
 -- Events into the streams, and into the index of their organisation: one entry for all that one script tells it, the
--- id of the first and how many behind it the last is. An entry is short: its name without `bank.`, its data without its
+-- id of the first and how many behind it the last is. An entry is short: its name without `bank.` or `bank.job.`, its data without its
 -- job's id and its instant, which the entry has already, with the type of its job as a first line instead of in JSON, and
 -- with spans for instants (`early`: by how many ms the entry's is ahead). `Event.told` spells all of it out.
 local EMITTED, TOLD = {}, {}
@@ -8,7 +8,7 @@ local INDEX_MAX = 10000
 local IS_HEARD = string.find(FLAGS, 'w', 1, true)
 
 local function append(stream, length, name, org, id, data)
-  name, entry = string.sub(name, 6), next_entry()
+  name, entry = string.sub(name, string.sub(name, 1, 9) == 'bank.job.' and 10 or 6), next_entry()
   call('XADD', stream, 'MAXLEN', '~', length, entry, 'name', name, 'orgId', org, 'jobId', id, 'data', data)
   local told = TOLD[org]
   if told then told.more = entry_seq - told.seq else TOLD[org] = {first = entry, seq = entry_seq, more = 0} end
