@@ -17,6 +17,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Concatenate, Generic, ParamSpec, Protocol, TypeVar
 
+from pydantic_core import PydanticSerializationError, to_json
+
 from bankimport.redis.instants import duration_ms, milliseconds
 
 P = ParamSpec("P")
@@ -67,8 +69,11 @@ _JSON_TEXT = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 
 
 def compact(value: object) -> bytes:
-    """Return a value as short JSON."""
-    return utf8(_JSON_TEXT(value)) if value != [] else b"[]"  # the commonest
+    """Return a value as short JSON; pydantic's writer takes a quarter of the time, but no half surrogate pair."""
+    try:
+        return to_json(value)
+    except PydanticSerializationError:
+        return utf8(_JSON_TEXT(value))
 
 
 def _number(value: float) -> bytes:

@@ -6,6 +6,7 @@ database, sentinel), and then their transport is given a protocol of ours, which
 """
 
 import asyncio
+import time
 from collections.abc import Callable, Sequence
 from typing import Any, cast
 
@@ -16,6 +17,7 @@ from redis.exceptions import BusyLoadingError, InvalidResponse, ReadOnlyError
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from bankimport.redis.connection import in_place, patiently
+from bankimport.redis.deadline import LONGEST, left
 
 Commands = Sequence[Sequence[Any]]
 
@@ -39,12 +41,21 @@ class _Wire(asyncio.Protocol):
         """Whether anything can be sent."""
         return not self._transport.is_closing()
 
-    def ask(self, commands: Commands) -> "asyncio.Future[list[Any]]":
-        """Send commands; the future has their answers."""
-        self._answers, self._number = [], len(commands)
-        self._all = asyncio.get_running_loop().create_future()
-        self._transport.write(b"".join([pack_command(tuple(command)) for command in commands]))
-        return self._all
+    async def ask(self, commands: Commands, seconds: float) -> list[Any]:
+        """Send commands here and now, and return their answers.
+
+        Raises:
+            RedisError, OSError: they don't come within so many seconds, or the connection ends.
+        """
+        loop = asyncio.get_running_loop()
+        self._answers, self._number, self._all = [], len(commands), loop.create_future()
+        # a timer costs a third of `asyncio.timeout`
+        late = loop.call_later(seconds, self._fail, TimeoutError("no answer in time"))
+        try:
+            self._transport.write(b"".join([pack_command(tuple(command)) for command in commands]))
+            return await self._all
+        finally:
+            late.cancel()
 
     def data_received(self, data: bytes) -> None:
         """Take what came; the last answer is what is waited for."""
@@ -86,20 +97,19 @@ class Line:
         Raises:
             Unavailable: Redis can't be reached within the deadline.
         """
-        tries = 0
+        until = time.monotonic() + left()
+        failed: list[Exception] = []
 
-        async def once() -> list[Any]:
-            nonlocal tries
-            tries += 1
-            try:
-                answers = await self._once(commands(tries > 1))
-            except Exception as error:
-                self.trouble = error
-                raise
-            self.trouble = None
-            return answers
+        async def again() -> list[Any]:
+            if failed:
+                raise failed.pop()
+            return await self._once(commands(True), LONGEST)
 
-        return await patiently(once, bounded=in_place)
+        try:
+            return await self._once(commands(False), left())
+        except Exception as error:  # only what has failed needs patience, which is told of it first
+            failed.append(error)
+            return await patiently(again, within=max(0.0, until - time.monotonic()), bounded=in_place)
 
     async def wait(self, commands: Commands, seconds: float) -> list[Any]:
         """Return the answers to commands of which the first may wait; there is no second try.
@@ -107,29 +117,32 @@ class Line:
         Raises:
             RedisError, OSError: Redis can't be reached, or is not within so many seconds.
         """
-        return await in_place(lambda: self._once(commands), seconds)
+        return await self._once(commands, seconds)
 
-    async def _once(self, commands: Commands) -> list[Any]:
+    async def _once(self, commands: Commands, seconds: float) -> list[Any]:
         wire = self._wire
         try:
             if wire is None or not wire.is_open:
-                wire = self._wire = await self._open()
-            answers = await wire.ask(commands)
+                wire = self._wire = await in_place(self._open, seconds)
+            answers = await wire.ask(commands, seconds)
             for answer in answers:
                 if isinstance(answer, ReadOnlyError | BusyLoadingError):
                     raise answer  # a failover: the next connection may know better
-        except BaseException:
+        except BaseException as error:
             self._wire = None
+            if isinstance(error, Exception):
+                self.trouble = error
             if self._connection is not None:
                 await self._connection.disconnect(nowait=True)
             raise
+        self.trouble = None
         return answers
 
     async def _open(self) -> _Wire:
         """Open the connection anew: what was in it is not ours."""
         if self._connection is None:
             self._connection = self._client.connection_pool.get_available_connection()
-            self._connection.socket_timeout = None  # `patiently` bounds a whole exchange
+            self._connection.socket_timeout = None  # each exchange has its own
         await self._connection.disconnect(nowait=True)
         await self._connection.connect()
         opened = cast("asyncio.StreamWriter", self._connection._writer)  # noqa: SLF001  # redis-py shows it nowhere else
