@@ -243,8 +243,8 @@ MUTATIONS = (
     Mutation(
         "company for a suspect is given back",
         "src/bankimport/queue/claims.py",
-        "        if self._held.are_company(runs):\n",
-        "        if False:\n",
+        "if self._held.are_company(runs) or (",
+        "if (",
         "tests/queue/test_listening.py::test_company_for_a_suspect_is_given_back",
     ),
     Mutation(

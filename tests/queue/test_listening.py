@@ -159,6 +159,18 @@ async def test_a_beat_says_it_too(driver: Driver) -> None:
     assert again.stalls == 1
 
 
+async def test_what_comes_too_late_is_given_back(driver: Driver, worker: Worker) -> None:
+    """A loop that stood still for longer than the short lease runs nothing of what it was given, and keeps nothing: to
+    say that it has it would hold it for a whole lease, in which nobody runs it. Red before."""
+    await worker.stop()
+    job_id = await driver.ask("c")
+    rows = (await driver.do.claim_jobs("w", "1w", 1, 0, list(FUNCTIONS))).rows
+    assert await worker.claims._hold_all(rows, time.monotonic() - 6, unheard=True) == []
+    assert worker.claims.runs == {}
+    assert await driver.state(job_id) is JobState.WAITING
+    assert await driver.events("bank.job.stalled") == []
+
+
 @pytest.mark.parametrize("suspect_is_there", [True, False])
 async def test_company_for_a_suspect_is_given_back(driver: Driver, worker: Worker, suspect_is_there: bool) -> None:
     """A claim behind a wait was sent beside others: it may bring a suspect to a worker that has become busy meanwhile,

@@ -199,7 +199,7 @@ class Claims:
         queue, worker = self._queue, self.hooks.worker_id
         lease = queue.settings.lease
         runs = [Run(Claim.parse(row), queue.transitions, lease, worker, now, unheard=unheard) for row in rows]
-        if self._held.are_company(runs):
+        if self._held.are_company(runs) or (unheard and any(run.is_over for run in runs)):
             with contextlib.suppress(Unavailable):  # their leases end
                 await queue.transitions.give_back_jobs([(run.job_id, str(run.fence)) for run in runs])
             runs = []

@@ -119,6 +119,11 @@ class Run:
         """Whether it runs alone: twice before, its worker died."""
         return self.claim.stalls >= _SUSPECT
 
+    @property
+    def is_over(self) -> bool:
+        """Whether its lease has ended by this host's clock."""
+        return time.monotonic() > self._owned_until
+
     def start(self, task: "asyncio.Task[Any] | None") -> None:
         """Note that the job's own code begins, in this task."""
         self._started = time.monotonic()
@@ -200,7 +205,7 @@ class Run:
 
     def ensure_owned(self) -> None:
         """See `JobRun`. No I/O: the worker's beat renews the lease, and a frozen host finds its own clock advanced."""
-        if self.interruption is None and time.monotonic() > self._owned_until:
+        if self.interruption is None and self.is_over:
             self.interruption = LeaseLost(self.job_id)
         if self.interruption is not None:
             raise self.interruption
