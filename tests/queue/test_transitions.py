@@ -151,7 +151,7 @@ async def test_the_end_of_a_job_tells_the_instants_of_its_record(driver: Driver,
     """Its entry has spans for instants; also where the counter of entries is ahead of the clock, which was set back."""
     client, keys = driver.queue.client, driver.queue.keys
     job_id = await driver.ask("c")
-    serial = int(await client.get(keys.of("serial")))
+    serial = int(await client.get(keys.of("serial")) or 0)
     await client.set(keys.of("serial"), serial + 2000 * ahead)
     [run] = await driver.claim(1)
     await driver.complete(run)

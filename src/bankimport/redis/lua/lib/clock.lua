@@ -23,7 +23,7 @@ end
 
 local function begin()
   if serial then return end
-  local last = reserve((clock[1] * 1000000 + clock[2]) * A_MS / 1000)
+  local last = reserve((clock[1] * 1000000 + clock[2]) * (A_MS / 1000)) -- whole, and below 2^53
   if last >= serial then reserve(last + 1) end
   entry_ms = math.floor(serial / A_MS)
   entry_seq = (serial - entry_ms * A_MS) * 1000
