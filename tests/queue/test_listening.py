@@ -3,9 +3,11 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 
+from bankimport.errors import Unavailable
 from bankimport.queue.claims import Claims, Hooks
 from bankimport.queue.idling import WARM, IdlePolicy
 from bankimport.queue.listening import Listener
@@ -18,6 +20,16 @@ from tests.queue.driver import FUNCTIONS, Driver
 from tests.waiting import wait_until
 
 SLOTS = 4
+
+
+class _Deaf:
+    """A script whose call on the connection of waits fails."""
+
+    def __init__(self, script: Any, aside: Any) -> None:
+        self.aside, self._script = aside, script
+
+    async def __call__(self, *args: Any) -> Any:
+        return await self._script(*args)
 
 
 class Worker:
@@ -106,14 +118,12 @@ async def test_jobs_that_come_at_once_find_all_places(driver: Driver, worker: Wo
 
 
 async def test_what_comes_while_the_worker_stops_does_not_begin(driver: Driver, worker: Worker) -> None:
-    """It is given back with all that never began."""
+    """It is given back here and now: arq may wait for other jobs for long."""
     worker.claims.stop()
     job_id = await driver.ask("c")
-    await wait_until(lambda: job_id in worker.claims.runs, what="the claim")
-    await asyncio.sleep(0)
+    await wait_until(lambda: has_come_back(driver, job_id), what="a job that was started and waits again")
     assert worker.begun == []
-    await driver.do.remove_worker("w")
-    assert await driver.state(job_id) is JobState.WAITING
+    assert worker.claims.runs == {}
     assert await driver.events("bank.job.stalled") == []
 
 
@@ -129,6 +139,73 @@ async def test_a_claim_behind_a_wait_whose_reply_was_lost(driver: Driver, worker
     run = worker.claims.runs[job_id]
     assert (run.claim.stalls, run.early) == (0, None)
     await worker.end(job_id)
+
+
+async def has_come_back(driver: Driver, job_id: str) -> bool:
+    """Whether a job has been started and waits again."""
+    started = ("bank.job.started", job_id) in await driver.events()
+    return started and await driver.state(job_id) is JobState.WAITING
+
+
+async def test_a_claim_behind_a_wait_that_was_never_carried_out(driver: Driver) -> None:
+    """Asked for again it is one like any other: its lease is whole, and nobody need say that it was heard."""
+    job_id = await driver.ask("c")
+    claimed = await driver.do.claim_jobs.again("w", "7w", 1, 0, list(FUNCTIONS))
+    assert [row[0].decode() for row in claimed.rows] == [job_id]
+    assert await lease(driver, job_id) > 10
+
+
+@pytest.mark.parametrize("failure", [Unavailable("Redis"), RuntimeError("Redis refused a script")])
+async def test_a_word_that_is_not_heard_is_said_again(
+    driver: Driver, worker: Worker, monkeypatch: pytest.MonkeyPatch, failure: Exception
+) -> None:
+    """On the ordinary connection, before the short lease is over; the worker goes on listening."""
+
+    async def refused(*_: object) -> list[str]:
+        raise failure
+
+    monkeypatch.setattr(driver.do, "hear_claims", _Deaf(driver.do.hear_claims, refused))
+    job_id = await driver.ask("c")
+    await wait_until(lambda: job_id in worker.begun, what="its run")
+    await wait_until(lambda: lease_is_whole(driver, job_id), what="a whole lease")
+    await wait_until(lambda: worker.claims.runs[job_id]._owned_until > time.monotonic() + 10, what="a renewed run")
+    assert not worker.tasks[0].done()
+
+
+async def test_a_record_that_can_not_be_read_ends_no_listener(driver: Driver, worker: Worker) -> None:
+    """It costs the claim that brought it, and nothing else."""
+    await driver.queue.pause()
+    broken = await driver.ask("broken")
+    await driver.queue.client.hset(driver.queue.keys.job(broken), "data", "{")
+    await driver.queue.resume()
+    await wait_until(lambda: has_started(driver, broken), what="the claim")
+    job_id = await driver.ask("c")
+    await wait_until(lambda: job_id in worker.claims.runs, what="the next job")
+    assert not worker.tasks[0].done()
+
+
+async def has_started(driver: Driver, job_id: str) -> bool:
+    """Whether a job was started."""
+    return ("bank.job.started", job_id) in await driver.events()
+
+
+async def test_a_wait_that_is_refused_is_no_reason_to_hurry(driver: Driver, worker: Worker) -> None:
+    """The claim behind it may be carried out all the same: a server that takes no writes was asked 2,900 times a second."""
+    client, wake = driver.queue.client, driver.queue.keys.wake
+    await client.lpush(wake, "1")
+    await wait_until(worker.waits, what="a wait with a claim")
+    await client.set(wake, "no list")
+    await wait_until(lambda: refused_waits(driver), what="a wait that is refused")
+    began, before = time.monotonic(), await refused_waits(driver)
+    await wait_until(lambda: time.monotonic() - began > 0.5, what="half a second")
+    assert await refused_waits(driver) - before < 10
+    await client.delete(wake)
+
+
+async def refused_waits(driver: Driver) -> int:
+    """Return how many waits the server has refused."""
+    stats = await driver.queue.client.info("commandstats")
+    return int(stats["cmdstat_blpop"]["failed_calls"])
 
 
 async def test_what_a_frozen_worker_was_given_is_nobodys_fault(driver: Driver) -> None:

@@ -1,8 +1,10 @@
 """How a worker with room waits for work: on a list of tokens, of which each wakes one worker."""
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Sequence
+from functools import partial
 
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
@@ -15,6 +17,9 @@ from bankimport.queue.run import Run
 from bankimport.queue.under_way import Question
 from bankimport.redis.connection import BLOCK, LOST, forget
 from bankimport.redis.deadline import LONGEST, apart
+
+#: How long the word that something was heard may take on the connection of waits, in seconds.
+_HEARD = 0.7
 
 
 class Listener:
@@ -39,13 +44,17 @@ class Listener:
                     await self._wait_with(question)
                 else:
                     await self._wait()
-            except (*LOST, RedisError):  # lost, or refused: blocked clients of a demoted primary are told UNBLOCKED
+            except Exception as error:  # nobody would notice that this has ended
+                if not isinstance(
+                    error, (*LOST, RedisError)
+                ):  # blocked clients of a demoted primary are told UNBLOCKED
+                    claims.complaints.warn("queue.wait_failed", type(error).__name__, worker=claims.hooks.worker_id)
                 await asyncio.sleep(LOOK)
 
     async def _wait(self) -> None:
         if await self._client.execute_command("BLPOP", self._queue.keys.wake, BLOCK) is None:
             return
-        if self._claims.roomy.is_set() and self._claims.is_read():
+        if self._claims.roomy.is_set() and self._claims.is_read() and not self._claims.stopping:
             self._claims.wake()
             await asyncio.sleep(0)  # the claim goes out before the next wait
         else:  # it became full, or arq reads no more because it stops: another worker's turn
@@ -63,10 +72,18 @@ class Listener:
             behind, wait + LONGEST, hooks.worker_id, *question, sorted(hooks.functions)
         )
         runs = await self._claims.take(now, question.number, claim, unheard=True)
-        if runs and not self._claims.stopping:
+        if self._claims.stopping:
+            await self._give_back(runs)
+        elif runs:
             for run in runs:
                 self._begin_early(run)
             await self._say_heard(runs)
+
+    async def _give_back(self, runs: Sequence[Run]) -> None:
+        for run in runs:
+            self._claims.done(run)
+        if runs:
+            await self._queue.transitions.give_back_jobs([(run.job_id, str(run.fence)) for run in runs])
 
     def _begin_early(self, run: Run) -> None:
         """Begin a run, in the next turn of the loop, before arq has read of it: that takes a fifth of a pick-up."""
@@ -77,12 +94,15 @@ class Listener:
             run.early.add_done_callback(forget)
 
     async def _say_heard(self, runs: Sequence[Run]) -> None:
-        """Say so on the connection of the wait, in which nothing is under way: it is sent here and now."""
-        asked_at = time.monotonic()
-        hear = self._queue.transitions.hear_claims
-        try:
-            lost = await hear.aside(None, LONGEST, [(run.job_id, str(run.fence)) for run in runs])
-        except Unavailable:
+        """Say so on the connection of the wait, in which nothing is under way: it is sent here and now. If that is not
+        heard, say it again on the ordinary one, before the short lease is over."""
+        hear, ids = self._queue.transitions.hear_claims, [(run.job_id, str(run.fence)) for run in runs]
+        for say in (partial(hear.aside, None, _HEARD), hear, hear):
+            asked_at = time.monotonic()
+            with contextlib.suppress(Unavailable, RuntimeError):
+                lost = await say(ids)
+                break
+        else:
             return  # the next beat says so, or their leases end
         for run in runs:
             if run.job_id in lost:

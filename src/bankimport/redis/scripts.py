@@ -98,6 +98,8 @@ class Scripts:
         if isinstance(answers[-1], NoScriptError):
             return await self.call(script, args, b"", again=True)
         self._settle([call], answers[-1])
+        if isinstance(answers[0], Exception) and behind is not None:
+            raise unavailable(answers[0])  # who would wait again at once would be refused at once
         return call.answer.result()
 
     async def wait(self, answer: "asyncio.Future[Any]") -> Any:

@@ -12,9 +12,10 @@ local window = math.ceil(RATE_WINDOW * 1.05)
 local quarter = math.ceil(window / 4)
 
 if IS_AGAIN then
+  number = heard(number) -- this answer is waited for
   for _, id in ipairs(call('ZRANGE', key.state('active'), 0, -1)) do
     local job = call('HGET', key.job(id), 'worker') == worker and load_job(id)
-    if job and heard(job.call) == heard(number) then
+    if job and heard(job.call) == number then
       renew({{id, job.fence}})
       describe(job)
     end
