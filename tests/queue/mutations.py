@@ -241,6 +241,20 @@ MUTATIONS = (
         "tests/queue/test_listening.py::test_what_a_frozen_worker_was_given_is_nobodys_fault",
     ),
     Mutation(
+        "a lost claim is asked for again as one that waits for its answer",
+        f"{LUA}/claim_jobs.lua",
+        "  number = heard(number) -- this answer is waited for\n",
+        "",
+        "tests/queue/test_listening.py::test_a_claim_behind_a_wait_that_was_never_carried_out",
+    ),
+    Mutation(
+        "a stopping worker keeps nothing that comes while it waits",
+        "src/bankimport/queue/listening.py",
+        "            await self._give_back(runs)\n",
+        "            pass\n",
+        "tests/queue/test_listening.py::test_what_comes_while_the_worker_stops_does_not_begin",
+    ),
+    Mutation(
         "company for a suspect is given back",
         "src/bankimport/queue/claims.py",
         "if self._held.are_company(runs) or (",
