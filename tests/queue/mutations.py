@@ -63,7 +63,7 @@ MUTATIONS = (
         f"{LUA}/claim_jobs.lua",
         "sweep_stalled()\n",
         "",
-        WALK,
+        "tests/queue/test_transitions.py::test_the_third_stall_is_the_last",
     ),
     Mutation(
         "the third stall is the last",
@@ -161,7 +161,7 @@ MUTATIONS = (
         f"{LUA}/lib/moves.lua",
         "    reopen(job.org)\n",
         "",
-        WALK,
+        "tests/queue/test_batches.py::test_three_children_run_at_a_time",
     ),
     Mutation(
         "the schedule's start in ten",
