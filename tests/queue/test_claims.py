@@ -11,9 +11,9 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from bankimport.errors import Unavailable
 from bankimport.queue.claims import Claims, Hooks
 from bankimport.queue.gate import Gate
-from bankimport.queue.listening import Listener
 from bankimport.queue.run import Run
 from bankimport.queue.transitions import Ended, Transitions
+from bankimport.queue.wake_ups import WakeUps
 from bankimport.redis.connection import connect
 from bankimport.redis.keys import Keys
 from tests.queue.driver import FUNCTIONS, Driver
@@ -125,7 +125,7 @@ async def test_a_suspect_gets_no_company_from_a_second_claim(driver: Driver, cla
 
 async def test_a_full_worker_waits_for_no_token(driver: Driver, claims: Claims) -> None:
     """It would have to pass on each that it gets."""
-    listening = asyncio.create_task(Listener(claims, driver.queue, driver.queue.client).listen())
+    listening = asyncio.create_task(WakeUps(claims, driver.queue, driver.queue.client).listen())
     client = driver.queue.client
     try:
         await asked(driver, 8)

@@ -1,4 +1,4 @@
-"""What a worker holds: it claims jobs as it has room, waits while there are none, and forgets what has ended."""
+"""How a worker claims: as it has room, and never more; while there is nothing it waits."""
 
 import asyncio
 import contextlib
@@ -18,7 +18,7 @@ from bankimport.queue.idling import LOOK, IdlePolicy
 from bankimport.queue.queue import Queue
 from bankimport.queue.run import Claim, Run
 from bankimport.queue.transitions import Claimed
-from bankimport.queue.under_way import ClaimsUnderWay, Question
+from bankimport.queue.under_way import ClaimCall, ClaimsUnderWay
 from bankimport.redis.connection import patiently
 from bankimport.telemetry import start_refused
 
@@ -45,7 +45,7 @@ class Hooks:
 
 
 class Claims:
-    """The runs of one worker, from their claim to their end. `client` is for what is no script."""
+    """The claims of one worker, and what they bring. `client` is for what is no script."""
 
     def __init__(self, queue: Queue, hooks: Hooks, client: Redis) -> None:
         self.hooks = hooks
@@ -109,13 +109,14 @@ class Claims:
         """Whether more work is likely soon."""
         return self._policy.is_warm(time.monotonic())
 
+    @property
     def is_read(self) -> bool:
         """Whether arq asks for jobs: one that stops does not."""
         return time.monotonic() - self._read_at < LOOK
 
-    def begin_waiting(self) -> Question | None:
+    def begin_waiting(self) -> ClaimCall | None:
         """Return a claim for half of the free places, to stand behind a wait; the others can be asked for beside it."""
-        if self.stopping or self._under_way.any_lost or not self.is_read() or self._free() < 2:
+        if self.stopping or self._under_way.any_lost or not self.is_read or self._free() < 2:
             return None
         return self._under_way.begin_waiting(self._free() // 2, self._held.running)
 
@@ -159,12 +160,12 @@ class Claims:
         claim = self._queue.transitions.claim_jobs
         send: Callable[..., Awaitable[Claimed]]
         if self._under_way.any_lost:
-            question, send = self._under_way.again(self._held.running), claim.again
+            call, send = self._under_way.again(self._held.running), claim.again
         else:
-            question, send = self._under_way.begin(self._free(), self._held.running), claim.soon if along else claim
+            call, send = self._under_way.begin(self._free(), self._held.running), claim.soon if along else claim
         self._policy.asked(now)
-        answer = send(self.hooks.worker_id, *question, sorted(self.hooks.functions))
-        self.asking.add(asyncio.create_task(self.take(now, question.number, answer)))
+        answer = send(self.hooks.worker_id, *call, sorted(self.hooks.functions))
+        self.asking.add(asyncio.create_task(self.take(now, call.number, answer)))
 
     async def take(self, now: float, number: str, answer: Awaitable[Claimed], *, unheard: bool = False) -> list[Run]:
         """Hold what a claim brings; return it."""

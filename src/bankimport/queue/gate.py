@@ -25,9 +25,9 @@ from bankimport.errors import Unavailable
 from bankimport.queue.adoption import foreign_row
 from bankimport.queue.claim_pipeline import ClaimPipeline
 from bankimport.queue.claims import Claims, Hooks
-from bankimport.queue.listening import Listener
 from bankimport.queue.payloads import serialize
 from bankimport.queue.queue import Queue
+from bankimport.queue.wake_ups import WakeUps
 from bankimport.redis.connection import together
 from bankimport.status import JobState
 
@@ -43,7 +43,7 @@ class Gate(ArqRedis):
     queue: Queue
     hooks: Hooks
     claims: Claims
-    listener: Listener
+    wake_ups: WakeUps
 
     def attach(self, queue: Queue, hooks: Hooks) -> None:
         """Serve this queue as this worker."""
@@ -51,7 +51,7 @@ class Gate(ArqRedis):
         self.hooks = hooks
         client = ArqRedis(self.connection_pool)
         self.claims = Claims(queue, hooks, client)
-        self.listener = Listener(self.claims, queue, client)
+        self.wake_ups = WakeUps(self.claims, queue, client)
 
     # What arq asks ---------------------------------------------------------------------------------------------
 

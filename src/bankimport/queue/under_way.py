@@ -6,7 +6,7 @@ from typing import NamedTuple
 WAITING = "w"
 
 
-class Question(NamedTuple):
+class ClaimCall(NamedTuple):
     """A claim: its number, how many places it asks for, and how many are busy beside them."""
 
     number: str
@@ -36,18 +36,18 @@ class ClaimsUnderWay:
         """Whether one is to be asked for again."""
         return bool(self._lost)
 
-    def begin(self, places: int, running: int) -> Question:
+    def begin(self, places: int, running: int) -> ClaimCall:
         """Return a new claim for so many places, beside so many runs."""
-        return self._question(self._next(places, ""), running)
+        return self._call(self._next(places, ""), running)
 
-    def begin_waiting(self, places: int, running: int) -> Question:
+    def begin_waiting(self, places: int, running: int) -> ClaimCall:
         """Return a new claim that stands behind a wait. Others may be sent beside it, so what it brings may be company
         for a suspect."""
-        return Question(self._next(places, WAITING), places, running)
+        return ClaimCall(self._next(places, WAITING), places, running)
 
-    def again(self, running: int) -> Question:
+    def again(self, running: int) -> ClaimCall:
         """Return a claim whose reply was lost."""
-        return self._question(self._lost.pop(0), running)
+        return self._call(self._lost.pop(0), running)
 
     def _next(self, places: int, mark: str) -> str:
         self._numbers += 1
@@ -55,12 +55,12 @@ class ClaimsUnderWay:
         self._asked[number] = places
         return number
 
-    def _question(self, number: str, running: int) -> Question:
+    def _call(self, number: str, running: int) -> ClaimCall:
         others = [asked for other, asked in self._asked.items() if other != number and not other.endswith(WAITING)]
         busy = running + sum(others)
         if busy == 0:
             self.alone = number
-        return Question(number, self._asked[number], busy)
+        return ClaimCall(number, self._asked[number], busy)
 
     def lose(self, number: str) -> None:
         """Note that a claim may have been carried out, but has no answer."""

@@ -89,8 +89,7 @@ def _reached(text: str) -> str:
         meant = set(re.findall(r"\w+", todo.pop())) & defined.keys() - reached
         reached |= meant
         todo += [defined[name] for name in meant]
-    kept = _DEFINED.sub(lambda found: found[0] if found[found.lastgroup or 0] in reached else "", text)
-    return _COMMENT.sub("", kept)
+    return _DEFINED.sub(lambda found: found[0] if found[found.lastgroup or 0] in reached else "", text)
 
 
 def _joined(own: str, bound: Sequence[str]) -> str:

@@ -115,7 +115,7 @@ class Lifecycle:
         await self._beat()
         turns = (self._next_beat, self._next_sweep, self._next_adoption, *(each.turn for each in self._beside))
         self._tasks = [asyncio.create_task(self._for_ever(turn)) for turn in turns]
-        self._tasks.append(asyncio.create_task(self._gate.listener.listen()))
+        self._tasks.append(asyncio.create_task(self._gate.wake_ups.listen()))
         await self._begin()
         if self._alone:
             calm_collector()

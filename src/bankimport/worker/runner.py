@@ -99,13 +99,13 @@ class Runner:
 
     def _begin_early(self, run: Run) -> Coroutine[Any, Any, None] | None:
         """Return what runs a job of ours before arq has got round to it."""
-        return self._told(run, self._limited) if run.claim.type in self._handlers else None
+        return self._execute(run, self._limited) if run.claim.type in self._handlers else None
 
     async def attempt(self, ctx: dict[Any, Any], work: Callable[[Run], Awaitable[Outcome]]) -> None:
         """Run `work` as the claimed job of this context, and write what becomes of it; raises as `run` does."""
-        await self._told(self._gate.claims.runs[ctx["job_id"]], work)
+        await self._execute(self._gate.claims.runs[ctx["job_id"]], work)
 
-    async def _told(self, run: Run, work: Callable[[Run], Awaitable[Outcome]]) -> None:
+    async def _execute(self, run: Run, work: Callable[[Run], Awaitable[Outcome]]) -> None:
         run.start(asyncio.current_task())
         with told(run) as story:
             await self._attempt(run, work, story)

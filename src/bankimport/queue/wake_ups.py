@@ -14,7 +14,7 @@ from bankimport.queue.claims import Claims
 from bankimport.queue.idling import LOOK
 from bankimport.queue.queue import Queue
 from bankimport.queue.run import Run
-from bankimport.queue.under_way import Question
+from bankimport.queue.under_way import ClaimCall
 from bankimport.redis.connection import BLOCK, LOST, forget
 from bankimport.redis.deadline import LONGEST, apart
 
@@ -22,8 +22,8 @@ from bankimport.redis.deadline import LONGEST, apart
 _HEARD = 0.7
 
 
-class Listener:
-    """Hears tokens for one worker. `client` is for what is no script."""
+class WakeUps:
+    """Hears those of one worker. `client` is for what is no script."""
 
     def __init__(self, claims: Claims, queue: Queue, client: Redis) -> None:
         self._claims = claims
@@ -36,32 +36,29 @@ class Listener:
         while True:
             await claims.roomy.wait()
             try:
-                if not claims.is_warm:
-                    await self._wait()
-                elif claims.asking:
+                if claims.is_warm and claims.asking:
                     await asyncio.wait(claims.asking)  # a claim that is under way looks for itself
-                elif (question := claims.begin_waiting()) is not None:
-                    await self._wait_with(question)
+                elif claims.is_warm and (call := claims.begin_waiting()) is not None:
+                    await self._wait_with(call)
                 else:
                     await self._wait()
+            except (*LOST, RedisError):  # lost, or refused: blocked clients of a demoted primary are told UNBLOCKED
+                await asyncio.sleep(LOOK)
             except Exception as error:  # nobody would notice that this has ended
-                if not isinstance(
-                    error, (*LOST, RedisError)
-                ):  # blocked clients of a demoted primary are told UNBLOCKED
-                    claims.complaints.warn("queue.wait_failed", type(error).__name__, worker=claims.hooks.worker_id)
+                claims.complaints.warn("queue.wait_failed", type(error).__name__, worker=claims.hooks.worker_id)
                 await asyncio.sleep(LOOK)
 
     async def _wait(self) -> None:
         if await self._client.execute_command("BLPOP", self._queue.keys.wake, BLOCK) is None:
             return
-        if self._claims.roomy.is_set() and self._claims.is_read() and not self._claims.stopping:
+        if self._claims.roomy.is_set() and self._claims.is_read and not self._claims.stopping:
             self._claims.wake()
             await asyncio.sleep(0)  # the claim goes out before the next wait
         else:  # it became full, or arq reads no more because it stops: another worker's turn
             self._claims.roomy.clear()
             await self._client.execute_command("LPUSH", self._queue.keys.wake, "1")
 
-    async def _wait_with(self, question: Question) -> None:
+    async def _wait_with(self, call: ClaimCall) -> None:
         """Wait for a token with a claim behind the wait: the server carries it out as the token comes, and a trip is
         saved. It does so for a worker that may be frozen, or gone: until this one says that it has what was claimed the
         lease is short, and its end no stall. It says so before the job's own code begins, or a job that kills its
@@ -69,9 +66,9 @@ class Listener:
         now, wait = time.monotonic(), min(BLOCK, self._queue.settings.lease.total_seconds() / 3)
         hooks, behind = self._claims.hooks, ("BLPOP", self._queue.keys.wake, wait)
         claim = self._queue.transitions.claim_jobs.aside(
-            behind, wait + LONGEST, hooks.worker_id, *question, sorted(hooks.functions)
+            behind, wait + LONGEST, hooks.worker_id, *call, sorted(hooks.functions)
         )
-        runs = await self._claims.take(now, question.number, claim, unheard=True)
+        runs = await self._claims.take(now, call.number, claim, unheard=True)
         if self._claims.stopping:
             await self._give_back(runs)
         elif runs:
