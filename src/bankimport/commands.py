@@ -5,22 +5,14 @@ same thing, and while one is unanswered the other is given its job id.
 """
 
 import hashlib
-import json
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import Field, ValidationError
-from pydantic_core import PydanticSerializationError, to_json
 
 from bankimport.errors import MalformedData
+from bankimport.json_text import short_json
 from bankimport.models import Id, JobType, StrictModel, SyncOptions
-
-
-def _json(value: object) -> bytes:
-    try:
-        return to_json(value)
-    except PydanticSerializationError:  # half a surrogate pair
-        return json.dumps(value).encode()
 
 
 class Command(StrictModel):
@@ -58,8 +50,8 @@ class Command(StrictModel):
         for name, value in asked.items():
             if isinstance(value, list):  # of ids: neither their order nor one twice makes another question
                 asked[name] = sorted(set(value))
-        text = _json([self.type, sorted(asked.items())])
-        return hashlib.blake2b(text, digest_size=12).hexdigest()
+        text = short_json([self.type, sorted(asked.items())])
+        return hashlib.blake2b(text.encode(), digest_size=12).hexdigest()
 
     @classmethod
     def restore(cls, stored: Mapping[str, Any], org_id: str) -> Self:

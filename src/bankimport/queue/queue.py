@@ -14,13 +14,13 @@ from redis.asyncio import Redis
 
 from bankimport.commands import Command
 from bankimport.errors import Conflict, IllegalTransition, InvalidRequest, NotFound, TooManyPending
+from bankimport.json_text import short_json
 from bankimport.models import JobPage, JobStatus, PsuContext
 from bankimport.queue.filters import JobFilter
 from bankimport.queue.records import Records
 from bankimport.queue.transitions import Transitions
 from bankimport.redis.instants import milliseconds
 from bankimport.redis.keys import Keys
-from bankimport.redis.packing import short_json
 from bankimport.redis.scripts import Scripts
 from bankimport.settings import Settings
 from bankimport.status import JobState

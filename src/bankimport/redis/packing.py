@@ -4,12 +4,11 @@ A packed text is a byte of version, then raw deflate (RFC 1951) with a dictionar
 writes itself is plain JSON, and is read as such.
 """
 
-import json
 import zlib
 from collections.abc import Mapping
 from typing import Any
 
-from pydantic_core import PydanticSerializationError, to_json
+from bankimport.json_text import short_json
 
 #: What results are made of, the commonest last (RFC 1950 §2.3). A change needs a new version: old records are read on.
 _WORDS = (
@@ -23,8 +22,6 @@ _WORDS = (
     b'{"connectionId":"","success":true,"partial":false,"accountsSynced":0,"transactionsSynced":0,"newAccounts":0,'
     b'"newTransactions":0,"updatedTransactions":0,"removedTransactions":0,"quarantined":0,"accounts":[{"accountId":"acc_'
 )
-#: A new encoder for each text costs twice what the text does.
-_PLAIN = json.JSONEncoder(separators=(",", ":")).encode
 _VERSION = b"\x01"
 #: A window of 4 KB holds the dictionary and is quick to set up.
 _WINDOW = -12
@@ -35,14 +32,6 @@ _MOST = 4_000_000
 
 #: To copy what has learned the dictionary is quicker than to let another learn it.
 _LEARNED = zlib.compressobj(6, zlib.DEFLATED, _WINDOW, _MEMORY, zdict=_WORDS)
-
-
-def short_json(value: object) -> str:
-    """Return a value as short JSON; pydantic's writer is the quickest, but knows no half surrogate pair."""
-    try:
-        return to_json(value).decode()
-    except PydanticSerializationError:
-        return _PLAIN(value)
 
 
 def pack(text: str) -> bytes:
