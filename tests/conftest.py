@@ -96,8 +96,9 @@ def redis_settings(redis_url: str) -> RedisSettings:
 
 @pytest.fixture
 def settings(redis_url: str, tmp_path: Path) -> Settings:
-    """Settings with the test's database and an SQLite file of its own."""
-    return Settings.load(redis_url=redis_url, database_url=f"sqlite+aiosqlite:///{tmp_path}/test.db")
+    """Settings with the test's database and an SQLite file of its own. No tick may fall into a test that doesn't ask
+    for the schedules."""
+    return Settings.load(redis_url=redis_url, database_url=f"sqlite+aiosqlite:///{tmp_path}/test.db", enabled=False)
 
 
 @pytest.fixture

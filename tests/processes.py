@@ -24,11 +24,13 @@ def free_port() -> int:
 
 
 def clean_environment(**variables: str) -> dict[str, str]:
-    """Return this process's environment without our own variables, and with `variables`."""
+    """Return this process's environment without our own variables, and with `variables`. The schedules are off unless
+    these say otherwise: every four hours a tick would sync the connections of whatever test runs just then."""
     ours = ("BANK_SYNC_", "REDIS_", "HOST_", "SANDBOX_")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
     paths = [str(ROOT), *filter(None, [kept.get("PYTHONPATH")])]
-    return {**kept, "PYTHONPATH": os.pathsep.join(paths), "PYTHONUNBUFFERED": "1", **variables}
+    ticking = {"BANK_SYNC_ENABLED": "false", **variables}
+    return {**kept, "PYTHONPATH": os.pathsep.join(paths), "PYTHONUNBUFFERED": "1", **ticking}
 
 
 @dataclass

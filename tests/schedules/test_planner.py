@@ -48,6 +48,12 @@ class Clock:
 
 
 @pytest.fixture
+def settings(settings: Settings) -> Settings:
+    """Those of other tests, with the schedules."""
+    return settings.model_copy(update={"enabled": True})
+
+
+@pytest.fixture
 async def queue(settings: Settings) -> AsyncIterator[Queue]:
     """The queue of this test."""
     queue = Queue(connect(settings, Redis), settings)
@@ -120,7 +126,9 @@ CHANGES = [
 def test_arq_finds_the_same_ticks_as_we_do(settings: Settings, since: datetime, until: datetime) -> None:
     """arq's own arithmetic falls on our ticks, one for one, over both changes of the clocks."""
     queue = Queue(connect(settings, Redis), settings)
-    for job in planner(queue, Clock(since)).cron_jobs():
+    jobs = planner(queue, Clock(since)).cron_jobs()
+    assert len(jobs) == len(SCHEDULES)
+    for job in jobs:
         schedule = SCHEDULES[job.name.removeprefix("cron:")]
         ours = list(schedule.ticks(since, until, BERLIN))
         assert [schedule.latest(at, BERLIN) for at in arq_ticks(job, since, until)] == ours
