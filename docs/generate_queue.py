@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from bankimport.queue.transitions import Transitions
 from bankimport.redis.keys import KEYS
-from bankimport.redis.rendering import render
+from bankimport.redis.rendering import gather
 from bankimport.status import TRANSITIONS
 
 #: A job's life, in order: what happens, and the script that does it.
@@ -60,5 +60,5 @@ def life() -> Iterator[str]:
 
 def touched(script: str) -> list[str]:
     """Return the names of the keys that a script can reach."""
-    names = set(_KEY.findall(render(vars(Transitions)[script], None)))
+    names = set(_KEY.findall(gather(vars(Transitions)[script], None)))
     return [key.name for key in KEYS if key.name in names]

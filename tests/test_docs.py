@@ -142,6 +142,15 @@ def test_rules_and_dashboard_name_metrics_that_exist() -> None:
     assert families - page - set(re.findall(r"bankimport_\w+", (ROOT / "docs/reference/http.md").read_text())) == set()
 
 
+def test_each_step_of_a_jobs_life_touches_keys() -> None:
+    """Red before: the table was generated, and empty, when scripts began to have the names of keys spelled out."""
+    rows = re.findall(
+        r"^\| [^|]+ \| `(\w+)` \| (.*) \|$", (ROOT / "docs/explanation/queue.md").read_text(), re.MULTILINE
+    )
+    assert dict(rows).keys() >= {"enqueue_jobs", "claim_jobs", "complete_job"}
+    assert [script for script, keys in rows if "`job:<id>`" not in keys] == []
+
+
 def test_only_public_names_are_shown() -> None:
     """Documentation and examples import from the four public packages and from nothing deeper."""
     shown = [*PAGES, *sorted((ROOT / "examples").glob("*.py"))]

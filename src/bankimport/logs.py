@@ -134,8 +134,8 @@ def _take(handler: _Handler) -> None:
 
 
 def hush_arq() -> None:
-    """Let arq make no more lines of what goes well: two of each job, which nobody sees, took a fifteenth of a worker's
-    time. Called once its command, which sets its levels anew, has begun; a host's own configuration is left alone."""
+    """Let arq make no more lines of what goes well: it runs no job itself, and would say at its end that none was done.
+    Called once its command, which sets its levels anew, has begun; a host's own configuration is left alone."""
     logger = logging.getLogger("arq.worker")
     if any(isinstance(each, _Detour) for each in logger.filters):
         logger.setLevel(max(logger.getEffectiveLevel(), logging.WARNING))

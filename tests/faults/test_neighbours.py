@@ -35,7 +35,7 @@ async def test_a_second_signal_stops_a_worker_at_once(field: Field) -> None:
         job_id = await field.sync(f"sleep-20000-{number}")
         await field.mark("start", job_id)
         worker.signal(number)
-        await worker.line("to be completed")
+        await worker.line("worker.stopping")
         began = time.monotonic()
         worker.signal(number)
         await wait_until(lambda worker=worker: worker.ended, 4, what="the end of the worker")

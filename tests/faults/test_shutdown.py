@@ -25,8 +25,7 @@ async def test_a_job_that_ends_within_the_grace_is_finished(field: Field) -> Non
     job_id = await field.sync("sleep-1500-a")
     await field.mark("write", job_id)
     stopping = asyncio.create_task(asyncio.to_thread(worker.stop))
-    await worker.line("to be completed")
-    await asyncio.sleep(0.5)  # arq ends the read that is under way, and reads no more
+    await worker.line("worker.stopping")
     later = await field.sync("later")
     assert await stopping == 0
     assert (await field.status(job_id)).state is JobState.COMPLETED
@@ -89,7 +88,7 @@ async def test_a_claim_under_way_at_sigterm_is_given_back(field: Field) -> None:
         job_id = await field.sync("sleep-100-a")
         await wait_until(lambda: _is(field, job_id, JobState.ACTIVE))
         stopping = asyncio.create_task(asyncio.to_thread(worker.stop))
-        await worker.line("shutdown on SIGTERM")
+        await worker.line("worker.stopping")
         proxy.release_answers()
         assert await stopping == 0
     assert (await field.status(job_id)).state is JobState.WAITING

@@ -12,7 +12,7 @@ async def warm_worker(field: Field, **variables: str) -> Running:
     """Return a worker that has had jobs, and waits with its next claim behind the wait."""
     worker = await field.worker(**variables)
     probe = ""
-    while not probe or not await field.marks("early", probe):
+    while not probe or not await field.marks("waited", probe):
         probe = await field.sync("probe")
         await field.ended(probe)
     await wait_until(lambda: _waits(field), what="a wait")
@@ -33,7 +33,7 @@ async def test_a_job_that_kills_a_warm_worker_is_found_guilty(field: Field) -> N
         worker = await field.worker()
     status = await field.ended(guilty)
     assert (status.state, status.failed_reason) == (JobState.FAILED, "job stalled more than allowable limit")
-    assert len(await field.marks("early", guilty)) == 1
+    assert len(await field.marks("waited", guilty)) == 1
     assert len(await field.events("bank.job.stalled")) == 3
 
 
@@ -59,10 +59,10 @@ async def _is(field: Field, job_id: str, state: JobState) -> bool:
 
 
 async def test_a_warm_worker_that_stops_gives_its_job_back(field: Field) -> None:
-    """A job that began before arq had read of it has arq's grace like any other; no attempt is counted."""
+    """A job that came with the token has the worker's grace like any other; no attempt is counted."""
     worker = await warm_worker(field, LAB_GRACE_S="1")
     job_id = await field.sync("sleep-20000-a")
-    await field.mark("early", job_id)
+    await field.mark("waited", job_id)
     worker.signal(signal.SIGTERM)
     await wait_until(lambda: worker.ended, what="the end of the worker")
     status = await field.status(job_id)
@@ -77,6 +77,6 @@ async def test_jobs_of_a_warm_worker_are_tried_again_and_cancelled(field: Field)
     status = await field.ended(tried)
     assert (status.state, status.attempts_made) == (JobState.COMPLETED, 2)
     cancelled = await field.sync("sleep-20000-b")
-    await field.mark("early", cancelled)
+    await field.mark("waited", cancelled)
     await field.queue.cancel(cancelled)
     assert (await field.ended(cancelled)).state is JobState.CANCELLED

@@ -1,10 +1,11 @@
 """A worker whose jobs do what their connection's id says, for tests of the queue alone.
 
 The gate, the runner, the lifecycle and stock arq are the real ones; only what a job does is the laboratory's. Each run
-leaves its marks in the list `lab:runs`: `start <job> <fence> <connection> <instant>`, `early …` if it began before arq
-had read of it, then `write …` for each of its writes, then `end …`; `marks` reads them. `arq tests.queue.lab.WorkerSettings` is configured by the environment, like
-the real one; `LAB_GRACE_S` is how long it waits for its jobs after SIGTERM, `LAB_STORE_AWAY` makes its store fail,
-`LAB_HEALTH_S` is how often arq writes its health key.
+leaves its marks in the list `lab:runs`: `start <job> <fence> <connection> <instant>`, `waited …` if its claim stood
+behind the worker's wait, then `write …` for each of its writes, then `end …`; `marks` reads them.
+`arq tests.queue.lab.WorkerSettings` is configured by the environment, like the real one; `LAB_GRACE_S` is how long it
+waits for its jobs after SIGTERM, `LAB_STORE_AWAY` makes its store fail, `LAB_HEALTH_S` is how often arq writes its
+health key.
 
     sleep-500-x     sleeps for 500 ms, in slices that check the lease before each write
     deaf-500-x      the same, but swallows the first cancel, as `wait_for` of Python 3.11 may
@@ -90,8 +91,8 @@ class Lab:
         """Do what the connection's id says."""
         assert isinstance(command, SyncConnection)
         await self._mark("start", run)
-        if run.early is not None:
-            await self._mark("early", run)
+        if run.unheard:
+            await self._mark("waited", run)
         word, _, rest = command.connection_id.partition("-")
         number = int(rest.partition("-")[0]) if word in ("sleep", "deaf", "quiet", "mute", "block", "fail") else 0
         if word == "sleep":
@@ -164,7 +165,7 @@ def lab_settings_class(settings: Settings) -> type[WorkerSettingsBase]:
     adoption = Adoption(queue, org_of)
     lifecycle = Lifecycle(queue, gate, adoption, prepare=prepare, dispose=dispose, alone=True, trouble=runner.trouble)
     made: Any = settings_class(settings, gate, runner, lifecycle, [], adoption)
-    made.job_completion_wait = int(os.environ.get("LAB_GRACE_S", "30"))
+    gate.hooks.grace = float(os.environ.get("LAB_GRACE_S", "30"))
     made.health_check_interval = int(os.environ.get("LAB_HEALTH_S", "30"))
     return cast(type[WorkerSettingsBase], made)
 

@@ -1,7 +1,7 @@
-"""The exact commands that stock arq 0.28 sends about a job, and through which methods of its pool.
+"""The exact commands that stock arq 0.28 sends beside its jobs, and through which methods of its pool.
 
-The gate answers some of them itself (`bankimport.queue.gate`). When arq changes one of them, these tests fail before
-a worker does: look at each answer of the gate anew, then write the new commands down here.
+The gate answers them itself (`bankimport.queue.gate`). When arq changes one of them, these tests fail before a worker
+does: look at each answer of the gate anew, then write the new commands down here.
 """
 
 import asyncio
@@ -11,13 +11,12 @@ from typing import Any
 
 import pytest
 from arq.connections import ArqRedis
-from arq.constants import abort_jobs_ss, in_progress_key_prefix, job_key_prefix, retry_key_prefix
+from arq.constants import job_key_prefix
 from arq.cron import cron
-from arq.worker import Retry, Worker, create_worker, func
+from arq.worker import Worker, create_worker
 from redis.asyncio import Redis
-from redis.asyncio.client import Pipeline
 
-from bankimport.redis.keys import ARQ_IN_PROGRESS, ARQ_JOB, ARQ_RETRY
+from bankimport.redis.keys import ARQ_JOB
 from bankimport.settings import Settings
 from bankimport.status import JobState
 from bankimport.worker.stopping import stop
@@ -32,7 +31,7 @@ Sent = list[tuple[Any, ...]]
 
 
 class Recorder(ArqRedis):
-    """arq's pool that notes what is asked of it: the method and its arguments, then what its pipelines send."""
+    """arq's pool that notes what is asked of it: the method and its arguments."""
 
     sent: Sent
 
@@ -55,43 +54,9 @@ class Recorder(ArqRedis):
         self.sent.append(("delete", *names))
         return await super().delete(*names)
 
-    def pipeline(self, transaction: bool = True, shard_hint: str | None = None) -> Pipeline:
-        return RecordingPipeline(self, transaction, shard_hint)
-
-
-class RecordingPipeline(Pipeline):
-    """A pipeline that notes what is asked at once, and what is sent together."""
-
-    def __init__(self, pool: Recorder, transaction: bool, shard_hint: str | None) -> None:
-        super().__init__(pool.connection_pool, pool.response_callbacks, transaction, shard_hint)
-        self._sent = pool.sent
-
-    async def watch(self, *names: Any) -> Any:  # type: ignore[override]  # redis-py's stub says None, it is awaited
-        self._sent.append(("watch", *names))
-        return await super().watch(*names)
-
-    def execute_command(self, *args: Any, **kwargs: Any) -> Any:
-        if args[0] != "WATCH" and self.watching and not self.explicit_transaction:
-            self._sent.append(("ask", *args))
-        return super().execute_command(*args, **kwargs)
-
-    async def execute(self, raise_on_error: bool = True) -> Any:
-        self._sent.append(("execute", *(command[0] for command in self.command_stack)))
-        return await super().execute(raise_on_error)
-
 
 async def succeeds(ctx: dict[Any, Any]) -> None:
     """End well."""
-
-
-async def fails(ctx: dict[Any, Any]) -> None:
-    """End badly."""
-    raise ValueError
-
-
-async def tries_again(ctx: dict[Any, Any]) -> None:
-    """Ask arq for another run, long after this test."""
-    raise Retry(defer=3600)
 
 
 @pytest.fixture
@@ -103,48 +68,14 @@ async def recorder(redis_url: str) -> AsyncIterator[Recorder]:
     await pool.aclose()
 
 
-async def sent_for(pool: Recorder, function: str, *, payload: bool = True) -> Sent:
-    """Let stock arq work off one job, and return what it sent from its first read to the end of the job."""
-    plain = ArqRedis(pool.connection_pool)
-    await plain.enqueue_job(function, _job_id="j", _queue_name=QUEUE)
-    if not payload:
-        await plain.delete(f"{job_key_prefix}j")
-    functions = [func(each, keep_result=0, max_tries=1_000_000) for each in (succeeds, fails, tries_again)]
-    worker = Worker(
-        functions,
-        queue_name=QUEUE,
-        redis_pool=pool,
-        keep_result=0,
-        poll_delay=3600,  # one read: a second one may find the job in the queue still, and ask about it again
-        handle_signals=False,
-        health_check_interval=3600,
-    )
+async def sent_until(pool: Recorder, verb: str, **settings: Any) -> Sent:
+    """Let stock arq work until it has sent a command, and return all that it sent till its end."""
+    worker = Worker(queue_name=QUEUE, redis_pool=pool, poll_delay=0.01, handle_signals=False, **settings)
     working = asyncio.create_task(worker.async_run())
-    await wait_until(lambda: _ended(pool.sent))
-    working.cancel()
+    await wait_until(lambda: any(call[0] == verb for call in pool.sent), what=verb)
+    await worker.close()
     await asyncio.gather(working, return_exceptions=True)
-    first = next(index for index, call in enumerate(pool.sent) if call[0] == "zrangebyscore")
-    about = [call for call in pool.sent[first:] if call[0] in ("watch", "ask", "execute")]
-    return [pool.sent[first], *about]
-
-
-def _ended(sent: Sent) -> bool:
-    return any(call[0] == "execute" and any(command[0] == "DEL" for command in call[1:]) for call in sent)
-
-
-READ = ("zrangebyscore", QUEUE, (), ["max", "min", "num", "start"])
-IN_PROGRESS = f"{in_progress_key_prefix}j"
-START: Sent = [
-    ("watch", IN_PROGRESS),
-    ("ask", "EXISTS", IN_PROGRESS),
-    ("ask", "ZSCORE", QUEUE, "j"),
-    ("execute", ("PSETEX", IN_PROGRESS, 310000, b"1")),
-]
-RETRY = f"{retry_key_prefix}j"
-LOAD = ("execute", ("GET", f"{job_key_prefix}j"), ("INCRBY", RETRY, 1), ("EXPIRE", RETRY, 88400))
-AWAY = (("ZREM", abort_jobs_ss, "j"), ("ZREM", QUEUE, "j"))
-FINISH = ("execute", *AWAY, ("DEL", IN_PROGRESS, RETRY, f"{job_key_prefix}j"))
-GIVE_UP = ("execute", ("DEL", RETRY, IN_PROGRESS, f"{job_key_prefix}j"), *AWAY)
+    return pool.sent
 
 
 def test_the_version_is_the_one_that_was_read() -> None:
@@ -152,55 +83,30 @@ def test_the_version_is_the_one_that_was_read() -> None:
     assert version("arq").startswith("0.28.")
 
 
-def test_the_names_of_the_keys() -> None:
-    """The keys that the gate looks for are arq's."""
-    assert (job_key_prefix, in_progress_key_prefix, retry_key_prefix) == (ARQ_JOB, ARQ_IN_PROGRESS, ARQ_RETRY)
+def test_the_name_of_a_jobs_key() -> None:
+    """The key that adoption reads is arq's."""
+    assert job_key_prefix == ARQ_JOB
 
 
-@pytest.mark.parametrize("function", ["succeeds", "fails"])
-async def test_a_job_that_ends(recorder: Recorder, function: str) -> None:
-    """arq reads, asks twice under WATCH, claims, loads, and takes everything away in the end."""
-    assert await sent_for(recorder, function) == [READ, *START, LOAD, FINISH]
-
-
-async def test_a_job_that_runs_again(recorder: Recorder) -> None:
-    """For another run arq moves the job on in the queue and frees its key of progress."""
-    read, *calls, last = await sent_for(recorder, "tries_again")
-    assert [read, *calls] == [READ, *START, LOAD]
-    word, (verb, name, delay, job_id), freed = last
-    assert (word, verb, name, job_id, freed) == ("execute", "ZINCRBY", QUEUE, "j", ("DEL", IN_PROGRESS))
-    assert 3_600_000 <= delay < 3_630_000
-
-
-@pytest.mark.parametrize(("function", "payload"), [("unknown", True), ("succeeds", False)])
-async def test_a_job_that_arq_gives_up(recorder: Recorder, function: str, payload: bool) -> None:
-    """An unknown function or a vanished payload ends without our code, in another order of commands."""
-    assert await sent_for(recorder, function, payload=payload) == [READ, *START, LOAD, GIVE_UP]
+async def test_the_read_of_the_queue(recorder: Recorder) -> None:
+    """arq starts what one method of its pool finds in its queue, and has no other way to find a job."""
+    sent = await sent_until(recorder, "zrangebyscore", functions=[succeeds], health_check_interval=3600)
+    assert ("zrangebyscore", QUEUE, (), ["max", "min", "num", "start"]) in sent
+    assert {call[0] for call in sent} == {"zrangebyscore", "zcard", "psetex", "delete"}
 
 
 async def test_a_due_cron_job(recorder: Recorder) -> None:
     """arq enqueues a due cron job under `<name>:<due time in ms>`, by name alone."""
     job = cron(succeeds, name="cron:tick", second=set(range(60)))
-    worker = Worker(cron_jobs=[job], queue_name=QUEUE, redis_pool=recorder, poll_delay=0.01, handle_signals=False)
-    working = asyncio.create_task(worker.async_run())
-
-    def due() -> tuple[Any, ...] | None:
-        return next((call for call in recorder.sent if call[0] == "enqueue_job"), None)
-
-    told = await wait_until(due)
-    working.cancel()
-    await asyncio.gather(working, return_exceptions=True)
+    sent = await sent_until(recorder, "enqueue_job", cron_jobs=[job])
+    told = next(call for call in sent if call[0] == "enqueue_job")
     assert told == ("enqueue_job", "cron:tick", (), "cron", ["_defer_until", "_job_id", "_queue_name"])
 
 
 async def test_the_health_line(recorder: Recorder) -> None:
     """arq counts its queue, writes one key, and deletes it as it stops."""
-    worker = Worker([succeeds], queue_name=QUEUE, redis_pool=recorder, poll_delay=0.01, handle_signals=False)
-    working = asyncio.create_task(worker.async_run())
-    await wait_until(lambda: ("psetex", HEALTH) in recorder.sent)
-    await worker.close()
-    await asyncio.gather(working, return_exceptions=True)
-    about = [call for call in recorder.sent if call[0] in ("zcard", "psetex", "delete")]
+    sent = await sent_until(recorder, "psetex", functions=[succeeds])
+    about = [call for call in sent if call[0] in ("zcard", "psetex", "delete")]
     assert about == [("zcard", QUEUE), ("psetex", HEALTH), ("delete", HEALTH)]
 
 
@@ -240,7 +146,7 @@ async def _ended_as(driver: Driver, job_id: str) -> JobState | None:
 
 @pytest.mark.parametrize("connection", ["plain", "permanent-a", "fail-1-a"])
 async def test_arq_sends_nothing_about_a_claimed_job(working: Driver, redis_url: str, connection: str) -> None:
-    """With the gate, arq's commands about a job are all answered from the claim: only our own scripts reach Redis."""
+    """With the gate, arq never hears of a job of ours: only our own scripts reach Redis."""
     async with Redis.from_url(redis_url) as client, client.monitor() as monitor:
         job_id = await working.ask(connection)
         await wait_until(lambda: _ended_as(working, job_id), what="the end of the job")
@@ -253,13 +159,3 @@ async def test_arq_sends_nothing_about_a_claimed_job(working: Driver, redis_url:
     about = [text for text in seen if job_id in text and " bankimport:" not in text]  # the test itself looks at records
     assert [text for text in about if text.partition(" ")[0] in VERBS] == []
     assert [text for text in seen if text.startswith(("WATCH", "MULTI", "EXEC", "ZRANGEBYSCORE"))] == []
-
-
-async def test_a_clock_behind_the_servers_holds_up_no_job(working: Driver) -> None:
-    """arq leaves a job alone whose due time its own clock has not reached: the gate never answers such a time."""
-    await working.queue.pause()
-    job_id = await working.ask("plain")
-    record = working.queue.keys.job(job_id)
-    await working.queue.client.hincrby(record, "queued", 3_600_000)
-    await working.queue.resume()
-    assert await wait_until(lambda: _ended_as(working, job_id)) is JobState.COMPLETED

@@ -48,34 +48,41 @@ def held(claims: Claims) -> list[Run]:
     return [run for run in claims.runs.values() if not run.settled]
 
 
-async def started(claims: Claims) -> list[Run]:
-    """Let arq read until it has begun what is claimed."""
-    while not all(run.begun for run in claims.runs.values()) or not claims.runs:
-        for job_id in await claims.next():
-            claims.runs[job_id].begun = True
+async def full(claims: Claims) -> list[Run]:
+    """Let a worker look until it has what it has places for."""
+    while len(held(claims)) < SLOTS:
+        await claims.look()
     return held(claims)
 
 
-async def test_half_of_the_places_at_a_time(driver: Driver, claims: Claims) -> None:
+async def test_half_of_the_places_begin_a_turn_before_the_others(driver: Driver, claims: Claims) -> None:
     """The ends of one half are on their way to Redis while the other half works."""
+    begun: list[str] = []
+    seen: list[int] = []
+
+    async def run(run: Run) -> None:
+        begun.append(run.job_id)
+        asyncio.get_running_loop().call_soon(lambda: seen.append(len(begun)))
+
+    claims.hooks.run = run
     await asked(driver, 8)
-    first = await claims.next()
-    assert len(first) == SLOTS / 2
-    assert len(claims.runs) == SLOTS
+    await claims.look()
+    await wait_until(lambda: len(seen) == SLOTS, what="all of them")
+    assert seen == [2, 2, 4, 4]
+    assert claims.runs == {}, "they are over"
 
 
 async def test_claims_under_way_take_no_place_twice(driver: Driver, claims: Claims) -> None:
     """Ends that come while a claim is under way bring another; together they ask for the places there are."""
     await asked(driver, 20)
     for _ in range(4):
-        runs = await started(claims)
-        assert len(runs) == SLOTS
+        runs = await full(claims)
         for half in (runs[:2], runs[2:]):
             ends = [end(claims, driver, run) for run in half]
             await asyncio.sleep(0)
         await asyncio.gather(*ends)
         for run in runs:
-            claims.done(run)
+            claims._held.done(run)
         await wait_until(lambda: len(held(claims)) == SLOTS, what="new runs")
     assert await driver.queue.client.zcard(driver.queue.keys.state("active")) == SLOTS
 
@@ -83,7 +90,7 @@ async def test_claims_under_way_take_no_place_twice(driver: Driver, claims: Clai
 async def test_claims_whose_replies_were_lost(driver: Driver, claims: Claims, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each is asked for again, for as many places as before, so that nothing is claimed twice and nothing is left."""
     await asked(driver, 20)
-    runs = await started(claims)
+    runs = await full(claims)
     line = driver.queue.scripts._line
     exchange = line.exchange
 
@@ -96,13 +103,11 @@ async def test_claims_whose_replies_were_lost(driver: Driver, claims: Claims, mo
         ends = [end(claims, driver, run) for run in half]
         await asyncio.wait(ends)
         for run in half:
-            claims.done(run)
+            claims._held.done(run)
     monkeypatch.undo()
     assert len(held(claims)) == 0
     claims.wake()
-    while len(held(claims)) < SLOTS:
-        for job_id in await claims.next():
-            claims.runs[job_id].begun = True
+    await full(claims)
     active = await driver.queue.client.zrange(driver.queue.keys.state("active"), 0, -1)
     assert {job_id.decode() for job_id in active} == set(claims.runs)
 
@@ -114,12 +119,13 @@ async def test_a_suspect_gets_no_company_from_a_second_claim(driver: Driver, cla
     keys, client = driver.queue.keys, driver.queue.client
     await client.hset(keys.job(suspect), "stalls", 2)
     await client.zadd(keys.of("suspects"), {suspect: 1})
-    reading = asyncio.create_task(claims.next())
+    looking = asyncio.create_task(claims.look())
     await asyncio.sleep(0)
     for _ in range(3):
         claims.refill()
         await driver.do.advance_progress.send("nobody", "1", ["{}"])
-    await reading
+    await looking
+    await wait_until(lambda: claims.runs, what="the claim")
     assert list(claims.runs) == [suspect]
 
 
@@ -130,7 +136,7 @@ async def test_a_full_worker_waits_for_no_token(driver: Driver, claims: Claims) 
     try:
         await asked(driver, 8)
         await client.delete(driver.queue.keys.wake)
-        for run in await started(claims):
+        for run in await full(claims):
             end(claims, driver, run)
         await wait_until(lambda: len(held(claims)) == SLOTS, what="the next")
         for _ in range(3):
@@ -139,7 +145,7 @@ async def test_a_full_worker_waits_for_no_token(driver: Driver, claims: Claims) 
         await asyncio.gather(*(end(claims, driver, run) for run in held(claims)))
         await wait_until(lambda: not held(claims), what="the end of all")
         claims.wake()
-        await claims.next()
+        await claims.look()
         await wait_until(lambda: blocked(driver), what="an idle worker's wait")
     finally:
         listening.cancel()

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections import defaultdict
 from collections.abc import AsyncIterator
 from importlib import resources
 from typing import Any
@@ -39,26 +40,27 @@ class Worker:
     def __init__(self, driver: Driver) -> None:
         self.driver = driver
         self.begun: list[str] = []
-        self.hooks = Hooks("w", SLOTS, functions=set(FUNCTIONS), begin_early=self._begin)
+        self.over: defaultdict[str, asyncio.Event] = defaultdict(asyncio.Event)
+        self.hooks = Hooks("w", SLOTS, functions=set(FUNCTIONS), run=self._run)
         self.claims = Claims(driver.queue, self.hooks, driver.queue.client)
         self.wake_ups = WakeUps(self.claims, driver.queue, driver.queue.client)
         self.tasks: list[asyncio.Task[None]] = []
 
-    async def _begin(self, run: Run) -> None:
+    async def _run(self, run: Run) -> None:
         self.begun.append(run.job_id)
+        await self.over[run.job_id].wait()
 
     async def start(self) -> None:
-        """Listen and read, as a worker does, and have had a job."""
-        self.tasks = [asyncio.create_task(self.wake_ups.listen()), asyncio.create_task(self._read())]
+        """Listen and look, as a worker does, and have had a job."""
+        self.tasks = [asyncio.create_task(self.wake_ups.listen()), asyncio.create_task(self._look())]
         first = await self.driver.ask("first")
         await wait_until(lambda: first in self.claims.runs, what="the first job")
         await self.end(first)
         await wait_until(self.waits, what="a wait with a claim")
 
-    async def _read(self) -> None:
+    async def _look(self) -> None:
         while True:
-            for job_id in await self.claims.next():
-                self.claims.runs[job_id].begun = True
+            await self.claims.look()
 
     async def waits(self) -> bool:
         """Whether a claim stands behind a wait."""
@@ -71,11 +73,11 @@ class Worker:
         run.settled = True
         answer = await self.driver.do.complete_job(job_id, str(run.fence), b"{}", "", "", "ok", [], [], [])
         assert answer is Ended.DONE
-        self.claims.done(run)
+        self.over[job_id].set()
 
     async def stop(self) -> None:
-        """Stop listening and reading."""
-        await end(*self.tasks)
+        """Stop listening, looking and running."""
+        await end(*self.tasks, *self.claims.running)
         self.driver.queue.scripts.before_trip = None
 
 
@@ -97,11 +99,11 @@ async def lease(driver: Driver, job_id: str) -> float:
 
 
 async def test_a_job_comes_with_the_token(driver: Driver, worker: Worker) -> None:
-    """It begins before arq has read of it, and the server hears that the worker has it."""
+    """It begins at once, and the server hears that the worker has it."""
     job_id = await driver.ask("c")
     await wait_until(lambda: job_id in worker.begun, what="its run")
     await wait_until(lambda: lease_is_whole(driver, job_id), what="a whole lease")
-    assert worker.claims.runs[job_id].early is not None
+    assert worker.claims.runs[job_id].unheard
 
 
 async def lease_is_whole(driver: Driver, job_id: str) -> bool:
@@ -119,11 +121,11 @@ async def test_jobs_that_come_at_once_find_all_places(driver: Driver, worker: Wo
 
 
 async def test_what_comes_while_the_worker_stops_does_not_begin(driver: Driver, worker: Worker) -> None:
-    """It is given back here and now: arq may wait for other jobs for long."""
+    """It is given back here and now: the worker may wait for other jobs for long."""
     worker.claims.stop()
     job_id = await driver.ask("c")
     await wait_until(lambda: has_come_back(driver, job_id), what="a job that was started and waits again")
-    assert worker.begun == []
+    assert job_id not in worker.begun
     assert worker.claims.runs == {}
     assert await driver.events("bank.job.stalled") == []
 
@@ -138,7 +140,7 @@ async def test_a_claim_behind_a_wait_whose_reply_was_lost(driver: Driver, worker
     assert await lease(driver, job_id) > 10
     assert await driver.ids(JobState.ACTIVE) == {job_id}
     run = worker.claims.runs[job_id]
-    assert (run.claim.stalls, run.early) == (0, None)
+    assert (run.claim.stalls, run.unheard) == (0, False)
     await worker.end(job_id)
 
 

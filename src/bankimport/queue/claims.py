@@ -6,6 +6,7 @@ import time
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from redis.asyncio import Redis
@@ -19,11 +20,9 @@ from bankimport.queue.queue import Queue
 from bankimport.queue.run import Claim, Run
 from bankimport.queue.transitions import Claimed
 from bankimport.queue.under_way import ClaimCall, ClaimsUnderWay
-from bankimport.redis.connection import patiently
+from bankimport.redis.connection import forget, patiently
+from bankimport.redis.deadline import apart
 from bankimport.telemetry import start_refused
-
-#: How long one read of the queue may wait: arq looks at its cron jobs between reads, a second ahead of each.
-_READ = 0.4
 
 
 @dataclass
@@ -34,10 +33,10 @@ class Hooks:
     slots: int
     #: serves one of our schedules' due times; arq has only decided that it is near
     serve_tick: Callable[[str, datetime], Awaitable[None]] | None = None
-    #: ends a claimed job that arq gave up before our code ran
-    settle_unrun: Callable[[Run], Awaitable[None]] | None = None
-    #: returns what runs a claimed job without arq's context, or None if that can't be
-    begin_early: Callable[[Run], Coroutine[Any, Any, None] | None] | None = None
+    #: how long a worker that stops waits for its runs, in seconds
+    grace: float = 0.0
+    #: runs a claimed job to its end
+    run: Callable[[Run], Coroutine[Any, Any, None]] | None = None
     #: there is something in arq's queue
     strangers_came: Callable[[], None] | None = None
     functions: set[str] = field(default_factory=set)
@@ -58,13 +57,14 @@ class Claims:
         #: strangers that stay in arq's queue: no worker knows their functions yet
         self.strangers_left = 0
         self._under_way = ClaimsUnderWay()
+        #: run a job, each
+        self.running: set[asyncio.Task[None]] = set()
         #: whether a claim is to travel with the next trip
         self._wanted = False
         queue.scripts.before_trip = self._ask_along
         #: carry a claim, each
         self.asking: set[asyncio.Task[Any]] = set()
         self._policy = IdlePolicy()
-        self._read_at = 0.0
         self._woken = asyncio.Event()
         #: there is a free place
         self.roomy = asyncio.Event()
@@ -81,19 +81,6 @@ class Claims:
         """Claim nothing more: the worker stops."""
         self.stopping = True
 
-    def done(self, run: Run) -> None:
-        """Forget a run that has ended, here or elsewhere."""
-        self._held.done(run)
-        self._woken.set()
-
-    async def settle(self, run: Run) -> None:
-        """End a job that arq gave up before our code ran, or before it found that it runs."""
-        if run.early is not None:
-            run.early.cancel()
-            await asyncio.wait({run.early})
-        elif self.hooks.settle_unrun is not None:
-            await self.hooks.settle_unrun(run)
-
     def refill(self) -> None:
         """A run's end is on its way to Redis: let the next claim travel with it, and with others that end just now."""
         self._wanted = True
@@ -109,34 +96,23 @@ class Claims:
         """Whether more work is likely soon."""
         return self._policy.is_warm(time.monotonic())
 
-    @property
-    def is_read(self) -> bool:
-        """Whether arq asks for jobs: one that stops does not."""
-        return time.monotonic() - self._read_at < LOOK
-
     def begin_waiting(self) -> ClaimCall | None:
         """Return a claim for half of the free places, to stand behind a wait; the others can be asked for beside it."""
-        if self.stopping or self._under_way.any_lost or not self.is_read or self._free() < 2:
+        if self.stopping or self._under_way.any_lost or self._free() < 2:
             return None
         return self._under_way.begin_waiting(self._free() // 2, self._held.running)
 
-    async def next(self) -> list[str]:
-        """Return the ids of claimed jobs that have not begun; wait a moment for some while there are none."""
-        until = time.monotonic() + _READ
-        while not (unbegun := [job_id for job_id, run in self.runs.items() if not run.begun]):
-            now = self._read_at = time.monotonic()
-            if now >= until:
-                break
-            if now >= self._policy.look_at and not self.asking:
+    async def look(self) -> None:
+        """Claim what may start now, if it is time to look; else wait for that, or to be woken."""
+        now = time.monotonic()
+        if now >= self._policy.look_at and not self.asking:
+            self._woken.clear()
+            await self._look(now)
+            return
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(None if self.asking else self._policy.look_at - now):
+                await self._woken.wait()
                 self._woken.clear()
-                await self._look(now)
-                continue
-            wait = until if self.asking else min(self._policy.look_at, until)
-            with contextlib.suppress(TimeoutError):  # no `wait_for`: in 3.11 it may swallow arq's cancel
-                async with asyncio.timeout(wait - now):
-                    await self._woken.wait()
-                    self._woken.clear()
-        return unbegun[: (self.hooks.slots + 1) // 2]
 
     def _free(self) -> int:
         """Return how many jobs may be claimed: runs whose end is written need no place any more."""
@@ -200,17 +176,35 @@ class Claims:
         queue, worker = self._queue, self.hooks.worker_id
         lease = queue.settings.lease
         runs = [Run(Claim.parse(row), queue.transitions, lease, worker, now, unheard=unheard) for row in rows]
-        if self._held.are_company(runs) or (unheard and any(run.is_over for run in runs)):
+        if runs and (self.stopping or self._held.are_company(runs) or (unheard and any(run.is_over for run in runs))):
             with contextlib.suppress(Unavailable):  # their leases end
                 await queue.transitions.give_back_jobs([(run.job_id, str(run.fence)) for run in runs])
             runs = []
-        for run in runs:
-            self._held.hold(run)
+        self._begin([run for run in runs if self._held.hold(run)])
         if self._free() > 0:  # only a worker that found too little waits for a token: a full one would pass it on
             self.roomy.set()
         else:
             self.roomy.clear()
         return runs
+
+    def _begin(self, runs: Sequence[Run]) -> None:
+        """Begin runs in the next turn of the loop, but no more than half of the places: the others a turn later, so
+        that one half works while the ends and claims of the other travel."""
+        half = (self.hooks.slots + 1) // 2
+        for run in runs[:half]:
+            if self.hooks.run is not None:
+                task = asyncio.create_task(self.hooks.run(run), context=apart())
+                self.running.add(task)
+                task.add_done_callback(partial(self._ended, run))
+        if runs[half:]:
+            asyncio.get_running_loop().call_soon(self._begin, runs[half:])
+
+    def _ended(self, run: Run, task: "asyncio.Task[None]") -> None:
+        forget(task)
+        self.running.discard(task)
+        waiting = self._held.done(run)
+        if waiting is not None:
+            self._begin([waiting])
 
     def _note_strangers(self, number: int, now: float) -> None:
         if number != self.strangers_left and self.hooks.strangers_came is not None and now >= self._strangers_at:

@@ -1,29 +1,27 @@
 """The gate: the Redis client that stock arq's worker is given, through which every command of it goes.
 
-arq reads its queue, and for each id watches a key, checks it, and claims it: 16 commands a job (arq.md 9). Here that
-read answers with jobs that one script has already claimed for this worker, and what arq then asks about them is
-answered from the claim, without Redis: our jobs don't stand in arq's queue, which is an inbox for what strangers
-enqueue. When there is nothing to do the read waits to be woken.
+arq's queue is an inbox for what strangers enqueue, and arq itself starts nothing of it: its read of the queue finds
+nothing, for a worker's claims (`claims`) bring what is to run, and `worker.runner` runs it. What is left to arq is the
+process: its start and stop, its signals, `--burst` and `--check`, and when a cron job is due.
 
-It leans on the exact commands of arq 0.28 (`tests/queue/test_arq_canary.py` fails when they change); whatever is not
-about a claimed job goes to Redis as it is.
+It leans on the exact commands of arq 0.28 (`tests/queue/test_arq_canary.py` fails when they change); any other goes to
+Redis as it is.
 """
 
 import asyncio
 import contextlib
 import time
+from collections import Counter
 from datetime import datetime
 from typing import Any
 
 import structlog
 from arq.connections import ArqRedis
 from arq.jobs import Job
-from redis.asyncio.client import Pipeline
 from redis.exceptions import RedisError
 
 from bankimport.errors import Unavailable
 from bankimport.queue.adoption import foreign_row
-from bankimport.queue.claim_pipeline import ClaimPipeline
 from bankimport.queue.claims import Claims, Hooks
 from bankimport.queue.payloads import serialize
 from bankimport.queue.queue import Queue
@@ -44,6 +42,7 @@ class Gate(ArqRedis):
     hooks: Hooks
     claims: Claims
     wake_ups: WakeUps
+    ended: Counter[str]
 
     def attach(self, queue: Queue, hooks: Hooks) -> None:
         """Serve this queue as this worker."""
@@ -52,18 +51,14 @@ class Gate(ArqRedis):
         client = ArqRedis(self.connection_pool)
         self.claims = Claims(queue, hooks, client)
         self.wake_ups = WakeUps(self.claims, queue, client)
+        #: ends of runs, by arq's words for them
+        self.ended = Counter()
 
     # What arq asks ---------------------------------------------------------------------------------------------
 
     async def zrangebyscore(self, name: Any, *args: Any, **kwargs: Any) -> Any:
-        """Answer arq's read of the queue with claimed ids; wait for some while there are none."""
-        if name != self.queue.keys.queue:
-            return await super().zrangebyscore(name, *args, **kwargs)
-        return [job_id.encode() for job_id in await self.claims.next()]
-
-    def pipeline(self, transaction: bool = True, shard_hint: str | None = None) -> Pipeline:  # noqa: FBT001  # redis-py's
-        """Return a pipeline that knows what is claimed."""
-        return ClaimPipeline(self, self.claims, transaction, shard_hint)
+        """Let arq find nothing in its queue: it would watch, check and claim each id, 16 commands a job (arq.md 9)."""
+        return [] if name == self.queue.keys.queue else await super().zrangebyscore(name, *args, **kwargs)
 
     async def enqueue_job(self, function: str, *args: Any, **kwargs: Any) -> Job | None:
         """Serve a due cron job once over all workers, ours here and now, a host's as a job; enqueue anything else as
@@ -106,7 +101,9 @@ class Gate(ArqRedis):
         return 0
 
     async def psetex(self, name: Any, time_ms: Any, value: Any) -> Any:
-        """Write arq's own health key, likewise."""
+        """Write arq's own health key, likewise, with the numbers of this worker's runs: arq knows of none."""
+        for word, number in {**self.ended, "ongoing": len(self.claims.running)}.items():
+            value = value.replace(b"j_%s=0" % word.encode(), b"j_%s=%d" % (word.encode(), number))
         with contextlib.suppress(RedisError, OSError):
             async with asyncio.timeout(_LAST_WORD):
                 return await super().psetex(name, time_ms, value)

@@ -26,18 +26,21 @@ class Held:
         """Whether a suspect would not be alone any more: a claim that stood behind a wait was sent beside others."""
         return self.running + len(runs) > 1 and (self.has_suspect or any(run.is_suspect for run in runs))
 
-    def hold(self, run: Run) -> None:
-        """Keep a claimed run; frozen beyond its lease, a worker may claim its own job before its old run has ended, and
-        a retry without a wait before arq has let go of the run before."""
+    def hold(self, run: Run) -> bool:
+        """Keep a claimed run; return whether it may begin. Frozen beyond its lease, a worker may claim its own job
+        before its old run has ended, and a retry without a wait before the run before is done: it waits for that."""
         before = self.runs.setdefault(run.job_id, run)
         if before is not run:
             before.successor = run
             before.interrupt(LeaseLost(run.job_id))
+        return before is run
 
-    def done(self, run: Run) -> None:
-        """Forget a run that has ended, here or elsewhere; the run that waited for its end may begin."""
-        if self.runs.get(run.job_id) is run:
-            if run.successor is None:
-                self.runs.pop(run.job_id)
-            else:
-                self.runs[run.job_id] = run.successor
+    def done(self, run: Run) -> Run | None:
+        """Forget a run that has ended, here or elsewhere; return the one that waited for its end."""
+        if self.runs.get(run.job_id) is not run:
+            return None
+        if run.successor is None:
+            del self.runs[run.job_id]
+        else:
+            self.runs[run.job_id] = run.successor
+        return run.successor

@@ -22,10 +22,6 @@ _SUSPECT = 2
 #: The lease of what was claimed behind a wait, until the worker has said that it has it (likewise of `leases.lua`).
 _UNHEARD = 5.0
 
-
-#: What arq reads as the payload of a job of ours: it has none in Redis, and our functions ask the claim.
-_PAYLOAD = b'{"t":null,"f":"%s","a":[],"k":{},"et":%s}'
-
 _log = structlog.get_logger(__name__)
 
 
@@ -37,6 +33,7 @@ class Claim:
     type: str
     org_id: str
     data: dict[str, Any]
+    #: what arq wrote for a function of the host's own; a job of ours has none
     payload: bytes
     attempts: int
     fence: int
@@ -53,7 +50,7 @@ class Claim:
             type=kind.decode(),
             org_id=org_id.decode(),
             data=json.loads(data.decode()),  # of bytes it would guess the encoding first
-            payload=payload or _PAYLOAD % (kind, queued),
+            payload=payload,
             attempts=int(attempts),
             fence=int(fence),
             queued_ms=int(queued),
@@ -93,12 +90,12 @@ class Run:
         self.psu = claim.psu
         self.if_failed: IfFailed | None = None
         self.worker_id = worker_id
-        self.begun = False
+        self.unheard = unheard
         self.settled = False
         self.interruption: RunInterrupted | None = None
         self.task: asyncio.Task[Any] | None = None
-        #: that task, where arq has yet to find it
-        self.early: asyncio.Task[None] | None = None
+        #: arq's context, where the host's own code asks for it
+        self.context: dict[Any, Any] = {}
         #: the next run of the same job on this worker, which waits for the end of this one
         self.successor: Run | None = None
         self._transitions = transitions

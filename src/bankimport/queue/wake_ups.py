@@ -15,8 +15,8 @@ from bankimport.queue.idling import LOOK
 from bankimport.queue.queue import Queue
 from bankimport.queue.run import Run
 from bankimport.queue.under_way import ClaimCall
-from bankimport.redis.connection import BLOCK, LOST, forget
-from bankimport.redis.deadline import LONGEST, apart
+from bankimport.redis.connection import BLOCK, LOST
+from bankimport.redis.deadline import LONGEST
 
 #: How long the word that something was heard may take on the connection of waits, in seconds.
 _HEARD = 0.7
@@ -51,10 +51,10 @@ class WakeUps:
     async def _wait(self) -> None:
         if await self._client.execute_command("BLPOP", self._queue.keys.wake, BLOCK) is None:
             return
-        if self._claims.roomy.is_set() and self._claims.is_read and not self._claims.stopping:
+        if self._claims.roomy.is_set() and not self._claims.stopping:
             self._claims.wake()
             await asyncio.sleep(0)  # the claim goes out before the next wait
-        else:  # it became full, or arq reads no more because it stops: another worker's turn
+        else:  # it became full, or stops: another worker's turn
             self._claims.roomy.clear()
             await self._client.execute_command("LPUSH", self._queue.keys.wake, "1")
 
@@ -69,26 +69,8 @@ class WakeUps:
             behind, wait + LONGEST, hooks.worker_id, *call, sorted(hooks.functions)
         )
         runs = await self._claims.take(now, call.number, claim, unheard=True)
-        if self._claims.stopping:
-            await self._give_back(runs)
-        elif runs:
-            for run in runs:
-                self._begin_early(run)
-            await self._say_heard(runs)
-
-    async def _give_back(self, runs: Sequence[Run]) -> None:
-        for run in runs:
-            self._claims.done(run)
         if runs:
-            await self._queue.transitions.give_back_jobs([(run.job_id, str(run.fence)) for run in runs])
-
-    def _begin_early(self, run: Run) -> None:
-        """Begin a run, in the next turn of the loop, before arq has read of it: that takes a fifth of a pick-up."""
-        begin = self._claims.hooks.begin_early
-        begun = begin(run) if begin is not None and self._claims.runs[run.job_id] is run else None
-        if begun is not None:
-            run.early = asyncio.create_task(begun, context=apart())
-            run.early.add_done_callback(forget)
+            await self._say_heard(runs)  # here and now: the runs begin in the next turn of the loop
 
     async def _say_heard(self, runs: Sequence[Run]) -> None:
         """Say so on the connection of the wait, in which nothing is under way: it is sent here and now. If that is not

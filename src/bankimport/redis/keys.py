@@ -7,8 +7,6 @@ from itertools import chain, zip_longest
 
 #: arq's own keys of a stranger's job; ours have none.
 ARQ_JOB = "arq:job:"
-ARQ_IN_PROGRESS = "arq:in-progress:"
-ARQ_RETRY = "arq:retry:"
 
 _PART = re.compile(r"<\w+>")
 _IN_LUA = re.compile(r"\bkey\.(\w+)")

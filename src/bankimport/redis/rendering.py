@@ -99,6 +99,11 @@ def _joined(own: str, bound: Sequence[str]) -> str:
 
 def render(script: Script[..., Any], settings: Settings | None) -> str:
     """Return the full text of a script; one that knows nothing of the settings needs none."""
+    return in_lua(gather(script, settings))
+
+
+def gather(script: Script[..., Any], settings: Settings | None) -> str:
+    """Return the full text of a script, in which the keys have their names still."""
     path = f"{script.room}/lua/{script.name}.lua"
     bound = [f"local {argument} = {value}" for argument, value in script.arguments]
     parts = [_source(piece) for piece in _pieces(path, [])]
@@ -106,4 +111,4 @@ def render(script: Script[..., Any], settings: Settings | None) -> str:
     text = _reached(_COMMENT.sub("", "\n".join([*parts, own])))
     used = [f"local {constant} = {value}" for constant, value in _constants(settings, text).items() if constant in text]
     head = ["local P = KEYS[1]", *used, *([] if script.joined else bound)]
-    return in_lua("\n".join([*head, text]))
+    return "\n".join([*head, text])

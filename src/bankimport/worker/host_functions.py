@@ -1,18 +1,23 @@
 """Functions of a host's own, in the same worker: their jobs have records, events and an end as ours do."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Any
 
-from arq.worker import Function, Retry, func
+from arq.cron import CronJob
+from arq.worker import Function, Retry
 
-from bankimport.errors import Permanent
+from bankimport.errors import MalformedData, Permanent
+from bankimport.queue.payloads import Undecodable, deserialize
 from bankimport.queue.run import Run
+from bankimport.worker.job_hooks import Work
 from bankimport.worker.outcome import Outcome
-from bankimport.worker.runner import BACKSTOP, MAX_TRIES, Runner
+from bankimport.worker.runner import Runner
 
 #: arq's default for a function that says nothing.
-_HOST_TRIES = 5
+_TRIES = 5
+_UNREADABLE = "the worker could not run the job: its arguments can't be read"
 
 
 class HostTimeout(Permanent):
@@ -34,29 +39,27 @@ class HostTriesExhausted(Permanent):
 
 
 class HostFunctions:
-    """Wraps what a host runs beside our jobs; `limit` (s) is for a function that says none."""
+    """Runs what a host has beside our jobs; `limit` (s) is for a function that says none."""
 
     def __init__(self, runner: Runner, limit: timedelta) -> None:
         self._runner = runner
         self._limit = limit.total_seconds()
 
-    def function(self, function: Any, *, tries: int | None = None, limit: float | None = None) -> Function:
-        """Return a function of the host's own, wrapped so that its jobs have records, events and an end as ours do.
+    def add(self, function: Function, *, tries: int | None, limit: float | None) -> None:
+        """Serve a function. Its exceptions are arq's: `Retry` runs it again up to its `max_tries`; any other, and its
+        `timeout`, is final. `tries` and `limit` (s) are the worker's, for a function that says nothing."""
+        most = function.max_tries or tries or _TRIES
+        seconds = function.timeout_s or limit or self._limit
+        self._runner.serve(function.name, self._work(function.coroutine, most, seconds))
 
-        Its exceptions are arq's: `Retry` runs it again up to its `max_tries`; any other, and its `timeout`, is final.
-        `tries` and `limit` (s) are the worker's, for a function that says nothing.
-        """
-        plain = func(function)
-        most = plain.max_tries or tries or _HOST_TRIES
-        seconds = plain.timeout_s or limit or self._limit
-        code = self.coroutine(plain.coroutine, tries=most, limit=seconds)
-        return func(code, name=plain.name, keep_result=0, timeout=seconds + BACKSTOP, max_tries=MAX_TRIES)
+    def add_cron(self, job: CronJob) -> None:
+        """Serve a cron job; it runs once a due time over all workers."""
+        self._runner.serve(job.name, self._work(job.coroutine, job.max_tries or 1, job.timeout_s or self._limit))
 
-    def coroutine(self, plain: Any, *, tries: int, limit: float) -> Any:
-        """Return a coroutine function of the host's own, wrapped likewise."""
-
-        async def work(run: Run, ctx: dict[Any, Any], args: Any, kwargs: Any) -> Outcome:
-            ctx["job_try"] = run.claim.attempts + 1  # arq counts pick-ups
+    def _work(self, plain: Callable[..., Awaitable[Any]], tries: int, limit: float) -> Work:
+        async def work(run: Run) -> Outcome:
+            args, kwargs = _arguments(run)
+            ctx = self._runner.job_hooks.context_of(run)
             try:
                 async with asyncio.timeout(limit) as limited:
                     await plain(ctx, *args, **kwargs)
@@ -70,7 +73,17 @@ class HostFunctions:
                 raise error from None
             return Outcome()
 
-        async def run(ctx: dict[Any, Any], *args: Any, **kwargs: Any) -> None:
-            await self._runner.attempt(ctx, lambda run: work(run, ctx, args, kwargs))
+        return work
 
-        return run
+
+def _arguments(run: Run) -> tuple[list[Any], dict[str, Any]]:
+    """Return a function's arguments as arq wrote them.
+
+    Raises:
+        MalformedData: they can't be read.
+    """
+    try:
+        values = deserialize(run.claim.payload)
+    except Undecodable:
+        raise MalformedData(_UNREADABLE) from None
+    return values["a"], values["k"]

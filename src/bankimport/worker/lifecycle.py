@@ -38,6 +38,8 @@ _FIRST_SWEEP, _SWEEP = timedelta(seconds=10), timedelta(seconds=60)
 _SHORTEST_LIFE = timedelta(seconds=5)
 #: How long a stopping worker tries to say so; without Redis its leases lapse all the same (arq.md 25).
 _LAST_WORD = 1.0
+#: How long a cancelled job may take to let go of what it holds, and to give itself back, before it is cancelled again.
+_LETTING_GO = 10.0
 #: How long a heartbeat tells of the worst lag, in seconds.
 _LAG_SHOWN = 60.0
 #: Beats in a row while there is work left over: each does a slice of it, so that nobody waits long for Redis.
@@ -113,7 +115,14 @@ class Lifecycle:
         await self._refuse_cluster()
         self._gate.hooks.strangers_came = self._strangers.set
         await self._beat()
-        turns = (self._next_beat, self._next_sweep, self._next_adoption, *(each.turn for each in self._beside))
+        claims = self._gate.claims
+        turns = (
+            claims.look,
+            self._next_beat,
+            self._next_sweep,
+            self._next_adoption,
+            *(each.turn for each in self._beside),
+        )
         self._tasks = [asyncio.create_task(self._for_ever(turn)) for turn in turns]
         self._tasks.append(asyncio.create_task(self._gate.wake_ups.listen()))
         await self._begin()
@@ -143,23 +152,20 @@ class Lifecycle:
                     signal.signal(number, heard)
 
     def _heard_signal(self, main: asyncio.Task[Any] | None) -> None:
+        claims = self._gate.claims
         self._signals += 1
-        self._gate.claims.stop()
+        claims.stop()
         if self._signals > 1:
-            log.warning(
-                "worker.stopped_at_once", worker=self._gate.hooks.worker_id, running=len(self._gate.claims.runs)
-            )
-            for run in self._gate.claims.runs.values():
-                if run.task is not None:
-                    run.task.cancel()
+            log.warning("worker.stopped_at_once", worker=self._gate.hooks.worker_id, running=len(claims.running))
+            for task in claims.running:
+                task.cancel()
             if main is not None:
                 main.cancel()
 
     async def stop(self, ctx: dict[Any, Any]) -> None:
-        """arq's `on_shutdown`: its jobs have ended or were given back; give back what never began."""
-        self._gate.claims.stop()
-        runs = self._gate.claims.runs.values()
-        await end(*self._tasks, *(run.early for run in runs if run.early is not None))
+        """arq's `on_shutdown`: claim nothing more, wait for what runs within the grace, give back the rest."""
+        await self._end_runs()
+        await end(*self._tasks)
         for each in self._beside:
             await each.aclose()
         with contextlib.suppress(Unavailable, TimeoutError):
@@ -167,6 +173,18 @@ class Lifecycle:
                 await self._queue.transitions.remove_worker(self._gate.hooks.worker_id)
         await self._dispose()
         log.info("worker.stopped", worker=self._gate.hooks.worker_id)
+
+    async def _end_runs(self) -> None:
+        claims, until = self._gate.claims, time.monotonic() + self._gate.hooks.grace
+        claims.stop()
+        log.info("worker.stopping", worker=self._gate.hooks.worker_id, running=len(claims.running))
+        while claims.running and (left := until - time.monotonic()) > 0:
+            await asyncio.wait(claims.running, timeout=left)  # a run that waited for the end of another begins then
+        for task in claims.running:
+            task.cancel()
+        if claims.running:
+            await asyncio.wait(claims.running, timeout=_LETTING_GO)
+        await end(*claims.running)
 
     async def _refuse_cluster(self) -> None:
         if (await patiently(lambda: self._queue.client.info("cluster"))).get("cluster_enabled"):

@@ -34,7 +34,8 @@ class RunLog:
         self._run = run
         self._log = log.bind()
         self._began = time.monotonic()
-        self._told = False
+        #: what `ended` was told
+        self.outcome = ""
 
     def began(self) -> None:
         """Say that the run starts."""
@@ -42,9 +43,9 @@ class RunLog:
 
     def ended(self, outcome: str, *, error_code: str | None = None, result: Mapping[str, Any] | None = None) -> None:
         """Say how the run ended, in the log and to the metrics."""
-        if self._told:
+        if self.outcome:
             return
-        self._told = True
+        self.outcome = outcome
         seconds, claim = time.monotonic() - self._began, self._run.claim
         rows = (result or {}).get("transactionsSynced")
         fields = {"error_code": error_code, "rows": rows if isinstance(rows, int) else None}

@@ -1,26 +1,25 @@
-"""The wrapper around every job function: our limits bite before arq's, and every run ends in one script (house 8).
+"""How a claimed job is run: every exception is caught and classified, and every run ends in one script (house 8).
 
-arq runs again only what raises `Retry` or is cancelled, and takes its own time-out for a cancel (arq.md 3, 4); so every
-exception is caught here, classified, and written with its consequence before arq hears of it.
+arq itself starts none of them: it counts pick-ups as tries, knows no lease, runs again only what raises `Retry` or is
+cancelled, and takes its own time-out for a cancel (arq.md 3, 4); and what it does around a job costs as much as ours.
 """
 
 import asyncio
 import contextlib
 import random
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
 from functools import partial
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import structlog
-from arq.worker import Function, Retry, func
+from arq.worker import Retry
 
 from bankimport.commands import COMMANDS, Command
 from bankimport.errors import (
     JobCancelled,
     JobTimeout,
-    MalformedData,
     RunInterrupted,
     Unavailable,
 )
@@ -34,17 +33,21 @@ from bankimport.redis.instants import duration_ms
 from bankimport.redis.packing import pack_json
 from bankimport.retry import POLICIES, RetryPolicy, is_classified
 from bankimport.telemetry import BANK
+from bankimport.worker.job_hooks import JobHooks, Work
 from bankimport.worker.outcome import Handlers, Outcome, describe
 from bankimport.worker.run_log import RunLog, told
 
 log = structlog.get_logger(__name__)
+#: Under which of its numbers arq would count an end.
+_ARQS_WORD = {
+    **dict.fromkeys(("completed", "fanned-out"), "complete"),
+    **dict.fromkeys(("failed", "cancelled"), "failed"),
+    **dict.fromkeys(("retried", "given-back"), "retried"),
+}
 T = TypeVar("T")
 
-#: arq's own limits are backstops only: ours bite first (arq.md 3).
-MAX_TRIES = 1_000_000
 #: A batch's children are made by so many at a time: a script of them holds Redis up for some ms.
 CHILDREN = 100
-BACKSTOP = 60.0
 #: How long the end of a run is written anew while Redis is away, and the pause between: a full server refuses at once.
 _PATIENCE = 60.0
 _PAUSE = 0.5
@@ -52,7 +55,6 @@ _PAUSE = 0.5
 _LAST_WORD = 1.0
 #: How long a run that could not reach something counts as trouble, in seconds.
 _TROUBLED = 60.0
-_UNREADABLE = "the worker could not run the job: its function or its arguments are unknown to it"
 _OURS = frozenset(kind.value for kind in JobType)
 
 
@@ -68,49 +70,36 @@ class Runner:
         self._policies: Mapping[JobType, RetryPolicy] = {
             kind: policy.scaled(settings.retry_delay_scale) for kind, policy in POLICIES.items()
         }
-        gate.hooks.settle_unrun = self.settle_unrun
-        gate.hooks.begin_early = self._begin_early
-        gate.hooks.functions |= {kind.value for kind in handlers}
+        gate.hooks.run = self.run
+        #: a host's, and arq's context
+        self.job_hooks = JobHooks()
+        #: what jobs of a name do
+        self._works: dict[str, Work] = {}
+        for kind in handlers:
+            self.serve(kind.value, self._limited)
         #: what the last run could not reach, for the heartbeat, and when that was (monotonic s)
         self._trouble, self._trouble_at = "", 0.0
 
-    def functions(self) -> list[Function]:
-        """Return arq's functions, one a job type."""
-        return [
-            func(
-                self.run,
-                name=kind.value,
-                keep_result=0,
-                timeout=self._limit.total_seconds() + BACKSTOP,
-                max_tries=MAX_TRIES,
-            )
-            for kind in self._handlers
-        ]
+    def serve(self, name: str, work: Work) -> None:
+        """Let this worker claim jobs of a name, and run them so."""
+        self._works[name] = work
+        self._gate.hooks.functions.add(name)
 
-    async def run(self, ctx: dict[Any, Any], *_: Any, **__: Any) -> None:
-        """Run the claimed job of this context. What arq passes as arguments is not used: the claim has it.
+    async def run(self, run: Run) -> None:
+        """Run a claimed job, and write what becomes of it.
 
         Raises:
-            Retry: it will run again; all is written already.
             CancelledError: the worker stops; the job was given back.
         """
-        begun = self._gate.claims.runs[ctx["job_id"]].early
-        await (self.attempt(ctx, self._limited) if begun is None else begun)
-
-    def _begin_early(self, run: Run) -> Coroutine[Any, Any, None] | None:
-        """Return what runs a job of ours before arq has got round to it."""
-        return self._execute(run, self._limited) if run.claim.type in self._handlers else None
-
-    async def attempt(self, ctx: dict[Any, Any], work: Callable[[Run], Awaitable[Outcome]]) -> None:
-        """Run `work` as the claimed job of this context, and write what becomes of it; raises as `run` does."""
-        await self._execute(self._gate.claims.runs[ctx["job_id"]], work)
-
-    async def _execute(self, run: Run, work: Callable[[Run], Awaitable[Outcome]]) -> None:
         run.start(asyncio.current_task())
         with told(run) as story:
-            await self._attempt(run, work, story)
+            try:
+                await self._attempt(run, self.job_hooks.around(self._works[run.claim.type]), story)
+            finally:
+                self._gate.ended[_ARQS_WORD.get(story.outcome, "")] += 1
+            await self.job_hooks.after(run)
 
-    async def _attempt(self, run: Run, work: Callable[[Run], Awaitable[Outcome]], story: RunLog) -> None:
+    async def _attempt(self, run: Run, work: Work, story: RunLog) -> None:
         try:
             run.ensure_owned()  # its claim was answered late, or it waited for the end of an older run
             outcome = await work(run)
@@ -181,10 +170,10 @@ class Runner:
             log.error("job.unexpected_error", error=type(error).__name__, frames=frames_of(error.__traceback__))
         wait = -1 if delay is None else duration_ms(delay)
         answer = await self._write_failed(run, message, code, wait, was_cancelled=False)
-        if answer is Ended.DELAYED and delay is not None:
-            story.ended("retried", error_code=code)
-            raise Retry(defer=delay)
-        story.ended("lost" if answer is Ended.LOST else "failed", error_code=code)
+        outcome = (
+            {Ended.LOST: "lost", Ended.DELAYED: "retried"}.get(answer, "failed") if answer is not None else "failed"
+        )
+        story.ended(outcome, error_code=code)
 
     def trouble(self) -> str:
         """Return the code of what runs of the last minute could not reach; empty if nothing."""
@@ -213,10 +202,6 @@ class Runner:
                 runs = [(run.job_id, str(run.fence))]
                 await self._write(run, lambda: self._queue.transitions.give_back_jobs.soon(runs))
                 story.ended("given-back")
-
-    async def settle_unrun(self, run: Run) -> None:
-        """End a job that arq gave up before our code ran: its arguments can't be read (arq.md 5)."""
-        await self._write_failed(run, _UNREADABLE, MalformedData.code, -1, was_cancelled=False)
 
     async def _write_failed(
         self, run: Run, message: str, code: str, delay: int, *, was_cancelled: bool

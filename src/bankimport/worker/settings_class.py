@@ -1,34 +1,30 @@
 """The class that `arq` is given: arq reads only its own `__dict__` (issue 472), so all of it stands there."""
 
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import replace
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import Any
 
 from arq.connections import RedisSettings
 from arq.cron import CronJob
-from arq.worker import Function
+from arq.utils import to_seconds
+from arq.worker import func
 
 from bankimport.models import JobType
 from bankimport.queue.adoption import Adoption
 from bankimport.queue.gate import Gate
-from bankimport.queue.payloads import deserialize, serialize
 from bankimport.settings import Settings
 from bankimport.worker.host_functions import HostFunctions
+from bankimport.worker.job_hooks import NAMES, Hook
 from bankimport.worker.lifecycle import Lifecycle
 from bankimport.worker.runner import Runner
 
-#: arq waits this long for running jobs after SIGTERM, then gives them back.
+#: A worker waits this long for running jobs after SIGTERM, then gives them back.
 SHUTDOWN_WAIT = 30
-#: The poll of arq between two reads; the gate's read itself waits while there is nothing to do. No read begins sooner
-#: after another, so this bounds the jobs that a worker starts: at 2 ms it was idle for two fifths of its time.
-POLL = 0.0003
-#: arq is told of more places than there are, so that it always reads, and the gate, which claims for those there are,
-#: says when there is something: where arq is full it doesn't read, and polls instead.
-_MORE = 10
-#: arq's own limit of tries is none: ours bites first.
-_NO_LIMIT = 1_000_000
-#: arq's payload lives this long beyond its due time (arq.md 7).
-_EXPIRES_EXTRA_MS = 30 * 24 * 3600 * 1000
+_OURS = frozenset(kind.value for kind in JobType)
+
+
+async def never(ctx: dict[Any, Any]) -> None:
+    """Stand for the functions of our jobs, of which arq wants to know some: it starts none."""
+    raise NotImplementedError
 
 
 class WorkerSettingsBase:
@@ -38,63 +34,84 @@ class WorkerSettingsBase:
     max_jobs: int
     functions: Sequence[Any]
     cron_jobs: Sequence[CronJob]
-    max_tries: int
-    job_timeout: float
-    #: wraps functions and cron jobs of the host's own
-    _host: Callable[[type["WorkerSettingsBase"], Any], Function]
-    _host_cron: Callable[[CronJob], CronJob]
+    job_completion_wait: float
+    on_startup: Callable[[dict[Any, Any]], Awaitable[None]]
+    on_shutdown: Callable[[dict[Any, Any]], Awaitable[None]]
+    #: takes in what a subclass adds
+    _take_in: Callable[[type["WorkerSettingsBase"]], None]
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
-        """Copy into a subclass what it inherits, and give the gate as many places as `max_jobs` says."""
+        """Copy into a subclass what it inherits, and take in what it adds."""
         super().__init_subclass__(**kwargs)
-        if "max_jobs" in vars(cls):
-            cls.redis_pool.hooks.slots = cls.max_jobs
-            cls.max_jobs = 2 * cls.max_jobs + _MORE
         for parent in cls.__mro__[1:]:
             for name, value in vars(parent).items():
                 if not name.startswith("_") and name not in vars(cls):
                     setattr(cls, name, value)
-        cls.functions = [function if _is_ours(function) else cls._host(cls, function) for function in cls.functions]
-        cls.cron_jobs = [cls._host_cron(cron) for cron in cls.cron_jobs or ()]
-
-
-def _is_ours(function: object) -> bool:
-    return isinstance(function, Function) and function.name in {kind.value for kind in JobType}
+        cls._take_in(cls)
 
 
 class _Hosts:
-    """Takes in functions and cron jobs of the host's own, in a subclass of the settings."""
+    """Takes in what a host adds in a subclass of the settings: functions, cron jobs and hooks, and numbers."""
 
     def __init__(
-        self, settings: Settings, gate: Gate, runner: Runner, adoption: Adoption, ours: Collection[str]
+        self,
+        settings: Settings,
+        gate: Gate,
+        runner: Runner,
+        lifecycle: Lifecycle,
+        adoption: Adoption,
+        ours: Collection[str],
     ) -> None:
-        self._limit = settings.job_timeout.total_seconds()
-        self.backstop = self._limit + 60
-        self._gate = gate
+        self._gate_hooks = gate.hooks
+        self._runner = runner
+        self._lifecycle = lifecycle
         self._adoption = adoption
         self._ours = ours
-        self._wraps = HostFunctions(runner, settings.job_timeout)
+        self._functions = HostFunctions(runner, settings.job_timeout)
+        self._made: set[Hook] = set()
 
-    def function(self, cls: type[WorkerSettingsBase], function: Any) -> Function:
-        """Return a function wrapped; what the subclass says of tries and time holds where the function says nothing."""
-        tries, limit = cls.max_tries, cls.job_timeout
-        wrapped = self._wraps.function(
-            function,
-            tries=None if tries == _NO_LIMIT else tries,
-            limit=None if limit == self.backstop else float(limit),
-        )
-        self._adoption.functions.add(wrapped.name)
-        self._gate.hooks.functions.add(wrapped.name)
-        return wrapped
+    def take_in(self, cls: type[WorkerSettingsBase]) -> None:
+        """Serve what a class adds; what it says of tries and time holds where a function says nothing."""
+        said = vars(cls)
+        self._gate_hooks.slots, self._gate_hooks.grace = cls.max_jobs, cls.job_completion_wait
+        self._runner.job_hooks.hooks = {name: said[name] for name in NAMES if said.get(name) is not None}
+        cls.on_startup, cls.on_shutdown = self._starts(said.get("on_startup")), self._stops(said.get("on_shutdown"))
+        for function in map(func, cls.functions):
+            if function.name not in _OURS:
+                self._functions.add(function, tries=said.get("max_tries"), limit=to_seconds(said.get("job_timeout")))
+                self._adoption.functions.add(function.name)
+        for job in cls.cron_jobs or ():
+            if job.name not in self._ours:
+                self._functions.add_cron(job)
+                self._gate_hooks.host_crons.add(job.name)
 
-    def cron(self, job: CronJob) -> CronJob:
-        """Return a cron job wrapped; ours are served by the gate."""
-        if job.name in self._ours:
-            return job
-        self._gate.hooks.functions.add(job.name)
-        self._gate.hooks.host_crons.add(job.name)
-        limit = job.timeout_s or self._limit
-        return replace(job, coroutine=self._wraps.coroutine(job.coroutine, tries=job.max_tries or 1, limit=limit))
+    def _starts(self, theirs: Hook | None) -> Hook:
+        """Return `on_startup`: a host's, which may make what its jobs need, and then ours."""
+
+        async def start(ctx: dict[Any, Any]) -> None:
+            if theirs is not None:
+                await theirs(ctx)
+            self._runner.job_hooks.context = ctx
+            await self._lifecycle.start(ctx)
+
+        return self._once(theirs, start)
+
+    def _stops(self, theirs: Hook | None) -> Hook:
+        """Return `on_shutdown`: ours, which ends the jobs, and then a host's."""
+
+        async def stop(ctx: dict[Any, Any]) -> None:
+            await self._lifecycle.stop(ctx)
+            if theirs is not None:
+                await theirs(ctx)
+
+        return self._once(theirs, stop)
+
+    def _once(self, theirs: Hook | None, made: Hook) -> Hook:
+        """Return what was made, unless theirs is what was made for the class above."""
+        if theirs in self._made:
+            return theirs
+        self._made.add(made)
+        return made
 
 
 def settings_class(
@@ -106,34 +123,22 @@ def settings_class(
     adoption: Adoption,
 ) -> type[WorkerSettingsBase]:
     """Return the settings class of a worker."""
-
-    hosts = _Hosts(settings, gate, runner, adoption, {job.name for job in cron_jobs})
+    hosts = _Hosts(settings, gate, runner, lifecycle, adoption, {job.name for job in cron_jobs})
     return type(
         "WorkerSettings",
         (WorkerSettingsBase,),
         {
-            "functions": runner.functions(),
+            "functions": [func(never, name=name) for name in sorted(_OURS)],
             "cron_jobs": list(cron_jobs),
             "queue_name": settings.queue_name,
             "redis_pool": gate,
             "redis_settings": redis_settings(settings),
             "health_check_key": f"{settings.queue_name}:health-check",
             "health_check_interval": 30,
-            "on_startup": lifecycle.start,
-            "on_shutdown": lifecycle.stop,
             "max_jobs": settings.concurrency,
-            "job_timeout": hosts.backstop,
             "job_completion_wait": SHUTDOWN_WAIT,
-            "keep_result": 0,
-            "max_tries": _NO_LIMIT,
-            "poll_delay": POLL,
-            "expires_extra_ms": _EXPIRES_EXTRA_MS,
-            "job_serializer": serialize,
-            "job_deserializer": deserialize,
             "timezone": settings.timezone,
-            "log_results": False,
-            "_host": staticmethod(hosts.function),
-            "_host_cron": staticmethod(hosts.cron),
+            "_take_in": staticmethod(hosts.take_in),
         },
     )
 

@@ -19,17 +19,14 @@ async def end(*tasks: asyncio.Task[Any]) -> None:
 
 
 async def stop(worker: Worker, working: asyncio.Task[None]) -> None:
-    """Stop a worker of arq that runs as a task of this process; its running jobs are given back.
+    """Stop a worker of arq that runs as a task of this process.
 
-    `Worker.close` alone cancels once and waits with a bare `gather`: a swallowed cancel would leave it polling a closed
-    pool, and a cancelled job's end would raise here.
+    `Worker.close` alone cancels once: a swallowed cancel would leave it polling a closed pool.
 
     Raises:
         Exception: what ended the worker before.
     """
     await end(working)
-    await end(*worker.tasks.values())
-    worker.tasks.clear()
     await worker.close()
     with contextlib.suppress(asyncio.CancelledError):
         await working
