@@ -256,9 +256,9 @@ MUTATIONS = (
     ),
     Mutation(
         "a stopping worker waits for its runs",
-        "src/bankimport/worker/lifecycle.py",
-        "            await asyncio.wait(claims.running, timeout=left)",
-        "            break",
+        "src/bankimport/worker/stopping.py",
+        "        await asyncio.wait(claims.running, timeout=left)",
+        "        break",
         "tests/faults/test_shutdown.py::test_a_job_that_ends_within_the_grace_is_finished",
     ),
     Mutation(

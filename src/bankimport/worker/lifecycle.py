@@ -8,9 +8,7 @@ import contextlib
 import gc
 import os
 import secrets
-import signal
 import socket
-import threading
 import time
 import traceback
 from collections.abc import Awaitable, Callable, Sequence
@@ -29,7 +27,7 @@ from bankimport.redis.connection import LOST, patiently
 from bankimport.stream import groups_behind
 from bankimport.watch.repairing import repair
 from bankimport.watch.sweeper import GroupsBehind, Sweeper
-from bankimport.worker.stopping import end
+from bankimport.worker.stopping import end, end_runs, hear_signals
 
 log = structlog.get_logger(__name__)
 
@@ -38,14 +36,10 @@ _FIRST_SWEEP, _SWEEP = timedelta(seconds=10), timedelta(seconds=60)
 _SHORTEST_LIFE = timedelta(seconds=5)
 #: How long a stopping worker tries to say so; without Redis its leases lapse all the same (arq.md 25).
 _LAST_WORD = 1.0
-#: How long a cancelled job may take to let go of what it holds, and to give itself back, before it is cancelled again.
-_LETTING_GO = 10.0
 #: How long a heartbeat tells of the worst lag, in seconds.
 _LAG_SHOWN = 60.0
 #: Beats in a row while there is work left over: each does a slice of it, so that nobody waits long for Redis.
 _LEFT_OVER = 50
-#: A host that is told to stop twice is meant.
-_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 def new_worker_id() -> str:
@@ -103,7 +97,6 @@ class Lifecycle:
         self._until_sweep = _FIRST_SWEEP
         #: the worst lag of the loop lately, and when that was, in seconds
         self._lag = self._lagged_at = 0.0
-        self._signals = 0
 
     async def start(self, ctx: dict[Any, Any]) -> None:
         """arq's `on_startup`: check what we stand on, then begin.
@@ -129,7 +122,7 @@ class Lifecycle:
         if self._alone:
             calm_collector()
             hush_arq()
-            self._hear_signals()
+            hear_signals(claims)
         loop = type(asyncio.get_running_loop()).__module__.partition(".")[0]
         log.info("worker.started", worker=self._gate.hooks.worker_id, slots=self._gate.hooks.slots, loop=loop)
 
@@ -138,33 +131,9 @@ class Lifecycle:
             with contextlib.suppress(Unavailable):
                 await begin()
 
-    def _hear_signals(self) -> None:
-        """Claim nothing after the first signal, and stop at once after the second. arq's own handlers, which are
-        asyncio's, stay: asyncio wakes its loop by a file, whatever Python's handler is."""
-        loop, main = asyncio.get_running_loop(), asyncio.current_task()
-
-        def heard(_: int, __: object) -> None:
-            loop.call_soon_threadsafe(self._heard_signal, main)
-
-        if threading.current_thread() is threading.main_thread():
-            for number in _SIGNALS:
-                if signal.getsignal(number) not in (signal.SIG_DFL, signal.SIG_IGN, signal.default_int_handler):
-                    signal.signal(number, heard)
-
-    def _heard_signal(self, main: asyncio.Task[Any] | None) -> None:
-        claims = self._gate.claims
-        self._signals += 1
-        claims.stop()
-        if self._signals > 1:
-            log.warning("worker.stopped_at_once", worker=self._gate.hooks.worker_id, running=len(claims.running))
-            for task in claims.running:
-                task.cancel()
-            if main is not None:
-                main.cancel()
-
     async def stop(self, ctx: dict[Any, Any]) -> None:
         """arq's `on_shutdown`: claim nothing more, wait for what runs within the grace, give back the rest."""
-        await self._end_runs()
+        await end_runs(self._gate.claims)
         await end(*self._tasks)
         for each in self._beside:
             await each.aclose()
@@ -173,18 +142,6 @@ class Lifecycle:
                 await self._queue.transitions.remove_worker(self._gate.hooks.worker_id)
         await self._dispose()
         log.info("worker.stopped", worker=self._gate.hooks.worker_id)
-
-    async def _end_runs(self) -> None:
-        claims, until = self._gate.claims, time.monotonic() + self._gate.hooks.grace
-        claims.stop()
-        log.info("worker.stopping", worker=self._gate.hooks.worker_id, running=len(claims.running))
-        while claims.running and (left := until - time.monotonic()) > 0:
-            await asyncio.wait(claims.running, timeout=left)  # a run that waited for the end of another begins then
-        for task in claims.running:
-            task.cancel()
-        if claims.running:
-            await asyncio.wait(claims.running, timeout=_LETTING_GO)
-        await end(*claims.running)
 
     async def _refuse_cluster(self) -> None:
         if (await patiently(lambda: self._queue.client.info("cluster"))).get("cluster_enabled"):

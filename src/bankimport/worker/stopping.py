@@ -1,12 +1,25 @@
-"""A worker of arq, or some tasks of it, come to their end."""
+"""A worker of arq, its runs, or some tasks of it, come to their end."""
 
 import asyncio
 import contextlib
+import signal
+import threading
+import time
+from itertools import count
 from typing import Any, Final
 
+import structlog
 from arq.worker import Worker
 
+from bankimport.queue.claims import Claims
+
+log = structlog.get_logger(__name__)
+
 _CANCEL_AGAIN: Final = 0.5
+#: How long a cancelled run may take to let go of what it holds, and to give itself back, before it is cancelled again.
+_LETTING_GO: Final = 10.0
+#: A host that is told to stop twice is meant.
+_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 
 
 async def end(*tasks: asyncio.Task[Any]) -> None:
@@ -16,6 +29,45 @@ async def end(*tasks: asyncio.Task[Any]) -> None:
         for task in running:
             task.cancel()
         _, running = await asyncio.wait(running, timeout=_CANCEL_AGAIN)
+
+
+async def end_runs(claims: Claims) -> None:
+    """Claim nothing more, wait for what runs within the grace, and let the rest give itself back."""
+    until = time.monotonic() + claims.hooks.grace
+    claims.stop()
+    log.info("worker.stopping", worker=claims.hooks.worker_id, running=len(claims.running))
+    while claims.running and (left := until - time.monotonic()) > 0:
+        await asyncio.wait(claims.running, timeout=left)  # a run that waited for the end of another begins then
+    for task in claims.running:
+        task.cancel()
+    if claims.running:
+        await asyncio.wait(claims.running, timeout=_LETTING_GO)
+    await end(*claims.running)
+
+
+def hear_signals(claims: Claims) -> None:
+    """Claim nothing after the first signal, and stop at once after the second. arq's own handlers, which are
+    asyncio's, stay: asyncio wakes its loop by a file, whatever Python's handler is."""
+    loop, main, numbers = asyncio.get_running_loop(), asyncio.current_task(), count(1)
+
+    def heard(_: int, __: object) -> None:
+        loop.call_soon_threadsafe(_stop, claims, main, next(numbers))
+
+    if threading.current_thread() is threading.main_thread():
+        for number in _SIGNALS:
+            if signal.getsignal(number) not in (signal.SIG_DFL, signal.SIG_IGN, signal.default_int_handler):
+                signal.signal(number, heard)
+
+
+def _stop(claims: Claims, main: "asyncio.Task[Any] | None", signals: int) -> None:
+    claims.stop()
+    if signals == 1:
+        return
+    log.warning("worker.stopped_at_once", worker=claims.hooks.worker_id, running=len(claims.running))
+    for task in claims.running:
+        task.cancel()
+    if main is not None:
+        main.cancel()
 
 
 async def stop(worker: Worker, working: asyncio.Task[None]) -> None:
