@@ -13,15 +13,14 @@ import pytest
 from arq.connections import ArqRedis
 from arq.constants import job_key_prefix
 from arq.cron import cron
-from arq.worker import Worker, create_worker
+from arq.worker import Worker
 from redis.asyncio import Redis
 
 from bankimport.redis.keys import ARQ_JOB
 from bankimport.settings import Settings
 from bankimport.status import JobState
-from bankimport.worker.stopping import stop
 from tests.queue.driver import Driver
-from tests.queue.lab import lab_settings_class
+from tests.queue.lab import lab_settings_class, working
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.filterwarnings("ignore:Call to deprecated close:DeprecationWarning")  # arq's own, as it stops
@@ -129,28 +128,22 @@ VERBS = {
 }
 
 
-@pytest.fixture
-async def working(settings: Settings, driver: Driver) -> AsyncIterator[Driver]:
-    """A worker of the laboratory in this process, under stock arq, beside the driver of its queue."""
-    made = settings.model_copy(update={"rate_limit_max": 1_000_000, "retry_delay_scale": 0.01})
-    worker = create_worker(lab_settings_class(made), handle_signals=False)
-    task = asyncio.create_task(worker.async_run())
-    yield driver
-    await stop(worker, task)
-
-
 async def _ended_as(driver: Driver, job_id: str) -> JobState | None:
     state = await driver.state(job_id)
     return state if state is not None and state.is_terminal else None
 
 
 @pytest.mark.parametrize("connection", ["plain", "permanent-a", "fail-1-a"])
-async def test_arq_sends_nothing_about_a_claimed_job(working: Driver, redis_url: str, connection: str) -> None:
+async def test_arq_sends_nothing_about_a_claimed_job(
+    settings: Settings, driver: Driver, redis_url: str, connection: str
+) -> None:
     """With the gate, arq never hears of a job of ours: only our own scripts reach Redis."""
-    async with Redis.from_url(redis_url) as client, client.monitor() as monitor:
-        job_id = await working.ask(connection)
-        await wait_until(lambda: _ended_as(working, job_id), what="the end of the job")
-        await working.queue.client.echo("over")
+    made = settings.model_copy(update={"rate_limit_max": 1_000_000, "retry_delay_scale": 0.01})
+    worker = working(lab_settings_class(made))
+    async with worker, Redis.from_url(redis_url) as client, client.monitor() as monitor:
+        job_id = await driver.ask(connection)
+        await wait_until(lambda: _ended_as(driver, job_id), what="the end of the job")
+        await driver.queue.client.echo("over")
         seen = []
         while not (command := await monitor.next_command())["command"].startswith("ECHO"):
             if command["client_type"] != "lua":

@@ -1,21 +1,18 @@
-"""What a host adds to the worker by a subclass of its settings: arq's hooks, around its jobs and ours alike."""
+"""A worker in this process: what a host adds by a subclass of its settings, arq's hooks, around its jobs and ours
+alike; and records that somebody has spoilt."""
 
-import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from datetime import UTC
 from typing import Any
 
 import pytest
 from arq.connections import ArqRedis
-from arq.worker import create_worker, func
+from arq.worker import func
 
 from bankimport.settings import Settings
 from bankimport.status import JobState
 from bankimport.worker.settings_class import WorkerSettingsBase
-from bankimport.worker.stopping import stop
 from tests.queue.driver import Driver
-from tests.queue.lab import lab_settings_class
+from tests.queue.lab import lab_settings_class, working
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.filterwarnings("ignore:Call to deprecated close:DeprecationWarning")  # arq's own, as it stops
@@ -46,17 +43,6 @@ def hooked(base: type[WorkerSettingsBase], told: Told, *, fails: str = "") -> ty
         (base,),
         {"functions": [*base.functions, func(tidy, name="tidy")], **{name: hook(name) for name in names}},
     )
-
-
-@asynccontextmanager
-async def working(made: Any) -> AsyncIterator[Any]:
-    """Let stock arq work with these settings, on this loop."""
-    worker = create_worker(made, handle_signals=False)
-    task = asyncio.create_task(worker.async_run())
-    try:
-        yield worker
-    finally:
-        await stop(worker, task)
 
 
 async def ended(driver: Driver, job_id: str) -> JobState | None:
@@ -115,6 +101,21 @@ async def test_a_subclass_of_a_subclass(settings: Settings) -> None:
         assert {"sync-connection", "tidy"} <= child.redis_pool.hooks.functions
         await wait_until(lambda: told, what="its start")
     assert [name for name, *_ in told] == ["on_startup", "on_shutdown"]
+
+
+async def test_a_record_that_can_not_be_read(settings: Settings, driver: Driver) -> None:
+    """Its job fails, and says so; those that came with it run. Red before: all of its claim waited for their leases."""
+    await driver.queue.pause()
+    first, broken, last = [await driver.ask(connection) for connection in ("a", "broken", "b")]
+    await driver.queue.client.hset(driver.queue.keys.job(broken), "data", "{")
+
+    async def over() -> bool:
+        return await driver.ids(JobState.FAILED) == {broken} and await driver.ids(JobState.COMPLETED) == {first, last}
+
+    async with working(lab_settings_class(settings)):
+        await driver.queue.resume()
+        await wait_until(over, what="the end of all")
+    assert [job_id for name, job_id in await driver.events("bank.job.failed")] == [broken]
 
 
 async def test_arqs_health_line_counts_our_runs(settings: Settings, driver: Driver) -> None:

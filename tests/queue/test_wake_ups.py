@@ -175,23 +175,6 @@ async def test_a_word_that_is_not_heard_is_said_again(
     assert not worker.tasks[0].done()
 
 
-async def test_a_record_that_can_not_be_read_ends_no_wait(driver: Driver, worker: Worker) -> None:
-    """It costs the claim that brought it, and nothing else."""
-    await driver.queue.pause()
-    broken = await driver.ask("broken")
-    await driver.queue.client.hset(driver.queue.keys.job(broken), "data", "{")
-    await driver.queue.resume()
-    await wait_until(lambda: has_started(driver, broken), what="the claim")
-    job_id = await driver.ask("c")
-    await wait_until(lambda: job_id in worker.claims.runs, what="the next job")
-    assert not worker.tasks[0].done()
-
-
-async def has_started(driver: Driver, job_id: str) -> bool:
-    """Whether a job was started."""
-    return ("bank.job.started", job_id) in await driver.events()
-
-
 async def test_a_wait_that_is_refused_is_no_reason_to_hurry(driver: Driver, worker: Worker) -> None:
     """The claim behind it may be carried out all the same: a server that takes no writes was asked 2,900 times a second."""
     client, wake = driver.queue.client, driver.queue.keys.wake

@@ -49,7 +49,7 @@ class Claim:
             job_id=job_id.decode(),
             type=kind.decode(),
             org_id=org_id.decode(),
-            data=json.loads(data.decode()),  # of bytes it would guess the encoding first
+            data=_command(data),
             payload=payload,
             attempts=int(attempts),
             fence=int(fence),
@@ -57,6 +57,15 @@ class Claim:
             psu=_person(psu),
             stalls=int(stalls or 0),
         )
+
+
+def _command(text: bytes) -> dict[str, Any]:
+    """Return a record's command; one that can't be read is none of any job's, which fails for it."""
+    try:
+        values = json.loads(text.decode())  # of bytes it would guess the encoding first
+    except ValueError:
+        values = None
+    return values if isinstance(values, dict) else {"unreadable": True}
 
 
 def _person(text: bytes) -> PsuContext | None:

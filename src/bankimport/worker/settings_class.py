@@ -1,6 +1,6 @@
 """The class that `arq` is given: arq reads only its own `__dict__` (issue 472), so all of it stands there."""
 
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 from arq.connections import RedisSettings
@@ -35,8 +35,9 @@ class WorkerSettingsBase:
     functions: Sequence[Any]
     cron_jobs: Sequence[CronJob]
     job_completion_wait: float
-    on_startup: Callable[[dict[Any, Any]], Awaitable[None]]
-    on_shutdown: Callable[[dict[Any, Any]], Awaitable[None]]
+    #: a plain function in a class body is a method to a type checker, and arq calls it without the class
+    on_startup: Any
+    on_shutdown: Any
     #: takes in what a subclass adds
     _take_in: Callable[[type["WorkerSettingsBase"]], None]
 
