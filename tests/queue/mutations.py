@@ -269,6 +269,13 @@ MUTATIONS = (
         "tests/queue/test_claims.py::test_half_of_the_places_begin_a_turn_before_the_others",
     ),
     Mutation(
+        "a run begins with a context of its own",
+        "src/bankimport/queue/claims.py",
+        "context=self.context.copy()",
+        "context=None",
+        "tests/queue/test_claims.py::test_a_run_knows_nothing_of_the_one_that_asked_for_it",
+    ),
+    Mutation(
         "company for a suspect is given back",
         "src/bankimport/queue/claims.py",
         "self.stopping or self._held.are_company(runs)",

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextvars import ContextVar
 from typing import Any
 
 import pytest
@@ -20,6 +21,7 @@ from tests.queue.driver import FUNCTIONS, Driver
 from tests.waiting import wait_until
 
 SLOTS = 4
+_OF_A_RUN: ContextVar[str] = ContextVar("of_a_run", default="")
 
 
 @pytest.fixture
@@ -70,6 +72,23 @@ async def test_half_of_the_places_begin_a_turn_before_the_others(driver: Driver,
     await wait_until(lambda: len(seen) == SLOTS, what="all of them")
     assert seen == [2, 2, 4, 4]
     assert claims.runs == {}, "they are over"
+
+
+async def test_a_run_knows_nothing_of_the_one_that_asked_for_it(driver: Driver, claims: Claims) -> None:
+    """A claim that travels with a run's end is sent by that run's task, whose bank, span and lines are its own. Red
+    before: the next run began with them."""
+    seen: list[str] = []
+
+    async def run(run: Run) -> None:
+        seen.append(_OF_A_RUN.get())
+        _OF_A_RUN.set(run.job_id)
+        await end(claims, driver, run)
+
+    claims.hooks.run = run
+    await asked(driver, 8)
+    await claims.look()
+    await wait_until(lambda: len(seen) == 8, what="all of them")
+    assert seen == [""] * 8
 
 
 async def test_claims_under_way_take_no_place_twice(driver: Driver, claims: Claims) -> None:

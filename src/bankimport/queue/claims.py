@@ -59,6 +59,8 @@ class Claims:
         self._under_way = ClaimsUnderWay()
         #: run a job, each
         self.running: set[asyncio.Task[None]] = set()
+        #: what each of them begins with: not the context of the run that asked for it
+        self.context = apart()
         #: whether a claim is to travel with the next trip
         self._wanted = False
         queue.scripts.before_trip = self._ask_along
@@ -193,7 +195,7 @@ class Claims:
         half = (self.hooks.slots + 1) // 2
         for run in runs[:half]:
             if self.hooks.run is not None:
-                task = asyncio.create_task(self.hooks.run(run), context=apart())
+                task = asyncio.create_task(self.hooks.run(run), context=self.context.copy())
                 self.running.add(task)
                 task.add_done_callback(partial(self._ended, run))
         if runs[half:]:

@@ -24,6 +24,7 @@ from bankimport.queue.adoption import Adoption
 from bankimport.queue.gate import Gate
 from bankimport.queue.queue import Queue
 from bankimport.redis.connection import LOST, patiently
+from bankimport.redis.deadline import apart
 from bankimport.stream import groups_behind
 from bankimport.watch.repairing import repair
 from bankimport.watch.sweeper import GroupsBehind, Sweeper
@@ -109,6 +110,7 @@ class Lifecycle:
         self._gate.hooks.strangers_came = self._strangers.set
         await self._beat()
         claims = self._gate.claims
+        claims.context = apart()
         turns = (
             claims.look,
             self._next_beat,
