@@ -46,6 +46,20 @@ async def test_a_second_signal_stops_a_worker_at_once(field: Field) -> None:
     assert await field.events("bank.job.stalled") == []
 
 
+async def test_a_job_that_swallows_every_cancel_holds_up_no_end(field: Field) -> None:
+    """A worker that is told twice to stop ends, and its job is another's. Red before."""
+    worker = await field.worker(LAB_GRACE_S="30")
+    job_id = await field.sync("stubborn-a")
+    await field.mark("start", job_id)
+    worker.signal(signal.SIGTERM)
+    await worker.line("worker.stopping")
+    worker.signal(signal.SIGTERM)
+    await wait_until(lambda: worker.ended, what="the end of the worker")
+    assert "worker.runs_left" in worker.output()
+    assert (await field.status(job_id)).state is JobState.WAITING
+    await field.queue.cancel(job_id)
+
+
 async def test_a_blocked_loop_is_measured(field: Field) -> None:
     """A job that blocks its worker's loop for two leases leaves the lag in the log and in the heartbeat."""
     worker = await field.worker()

@@ -9,6 +9,7 @@ health key.
 
     sleep-500-x     sleeps for 500 ms, in slices that check the lease before each write
     deaf-500-x      the same, but swallows the first cancel, as `wait_for` of Python 3.11 may
+    stubborn-x      swallows each cancel, and never ends
     quiet-500-x     waits for a bank for 500 ms, checks nothing meanwhile, and takes 300 ms to let go of it
     mute-500-x      sleeps for 500 ms and leaves no mark of its end
     block-500-x     blocks the event loop for 500 ms in its first run, then does nothing
@@ -79,6 +80,12 @@ def _refuse(word: str) -> None:
         raise BankRejected(418)
 
 
+async def _never_end() -> None:
+    while True:
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.sleep(_SLICE)
+
+
 class Lab:
     """The handlers of the laboratory."""
 
@@ -106,8 +113,8 @@ class Lab:
             await self._sleep(number / 1000, run)
         elif word == "quiet":
             await self._wait_for_bank(number / 1000)
-        elif word == "mute":
-            await asyncio.sleep(number / 1000)
+        elif word in ("mute", "stubborn"):
+            await (_never_end() if word == "stubborn" else asyncio.sleep(number / 1000))
         elif word == "block":
             if sum(mark.job_id == run.job_id for mark in await marks(self._redis)) == 1:
                 time.sleep(number / 1000)  # noqa: ASYNC251  # blocking the loop is the point
@@ -168,7 +175,7 @@ def lab_settings_class(settings: Settings) -> type[WorkerSettingsBase]:
     adoption = Adoption(queue, org_of)
     lifecycle = Lifecycle(queue, gate, adoption, prepare=prepare, dispose=dispose, alone=True, trouble=runner.trouble)
     made: Any = settings_class(settings, gate, runner, lifecycle, [], adoption)
-    gate.hooks.grace = float(os.environ.get("LAB_GRACE_S", "30"))
+    made.job_completion_wait = int(os.environ.get("LAB_GRACE_S", "30"))
     made.health_check_interval = int(os.environ.get("LAB_HEALTH_S", "30"))
     return cast(type[WorkerSettingsBase], made)
 
@@ -176,7 +183,7 @@ def lab_settings_class(settings: Settings) -> type[WorkerSettingsBase]:
 @contextlib.asynccontextmanager
 async def working(settings_class: Any) -> AsyncIterator[None]:
     """Let stock arq work with these settings in this process; what runs in the end is given back."""
-    settings_class.redis_pool.hooks.grace = 0.0
+    settings_class.job_completion_wait = 0
     worker = create_worker(settings_class, handle_signals=False)
     task = asyncio.create_task(worker.async_run())
     try:

@@ -257,8 +257,8 @@ MUTATIONS = (
     Mutation(
         "a stopping worker waits for its runs",
         "src/bankimport/worker/stopping.py",
-        "        await asyncio.wait(claims.running, timeout=left)",
-        "        break",
+        "    await _ended(claims, claims.hooks.grace)\n",
+        "",
         "tests/faults/test_shutdown.py::test_a_job_that_ends_within_the_grace_is_finished",
     ),
     Mutation(
@@ -267,6 +267,20 @@ MUTATIONS = (
         "half = (self.hooks.slots + 1) // 2\n        for run",
         "half = self.hooks.slots\n        for run",
         "tests/queue/test_claims.py::test_half_of_the_places_begin_a_turn_before_the_others",
+    ),
+    Mutation(
+        "an end on its way is not cancelled",
+        "src/bankimport/worker/stopping.py",
+        "if not run.settled:",
+        "if True:",
+        "tests/queue/test_running.py::test_an_end_on_its_way_is_written_though_the_grace_is_over",
+    ),
+    Mutation(
+        "the last hook is part of a job's place",
+        "src/bankimport/queue/held.py",
+        "run.lingers or not run.settled for",
+        "not run.settled for",
+        "tests/queue/test_running.py::test_the_last_hook_is_part_of_a_jobs_place",
     ),
     Mutation(
         "a run begins with a context of its own",

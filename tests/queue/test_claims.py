@@ -67,7 +67,7 @@ async def test_half_of_the_places_begin_a_turn_before_the_others(driver: Driver,
         asyncio.get_running_loop().call_soon(lambda: seen.append(len(begun)))
 
     claims.hooks.run = run
-    await asked(driver, 8)
+    await asked(driver, SLOTS)
     await claims.look()
     await wait_until(lambda: len(seen) == SLOTS, what="all of them")
     assert seen == [2, 2, 4, 4]

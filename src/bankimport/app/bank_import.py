@@ -189,7 +189,7 @@ class BankImport(Service):
         given back.
         """
         settings: Any = self.worker_settings(closing=False)
-        settings.redis_pool.hooks.grace = 0.0
+        settings.job_completion_wait = 0
         worker = create_worker(settings, handle_signals=False)
         working = asyncio.create_task(worker.async_run())
         try:

@@ -2,27 +2,31 @@
 
 import asyncio
 import contextlib
+import math
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import partial
 from typing import Any
 
+import structlog
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from bankimport.complaints import Complaints
 from bankimport.errors import Unavailable
+from bankimport.logs import frames_of
 from bankimport.queue.held import Held
 from bankimport.queue.idling import LOOK, IdlePolicy
 from bankimport.queue.queue import Queue
 from bankimport.queue.run import Claim, Run
 from bankimport.queue.transitions import Claimed
 from bankimport.queue.under_way import ClaimCall, ClaimsUnderWay
-from bankimport.redis.connection import forget, patiently
+from bankimport.redis.connection import patiently
 from bankimport.redis.deadline import apart
 from bankimport.telemetry import start_refused
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass
@@ -54,11 +58,13 @@ class Claims:
         self._held = Held()
         self.runs = self._held.runs
         self.stopping = False
+        #: until when runs may give themselves back (monotonic s), where the worker is to stop at once
+        self.at_once_by = math.inf
         #: strangers that stay in arq's queue: no worker knows their functions yet
         self.strangers_left = 0
         self._under_way = ClaimsUnderWay()
-        #: run a job, each
-        self.running: set[asyncio.Task[None]] = set()
+        #: what runs, by the task that runs it
+        self.running: dict[asyncio.Task[None], Run] = {}
         #: what each of them begins with: not the context of the run that asked for it
         self.context = apart()
         #: whether a claim is to travel with the next trip
@@ -196,17 +202,23 @@ class Claims:
         for run in runs[:half]:
             if self.hooks.run is not None:
                 task = asyncio.create_task(self.hooks.run(run), context=self.context.copy())
-                self.running.add(task)
-                task.add_done_callback(partial(self._ended, run))
+                self.running[task] = run
+                task.add_done_callback(self._ended)
         if runs[half:]:
             asyncio.get_running_loop().call_soon(self._begin, runs[half:])
 
-    def _ended(self, run: Run, task: "asyncio.Task[None]") -> None:
-        forget(task)
-        self.running.discard(task)
+    def _ended(self, task: "asyncio.Task[None]") -> None:
+        run = self.running.pop(task)
+        if (
+            not task.cancelled() and (error := task.exception()) is not None
+        ):  # no end is written: its lease will be over
+            frames = frames_of(error.__traceback__)
+            log.error("job.run_broken", job_id=run.job_id, error=type(error).__name__, frames=frames)
         waiting = self._held.done(run)
         if waiting is not None:
             self._begin([waiting])
+        if run.lingers or not run.settled:
+            self.wake()
 
     def _note_strangers(self, number: int, now: float) -> None:
         if number != self.strangers_left and self.hooks.strangers_came is not None and now >= self._strangers_at:

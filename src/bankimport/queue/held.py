@@ -14,8 +14,8 @@ class Held:
 
     @property
     def running(self) -> int:
-        """How many places are taken: runs whose end is written need none any more."""
-        return sum(not run.settled for run in self.runs.values())
+        """How many places are taken: runs whose end is written need none any more, unless a host has a hook for it."""
+        return sum(run.lingers or not run.settled for run in self.runs.values())
 
     @property
     def has_suspect(self) -> bool:

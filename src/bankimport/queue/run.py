@@ -101,6 +101,8 @@ class Run:
         self.worker_id = worker_id
         self.unheard = unheard
         self.settled = False
+        #: whether it keeps its place beyond its end, for what a host does then
+        self.lingers = False
         self.interruption: RunInterrupted | None = None
         self.task: asyncio.Task[Any] | None = None
         #: arq's context, where the host's own code asks for it

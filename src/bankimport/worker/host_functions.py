@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 from arq.cron import CronJob
-from arq.worker import Function, Retry
+from arq.worker import Function, Retry, RetryJob
 
 from bankimport.errors import MalformedData, Permanent
 from bankimport.queue.payloads import Undecodable, deserialize
@@ -67,10 +67,10 @@ class HostFunctions:
                 if limited.expired():
                     raise HostTimeout(timedelta(seconds=limit)) from None
                 raise
-            except Retry as error:
+            except (Retry, RetryJob) as error:
                 if ctx["job_try"] >= tries:
                     raise HostTriesExhausted(tries) from None
-                raise error from None
+                raise error if isinstance(error, Retry) else Retry() from None
             return Outcome()
 
         return work

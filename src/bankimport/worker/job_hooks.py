@@ -26,6 +26,11 @@ class JobHooks:
         self.context: dict[Any, Any] = {}
         self.hooks: Mapping[str, Hook] = {}
 
+    @property
+    def lingers(self) -> bool:
+        """Whether a job keeps its place beyond its end."""
+        return "after_job_end" in self.hooks
+
     def context_of(self, run: Run) -> dict[Any, Any]:
         """Return arq's context of a job, one for its code and its hooks; arq counts pick-ups as tries, from one."""
         claim = run.claim

@@ -94,6 +94,7 @@ class Lifecycle:
         self._trouble = trouble
         self._strangers = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
+        self._is_begun = self._is_over = False
         self._sweeper = Sweeper(queue, watch)
         self._until_sweep = _FIRST_SWEEP
         #: the worst lag of the loop lately, and when that was, in seconds
@@ -105,6 +106,9 @@ class Lifecycle:
         Raises:
             SchemaOutdated, InvalidSettings: the worker can't serve; arq ends with the sentence.
         """
+        if self._is_begun:  # a host's own hook may call ours
+            return
+        self._is_begun = True
         await self._prepare()
         await self._refuse_cluster()
         self._gate.hooks.strangers_came = self._strangers.set
@@ -135,6 +139,9 @@ class Lifecycle:
 
     async def stop(self, ctx: dict[Any, Any]) -> None:
         """arq's `on_shutdown`: claim nothing more, wait for what runs within the grace, give back the rest."""
+        if self._is_over:
+            return
+        self._is_over = True
         await end_runs(self._gate.claims)
         await end(*self._tasks)
         for each in self._beside:

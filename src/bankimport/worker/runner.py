@@ -92,6 +92,7 @@ class Runner:
             CancelledError: the worker stops; the job was given back.
         """
         run.start(asyncio.current_task())
+        run.lingers = self.job_hooks.lingers
         with told(run) as story:
             try:
                 await self._attempt(run, self.job_hooks.around(self._works[run.claim.type]), story)
@@ -104,12 +105,16 @@ class Runner:
             run.ensure_owned()  # its claim was answered late, or it waited for the end of an older run
             outcome = await work(run)
         except asyncio.CancelledError:
-            if run.interruption is None:
+            asked = run.task is not None and run.task.cancelling() > 0
+            if run.interruption is not None:
+                if asked and run.task is not None:
+                    run.task.uncancel()
+                await self._interrupted(run, run.interruption, story)
+            elif asked:
                 await self._give_back(run, story)
                 raise
-            if run.task is not None:
-                run.task.uncancel()
-            await self._interrupted(run, run.interruption, story)
+            else:  # nobody stopped it: something that it waited for was cancelled
+                await self._failed(run, RuntimeError("the job's own code was cancelled from within"), story)
         except RunInterrupted as error:
             await self._interrupted(run, error, story)
         except Exception as error:  # whatever a job raises ends in its record

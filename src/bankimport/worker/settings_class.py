@@ -69,14 +69,14 @@ class _Hosts:
         self._adoption = adoption
         self._ours = ours
         self._functions = HostFunctions(runner, settings.job_timeout)
-        self._made: set[Hook] = set()
+        #: a host's `on_startup` or `on_shutdown`, by that of ours which calls it
+        self._theirs: dict[Hook, Hook | None] = {}
 
     def take_in(self, cls: type[WorkerSettingsBase]) -> None:
         """Serve what a class adds; what it says of tries and time holds where a function says nothing."""
         said = vars(cls)
-        self._gate_hooks.slots, self._gate_hooks.grace = cls.max_jobs, cls.job_completion_wait
-        self._runner.job_hooks.hooks = {name: said[name] for name in NAMES if said.get(name) is not None}
-        cls.on_startup, cls.on_shutdown = self._starts(said.get("on_startup")), self._stops(said.get("on_shutdown"))
+        self._read(cls)
+        cls.on_startup, cls.on_shutdown = self._starts(cls), self._stops(cls)
         for function in map(func, cls.functions):
             if function.name not in _OURS:
                 self._functions.add(function, tries=said.get("max_tries"), limit=to_seconds(said.get("job_timeout")))
@@ -86,33 +86,41 @@ class _Hosts:
                 self._functions.add_cron(job)
                 self._gate_hooks.host_crons.add(job.name)
 
-    def _starts(self, theirs: Hook | None) -> Hook:
+    def _read(self, cls: type[WorkerSettingsBase]) -> None:
+        self._gate_hooks.slots, self._gate_hooks.grace = cls.max_jobs, cls.job_completion_wait
+        hooks = {name: getattr(cls, name, None) for name in NAMES}
+        self._runner.job_hooks.hooks = {name: hook for name, hook in hooks.items() if hook is not None}
+
+    def _starts(self, cls: type[WorkerSettingsBase]) -> Hook:
         """Return `on_startup`: a host's, which may make what its jobs need, and then ours."""
+        theirs = self._of_host(cls, "on_startup")
 
         async def start(ctx: dict[Any, Any]) -> None:
             if theirs is not None:
                 await theirs(ctx)
+            self._read(cls)
             self._runner.job_hooks.context = ctx
             await self._lifecycle.start(ctx)
 
-        return self._once(theirs, start)
+        self._theirs[start] = theirs
+        return start
 
-    def _stops(self, theirs: Hook | None) -> Hook:
+    def _stops(self, cls: type[WorkerSettingsBase]) -> Hook:
         """Return `on_shutdown`: ours, which ends the jobs, and then a host's."""
+        theirs = self._of_host(cls, "on_shutdown")
 
         async def stop(ctx: dict[Any, Any]) -> None:
             await self._lifecycle.stop(ctx)
             if theirs is not None:
                 await theirs(ctx)
 
-        return self._once(theirs, stop)
+        self._theirs[stop] = theirs
+        return stop
 
-    def _once(self, theirs: Hook | None, made: Hook) -> Hook:
-        """Return what was made, unless theirs is what was made for the class above."""
-        if theirs in self._made:
-            return theirs
-        self._made.add(made)
-        return made
+    def _of_host(self, cls: type[WorkerSettingsBase], name: str) -> Hook | None:
+        """Return a host's own, though its class has it from a parent, in which it was taken in."""
+        hook: Hook | None = getattr(cls, name, None)
+        return self._theirs.get(hook, hook) if hook is not None else None
 
 
 def settings_class(

@@ -18,6 +18,9 @@ log = structlog.get_logger(__name__)
 _CANCEL_AGAIN: Final = 0.5
 #: How long a cancelled run may take to let go of what it holds, and to give itself back, before it is cancelled again.
 _LETTING_GO: Final = 10.0
+#: How long runs may take to give themselves back when the worker is to stop at once, and how often it looks for that.
+_MOMENT: Final = 1.0
+_LOOK: Final = 0.1
 #: A host that is told to stop twice is meant.
 _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 
@@ -32,17 +35,32 @@ async def end(*tasks: asyncio.Task[Any]) -> None:
 
 
 async def end_runs(claims: Claims) -> None:
-    """Claim nothing more, wait for what runs within the grace, and let the rest give itself back."""
-    until = time.monotonic() + claims.hooks.grace
+    """Claim nothing more, wait for what runs within the grace, and let the rest give itself back. A run whose end is on
+    its way to Redis isn't cancelled, or the end would stay behind."""
     claims.stop()
     log.info("worker.stopping", worker=claims.hooks.worker_id, running=len(claims.running))
-    while claims.running and (left := until - time.monotonic()) > 0:
-        await asyncio.wait(claims.running, timeout=left)  # a run that waited for the end of another begins then
+    await _ended(claims, claims.hooks.grace)
+    cancel_runs(claims)
+    await _ended(claims, _LETTING_GO)
     for task in claims.running:
         task.cancel()
+    await _ended(claims, _CANCEL_AGAIN)
     if claims.running:
-        await asyncio.wait(claims.running, timeout=_LETTING_GO)
-    await end(*claims.running)
+        log.error("worker.runs_left", worker=claims.hooks.worker_id, running=len(claims.running))
+
+
+async def _ended(claims: Claims, seconds: float) -> None:
+    """Wait until nothing runs, for so many seconds; only for a moment once the worker is to stop at once."""
+    until = time.monotonic() + seconds
+    while claims.running and (left := min(until, claims.at_once_by) - time.monotonic()) > 0:
+        await asyncio.wait(claims.running, timeout=min(left, _LOOK))
+
+
+def cancel_runs(claims: Claims) -> None:
+    """Let what runs give itself back."""
+    for task, run in claims.running.items():
+        if not run.settled:
+            task.cancel()
 
 
 def hear_signals(claims: Claims) -> None:
@@ -64,8 +82,8 @@ def _stop(claims: Claims, main: "asyncio.Task[Any] | None", signals: int) -> Non
     if signals == 1:
         return
     log.warning("worker.stopped_at_once", worker=claims.hooks.worker_id, running=len(claims.running))
-    for task in claims.running:
-        task.cancel()
+    claims.at_once_by = min(claims.at_once_by, time.monotonic() + _MOMENT)
+    cancel_runs(claims)
     if main is not None:
         main.cancel()
 
