@@ -118,7 +118,7 @@ class Run:
         self._untold: list[str] = []
         self._flush: asyncio.TimerHandle | None = None
         #: a bound logger decides at once what isn't told; the module's is made anew for each line
-        self._log = _log.bind()
+        self.log = _log.bind()
         #: the last word of the job's own code, told with its end
         self.last_word = ""
 
@@ -169,7 +169,7 @@ class Run:
 
     def _tell(self, progress: JobProgress) -> None:
         """Steps that come shortly after one another travel together, and those of a job that ends with its end."""
-        self._log.debug("job.progress", stage=progress.stage.value, percent=progress.percent)
+        self.log.debug("job.progress", stage=progress.stage.value, percent=progress.percent)
         self._untold.append(progress.model_dump_json(exclude_none=True)[1:-1])
         if self._flush is None:
             self._flush = asyncio.get_running_loop().call_later(_TOGETHER, self.flush)

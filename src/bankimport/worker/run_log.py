@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from typing import Any, cast
 
 import structlog
@@ -11,7 +11,7 @@ from bankimport.events import Event, ProgressAdvanced
 from bankimport.ports import BankProvider, BankStore
 from bankimport.queue.run import Run
 from bankimport.status import ConnectionStatus
-from bankimport.telemetry import BANK, lease_held, rows_changed, run_ended, span
+from bankimport.telemetry import BANK, rows_changed, run_ended, span
 
 log = structlog.get_logger(__name__)
 
@@ -32,7 +32,7 @@ class RunLog:
 
     def __init__(self, run: Run) -> None:
         self._run = run
-        self._log = log.bind()
+        self._log = run.log
         self._began = time.monotonic()
         #: what `ended` was told
         self.outcome = ""
@@ -59,27 +59,23 @@ class RunLog:
         rows_changed(result or {})
 
 
-@contextmanager
-def told(run: Run) -> Iterator[RunLog]:
-    """Bind what every line of a run carries, and make it a span of the request's trace."""
+def story_of(run: Run) -> RunLog:
+    """Begin a run's story, and bind what every line of it carries: its task has a context of its own."""
     claim = run.claim
     fields = {"job_id": run.job_id, "job_type": claim.type, "org_id": run.org_id, "attempt": claim.attempts + 1}
     connection = claim.data.get("connectionId")
     if isinstance(connection, str):
         fields["connection_id"] = connection
-    known = {name: value for name, value in fields.items() if value != ""}
-    bank, bound = BANK.set(""), structlog.contextvars.bind_contextvars(**known)
+    structlog.contextvars.bind_contextvars(**{name: value for name, value in fields.items() if value != ""})
     story = RunLog(run)
-    try:
-        with lease_held():
-            story.began()
-            parent = claim.data.get("traceParent")
-            with span(f"job {claim.type}", kind="consumer", parent=parent if isinstance(parent, str) else None):
-                yield story
-    finally:
-        structlog.contextvars.reset_contextvars(**bound)
-        structlog.contextvars.unbind_contextvars("bank")
-        BANK.reset(bank)
+    story.began()
+    return story
+
+
+def span_of(run: Run) -> AbstractContextManager[Any]:
+    """Return the span of a run, a child of the request that asked for it."""
+    parent = run.claim.data.get("traceParent")
+    return span(f"job {run.claim.type}", kind="consumer", parent=parent if isinstance(parent, str) else None)
 
 
 class NotedBanks(Mapping[str, BankProvider]):

@@ -32,10 +32,10 @@ from bankimport.queue.transitions import Ended
 from bankimport.redis.instants import duration_ms
 from bankimport.redis.packing import pack_json
 from bankimport.retry import POLICIES, RetryPolicy, is_classified
-from bankimport.telemetry import BANK
+from bankimport.telemetry import BANK, lease_held
 from bankimport.worker.job_hooks import JobHooks, Work
 from bankimport.worker.outcome import Handlers, Outcome, describe
-from bankimport.worker.run_log import RunLog, told
+from bankimport.worker.run_log import RunLog, span_of, story_of
 
 log = structlog.get_logger(__name__)
 #: Under which of its numbers arq would count an end.
@@ -93,7 +93,8 @@ class Runner:
         """
         run.start(asyncio.current_task())
         run.lingers = self.job_hooks.lingers
-        with told(run) as story:
+        story = story_of(run)
+        with lease_held(), span_of(run):
             try:
                 await self._attempt(run, self.job_hooks.around(self._works[run.claim.type]), story)
             finally:
