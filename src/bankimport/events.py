@@ -306,3 +306,8 @@ def _with_instants(data: dict[str, Any], at: datetime) -> dict[str, Any]:
     who: dict[str, Any] = {name: data.pop(name) for name in ("jobId", "type") if name in data}
     spelled = {"queuedAt": _text(queued), "startedAt": _text(started), "completedAt": _text(completed)}
     return {**who, **spelled, "attempts": 1, "success": True, **data}
+
+
+def event_of(entry: bytes, name: bytes, org_id: bytes, job_id: bytes, data: bytes) -> Event:
+    """Return the envelope of an entry of a stream."""
+    return Event.told(entry.decode(), full_name(name.decode()), org_id.decode(), job_id.decode(), data)

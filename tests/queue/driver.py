@@ -179,4 +179,4 @@ class Driver:
 
     async def aclose(self) -> None:
         """Close the client."""
-        await self.queue.client.aclose()
+        await self.queue.aclose()

@@ -170,7 +170,7 @@ def lab_settings_class(settings: Settings) -> type[WorkerSettingsBase]:
         return None
 
     async def dispose() -> None:
-        await queue.client.aclose()
+        await queue.aclose()
 
     adoption = Adoption(queue, org_of)
     lifecycle = Lifecycle(queue, gate, adoption, prepare=prepare, dispose=dispose, alone=True, trouble=runner.trouble)

@@ -5,11 +5,11 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from bankimport.commands import SyncConnection
+from bankimport.events import event_of
 from bankimport.models import JobStatus
 from bankimport.queue.queue import Enqueue
 from bankimport.queue.run import Claim
 from bankimport.queue.transitions import Ended
-from bankimport.redis.scripts import event_of
 from bankimport.status import JobState
 from tests.queue.driver import Driver
 

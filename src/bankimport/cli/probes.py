@@ -72,7 +72,7 @@ async def _own(pid: int | None) -> Sequence[WorkerInfo]:
     except TimeoutError:
         raise Unavailable("Redis") from None
     finally:
-        await queue.client.aclose()
+        await queue.aclose()
     if any(alert.code == "redis-unavailable" for alert in found.alerts):
         raise Unavailable("Redis")
     here = [each for each in found.workers if each.host == socket.gethostname()]

@@ -98,6 +98,11 @@ class Queue:
         self.transitions = Transitions(self.scripts)
         self._records = Records(client, self.keys, self.transitions)
 
+    async def aclose(self) -> None:
+        """End what is under way, and the client."""
+        await self.scripts.aclose()
+        await self.client.aclose()
+
     async def enqueue(self, wanted: Enqueue) -> str:
         """Accept one job and return its id: that of the job which is answering the same question, if there is one.
 

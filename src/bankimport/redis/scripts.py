@@ -18,7 +18,7 @@ from redis.asyncio import Redis
 from redis.exceptions import NoScriptError, RedisError
 
 from bankimport.errors import Unavailable
-from bankimport.events import Event, full_name
+from bankimport.events import Event, event_of
 from bankimport.redis.connection import LOST, is_lost, unavailable
 from bankimport.redis.deadline import GRACE, apart, left
 from bankimport.redis.declaring import Script
@@ -109,20 +109,28 @@ class Scripts:
             Unavailable: there is none within the deadline.
         """
         # a timer costs a third of `asyncio.timeout`, and each job waits at least once
-        late = asyncio.get_running_loop().call_later(left() + GRACE, self._is_late, answer)
+        late = asyncio.get_running_loop().call_later(
+            left() + GRACE, lambda: _refuse(answer, unavailable(self._line.trouble))
+        )
         try:
             return await answer
         finally:
             late.cancel()
-
-    def _is_late(self, answer: "asyncio.Future[Any]") -> None:
-        _refuse(answer, unavailable(self._line.trouble))
 
     def send(self, script: Script[..., Any], args: Sequence[bytes], token: bytes) -> "asyncio.Future[Any]":
         """Put a call into the line without waiting for it; the future has its answer."""
         call = _Call(script, args, token, False, asyncio.get_running_loop().create_future())
         self._put(call)
         return call.answer
+
+    async def aclose(self) -> None:
+        """Refuse what is under way: a loop that ends complains of tasks that are left."""
+        for call in self._waiting:
+            _refuse(call.answer, unavailable(None))
+        self._waiting.clear()
+        if self._sender is not None:
+            self._sender.cancel()
+            await asyncio.wait({self._sender})
 
     def _put(self, call: _Call) -> None:
         self._waiting.append(call)
@@ -238,8 +246,3 @@ def _translated(error: BaseException) -> BaseException:
     if isinstance(error, RedisError):
         return RuntimeError(f"Redis refused a script: {type(error).__name__}: {str(error)[:200]}")
     return error
-
-
-def event_of(entry: bytes, name: bytes, org_id: bytes, job_id: bytes, data: bytes) -> Event:
-    """Return the envelope of an entry of a stream."""
-    return Event.told(entry.decode(), full_name(name.decode()), org_id.decode(), job_id.decode(), data)

@@ -88,7 +88,7 @@ class Core:
         await self.connections.authorising.looking_after.aclose()
         await self.figures.aclose()
         await self.stream.aclose()
-        await self.queue.client.aclose()
+        await self.queue.aclose()
         for bank in self.banks.values():
             await bank.aclose()
         await self.store.aclose()

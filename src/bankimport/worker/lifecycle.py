@@ -143,7 +143,7 @@ class Lifecycle:
             return
         self._is_over = True
         await end_runs(self._gate.claims)
-        await end(*self._tasks)
+        await end(*self._tasks, *self._gate.claims.asking)
         for each in self._beside:
             await each.aclose()
         with contextlib.suppress(Unavailable, TimeoutError):
