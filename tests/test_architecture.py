@@ -26,7 +26,7 @@ LONGEST_MODULE = 250
 #: modules that may be longer: how long, and why
 LONGER = {
     "src/bankimport/errors.py": (420, "the tree of errors is drawn and listed in one place"),
-    "src/bankimport/events.py": (310, "every event and its fields, from which a page is made"),
+    "src/bankimport/events.py": (320, "every event and its fields, from which a page is made"),
     "src/bankimport/__init__.py": (410, "every public name, once for a checker and once for `__all__`"),
     "src/bankimport/service/connections.py": (
         400,
