@@ -67,9 +67,15 @@ def hear_signals(claims: Claims) -> None:
     """Claim nothing after the first signal, and stop at once after the second. arq's own handlers, which are
     asyncio's, stay: asyncio wakes its loop by a file, whatever Python's handler is."""
     loop, main, numbers = asyncio.get_running_loop(), asyncio.current_task(), count(1)
+    ending: set[asyncio.Task[None]] = set()
+
+    def stop() -> None:
+        if main is not None:  # arq cancels it once, which redis-py may swallow
+            ending.add(loop.create_task(end(main)))
+        _stop(claims, next(numbers))
 
     def heard(_: int, __: object) -> None:
-        loop.call_soon_threadsafe(_stop, claims, main, next(numbers))
+        loop.call_soon_threadsafe(stop)
 
     if threading.current_thread() is threading.main_thread():
         for number in _SIGNALS:
@@ -77,15 +83,13 @@ def hear_signals(claims: Claims) -> None:
                 signal.signal(number, heard)
 
 
-def _stop(claims: Claims, main: "asyncio.Task[Any] | None", signals: int) -> None:
+def _stop(claims: Claims, signals: int) -> None:
     claims.stop()
     if signals == 1:
         return
     log.warning("worker.stopped_at_once", worker=claims.hooks.worker_id, running=len(claims.running))
     claims.at_once_by = min(claims.at_once_by, time.monotonic() + _MOMENT)
     cancel_runs(claims)
-    if main is not None:
-        main.cancel()
 
 
 async def stop(worker: Worker, working: asyncio.Task[None]) -> None:
