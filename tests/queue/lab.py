@@ -24,11 +24,9 @@ import contextlib
 import os
 import signal
 import time
-from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any, cast
 
-from arq.worker import create_worker
 from redis.asyncio import Redis
 
 from bankimport.commands import Command, SyncAllOrg, SyncConnection
@@ -45,7 +43,6 @@ from bankimport.worker.lifecycle import Lifecycle, new_worker_id
 from bankimport.worker.outcome import Outcome
 from bankimport.worker.runner import Runner
 from bankimport.worker.settings_class import WorkerSettingsBase, settings_class
-from bankimport.worker.stopping import stop
 
 RUNS = "lab:runs"
 _SLICE = 0.02
@@ -178,18 +175,6 @@ def lab_settings_class(settings: Settings) -> type[WorkerSettingsBase]:
     made.job_completion_wait = int(os.environ.get("LAB_GRACE_S", "30"))
     made.health_check_interval = int(os.environ.get("LAB_HEALTH_S", "30"))
     return cast(type[WorkerSettingsBase], made)
-
-
-@contextlib.asynccontextmanager
-async def working(settings_class: Any) -> AsyncIterator[None]:
-    """Let stock arq work with these settings in this process; what runs in the end is given back."""
-    settings_class.job_completion_wait = 0
-    worker = create_worker(settings_class, handle_signals=False)
-    task = asyncio.create_task(worker.async_run())
-    try:
-        yield
-    finally:
-        await stop(worker, task)
 
 
 def __getattr__(name: str) -> type[WorkerSettingsBase]:

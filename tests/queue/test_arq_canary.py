@@ -19,8 +19,9 @@ from redis.asyncio import Redis
 from bankimport.redis.keys import ARQ_JOB
 from bankimport.settings import Settings
 from bankimport.status import JobState
+from bankimport.worker.stopping import working
 from tests.queue.driver import Driver
-from tests.queue.lab import lab_settings_class, working
+from tests.queue.lab import lab_settings_class
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.filterwarnings("ignore:Call to deprecated close:DeprecationWarning")  # arq's own, as it stops

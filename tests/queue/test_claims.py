@@ -17,6 +17,7 @@ from bankimport.queue.transitions import Ended, Transitions
 from bankimport.queue.wake_ups import WakeUps
 from bankimport.redis.connection import connect
 from bankimport.redis.keys import Keys
+from bankimport.worker import stopping
 from tests.queue.driver import FUNCTIONS, Driver
 from tests.waiting import wait_until
 
@@ -27,8 +28,10 @@ _OF_A_RUN: ContextVar[str] = ContextVar("of_a_run", default="")
 @pytest.fixture
 async def claims(driver: Driver) -> AsyncIterator[Claims]:
     """A worker's claims, with four places."""
-    yield Claims(driver.queue, Hooks("w", SLOTS, functions=set(FUNCTIONS)), driver.queue.client)
+    made = Claims(driver.queue, Hooks("w", SLOTS, functions=set(FUNCTIONS)), driver.queue.client)
+    yield made
     driver.queue.scripts.before_trip = None
+    await stopping.end(*made.asking, *made.running)
 
 
 async def asked(driver: Driver, number: int) -> None:

@@ -1,4 +1,5 @@
-"""How a worker runs what it has claimed, whatever the job's own code does. Each was red when it was written."""
+"""How a worker runs what it has claimed, whatever the job's own code does. Each is what a review
+proved by a script: red before."""
 
 import asyncio
 from typing import Any
@@ -10,9 +11,9 @@ from arq.worker import RetryJob, func
 from bankimport.queue.run import Run
 from bankimport.settings import Settings
 from bankimport.status import JobState
-from bankimport.worker.stopping import end_runs
+from bankimport.worker.stopping import end_runs, working
 from tests.queue.driver import Driver
-from tests.queue.lab import lab_settings_class, working
+from tests.queue.lab import lab_settings_class
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.filterwarnings("ignore:Call to deprecated close:DeprecationWarning")  # arq's own, as it stops

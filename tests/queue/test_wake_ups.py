@@ -77,7 +77,7 @@ class Worker:
 
     async def stop(self) -> None:
         """Stop listening, looking and running."""
-        await end(*self.tasks, *self.claims.running)
+        await end(*self.tasks, *self.claims.running, *self.claims.asking)
         self.driver.queue.scripts.before_trip = None
 
 

@@ -6,9 +6,7 @@ from contextlib import asynccontextmanager
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
-
-from arq.worker import create_worker
+from typing import TYPE_CHECKING, Self
 
 from bankimport.app.starting import check_redis, check_store, ending_in_one_line, name_unknown_variables
 from bankimport.events import EVENTS, Event
@@ -30,7 +28,7 @@ from bankimport.worker.listeners import EventHandler, Listeners
 from bankimport.worker.run_log import NotedBanks, state_changed, traced
 from bankimport.worker.runner import Runner
 from bankimport.worker.settings_class import WorkerSettingsBase, settings_class
-from bankimport.worker.stopping import stop
+from bankimport.worker.stopping import working
 from bankimport.worker.telling import tellers, watching
 
 if TYPE_CHECKING:
@@ -188,14 +186,8 @@ class BankImport(Service):
         For tests and small deployments; a job's own code shares the loop with the host's. On leaving, running jobs are
         given back.
         """
-        settings: Any = self.worker_settings(closing=False)
-        settings.job_completion_wait = 0
-        worker = create_worker(settings, handle_signals=False)
-        working = asyncio.create_task(worker.async_run())
-        try:
+        async with working(self.worker_settings(closing=False)):
             yield
-        finally:
-            await stop(worker, working)
 
     def worker_settings(self, *, closing: bool = True) -> type[WorkerSettingsBase]:
         """Return the class for the `arq` command; its own `__dict__` is complete.

@@ -108,7 +108,7 @@ class Claims:
         """Return a claim for half of the free places, to stand behind a wait; the others can be asked for beside it."""
         if self.stopping or self._under_way.any_lost or self._free() < 2:
             return None
-        return self._under_way.begin_waiting(self._free() // 2, self._held.running)
+        return self._under_way.begin_waiting(self._free() // 2, self._held.taken)
 
     async def look(self) -> None:
         """Claim what may start now, if it is time to look; else wait for that, or to be woken."""
@@ -126,7 +126,7 @@ class Claims:
         """Return how many jobs may be claimed: runs whose end is written need no place any more."""
         if self._under_way.alone is not None or self._held.has_suspect:
             return 0
-        return self.hooks.slots - self._held.running - self._under_way.places
+        return self.hooks.slots - self._held.taken - self._under_way.places
 
     async def _look(self, now: float) -> None:
         """Claim what may start now, and note when to look again."""
@@ -144,9 +144,9 @@ class Claims:
         claim = self._queue.transitions.claim_jobs
         send: Callable[..., Awaitable[Claimed]]
         if self._under_way.any_lost:
-            call, send = self._under_way.again(self._held.running), claim.again
+            call, send = self._under_way.again(self._held.taken), claim.again
         else:
-            call, send = self._under_way.begin(self._free(), self._held.running), claim.soon if along else claim
+            call, send = self._under_way.begin(self._free(), self._held.taken), claim.soon if along else claim
         self._policy.asked(now)
         answer = send(self.hooks.worker_id, *call, sorted(self.hooks.functions))
         self.asking.add(asyncio.create_task(self.take(now, call.number, answer)))
@@ -209,9 +209,8 @@ class Claims:
 
     def _ended(self, task: "asyncio.Task[None]") -> None:
         run = self.running.pop(task)
-        if (
-            not task.cancelled() and (error := task.exception()) is not None
-        ):  # no end is written: its lease will be over
+        error = None if task.cancelled() else task.exception()
+        if error is not None:  # no end is written: its lease will be over
             frames = frames_of(error.__traceback__)
             log.error("job.run_broken", job_id=run.job_id, error=type(error).__name__, frames=frames)
         waiting = self._held.done(run)

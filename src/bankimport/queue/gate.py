@@ -35,6 +35,11 @@ log = structlog.get_logger(__name__)
 _LAST_WORD = 0.5
 
 
+async def never(ctx: dict[Any, Any]) -> None:
+    """Stand for our functions and cron jobs, of which arq wants to know some: it starts none."""
+    log.error("worker.started_by_arq", job_id=ctx.get("job_id"))
+
+
 class Gate(ArqRedis):
     """arq's `redis_pool`. `attach` gives it a queue before the worker starts."""
 

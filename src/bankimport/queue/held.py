@@ -13,7 +13,7 @@ class Held:
         self.runs: dict[str, Run] = {}
 
     @property
-    def running(self) -> int:
+    def taken(self) -> int:
         """How many places are taken: runs whose end is written need none any more, unless a host has a hook for it."""
         return sum(run.lingers or not run.settled for run in self.runs.values())
 
@@ -24,7 +24,7 @@ class Held:
 
     def are_company(self, runs: Sequence[Run]) -> bool:
         """Whether a suspect would not be alone any more: a claim that stood behind a wait was sent beside others."""
-        return self.running + len(runs) > 1 and (self.has_suspect or any(run.is_suspect for run in runs))
+        return self.taken + len(runs) > 1 and (self.has_suspect or any(run.is_suspect for run in runs))
 
     def hold(self, run: Run) -> bool:
         """Keep a claimed run; return whether it may begin. Frozen beyond its lease, a worker may claim its own job

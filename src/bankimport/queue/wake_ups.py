@@ -23,7 +23,7 @@ _HEARD = 0.7
 
 
 class WakeUps:
-    """Hears those of one worker. `client` is for what is no script."""
+    """Hears the wake-ups of one worker. `client` is for what is no script."""
 
     def __init__(self, claims: Claims, queue: Queue, client: Redis) -> None:
         self._claims = claims

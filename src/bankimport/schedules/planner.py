@@ -4,7 +4,6 @@ import hashlib
 import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any
 
 import structlog
 from arq.cron import CronJob, cron
@@ -13,17 +12,13 @@ from bankimport.commands import COMMANDS, Command, PlanSyncs, SyncAllOrg
 from bankimport.models import JobType, Stage
 from bankimport.ports import BankStore, Clock
 from bankimport.progress import JobRun
+from bankimport.queue.gate import never
 from bankimport.queue.queue import Enqueue, Queue
 from bankimport.schedules.ticks import SCHEDULES, SYNCS, Schedule, step
 
 log = structlog.get_logger(__name__)
 
 _SLICE = 500
-
-
-async def never(ctx: dict[Any, Any]) -> None:
-    """Stand for the cron functions: the gate serves the tick when arq enqueues it, so nothing is left to run."""
-    log.error("schedule.ran_as_job", job_id=ctx.get("job_id"))
 
 
 class Planner:

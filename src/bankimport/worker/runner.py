@@ -1,7 +1,7 @@
 """How a claimed job is run: every exception is caught and classified, and every run ends in one script (house 8).
 
 arq itself starts none of them: it counts pick-ups as tries, knows no lease, runs again only what raises `Retry` or is
-cancelled, and takes its own time-out for a cancel (arq.md 3, 4); and what it does around a job costs as much as ours.
+cancelled, and takes its own time-out for a cancel (arq.md 3, 4); and it took a quarter of a worker's time.
 """
 
 import asyncio
@@ -17,12 +17,7 @@ import structlog
 from arq.worker import Retry
 
 from bankimport.commands import COMMANDS, Command
-from bankimport.errors import (
-    JobCancelled,
-    JobTimeout,
-    RunInterrupted,
-    Unavailable,
-)
+from bankimport.errors import JobCancelled, JobTimeout, RunInterrupted, Unavailable
 from bankimport.logs import frames_of
 from bankimport.models import JobType
 from bankimport.queue.gate import Gate
@@ -55,7 +50,6 @@ _PAUSE = 0.5
 _LAST_WORD = 1.0
 #: How long a run that could not reach something counts as trouble, in seconds.
 _TROUBLED = 60.0
-_OURS = frozenset(kind.value for kind in JobType)
 
 
 class Runner:
@@ -188,7 +182,7 @@ class Runner:
     def _delay(self, run: Run, error: Exception) -> timedelta | None:
         if isinstance(error, Retry):  # a function of the host's own
             return timedelta(milliseconds=error.defer_score or 0)
-        policy = self._policies.get(JobType(run.claim.type)) if run.claim.type in _OURS else None
+        policy = self._policies.get(JobType(run.claim.type)) if run.claim.type in COMMANDS else None
         delay = policy.delay(error, run.claim.attempts, jitter=random.random()) if policy else None
         return delay if run.if_failed is None else run.if_failed.bound(delay)
 

@@ -8,9 +8,9 @@ from arq.cron import CronJob
 from arq.utils import to_seconds
 from arq.worker import func
 
-from bankimport.models import JobType
+from bankimport.commands import COMMANDS
 from bankimport.queue.adoption import Adoption
-from bankimport.queue.gate import Gate
+from bankimport.queue.gate import Gate, never
 from bankimport.settings import Settings
 from bankimport.worker.host_functions import HostFunctions
 from bankimport.worker.job_hooks import NAMES, Hook
@@ -19,12 +19,6 @@ from bankimport.worker.runner import Runner
 
 #: A worker waits this long for running jobs after SIGTERM, then gives them back.
 SHUTDOWN_WAIT = 30
-_OURS = frozenset(kind.value for kind in JobType)
-
-
-async def never(ctx: dict[Any, Any]) -> None:
-    """Stand for the functions of our jobs, of which arq wants to know some: it starts none."""
-    raise NotImplementedError
 
 
 class WorkerSettingsBase:
@@ -78,7 +72,7 @@ class _Hosts:
         self._read(cls)
         cls.on_startup, cls.on_shutdown = self._starts(cls), self._stops(cls)
         for function in map(func, cls.functions):
-            if function.name not in _OURS:
+            if function.name not in COMMANDS:
                 self._functions.add(function, tries=said.get("max_tries"), limit=to_seconds(said.get("job_timeout")))
                 self._adoption.functions.add(function.name)
         for job in cls.cron_jobs or ():
@@ -137,7 +131,7 @@ def settings_class(
         "WorkerSettings",
         (WorkerSettingsBase,),
         {
-            "functions": [func(never, name=name) for name in sorted(_OURS)],
+            "functions": [func(never, name=name) for name in sorted(COMMANDS)],
             "cron_jobs": list(cron_jobs),
             "queue_name": settings.queue_name,
             "redis_pool": gate,

@@ -5,11 +5,13 @@ import contextlib
 import signal
 import threading
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from itertools import count
 from typing import Any, Final
 
 import structlog
-from arq.worker import Worker
+from arq.worker import create_worker
 
 from bankimport.queue.claims import Claims
 
@@ -92,15 +94,20 @@ def _stop(claims: Claims, signals: int) -> None:
     cancel_runs(claims)
 
 
-async def stop(worker: Worker, working: asyncio.Task[None]) -> None:
-    """Stop a worker of arq that runs as a task of this process.
-
-    `Worker.close` alone cancels once: a swallowed cancel would leave it polling a closed pool.
+@asynccontextmanager
+async def working(settings: Any) -> AsyncIterator[None]:
+    """Let arq work with these settings as a task of this process; what runs in the end is given back at once.
 
     Raises:
         Exception: what ended the worker before.
     """
-    await end(working)
-    await worker.close()
-    with contextlib.suppress(asyncio.CancelledError):
-        await working
+    settings.job_completion_wait = 0
+    worker = create_worker(settings, handle_signals=False)
+    task = asyncio.create_task(worker.async_run())
+    try:
+        yield
+    finally:
+        await end(task)  # `Worker.close` alone cancels once: swallowed, it would be left polling a closed pool
+        await worker.close()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
