@@ -11,8 +11,7 @@ from typing import Annotated, Any, ClassVar, Self
 from pydantic import Field, ValidationError
 
 from bankimport.errors import MalformedData
-from bankimport.json_text import short_json
-from bankimport.models import Id, JobType, StrictModel, SyncOptions
+from bankimport.models import IN_ORDER, Id, JobType, StrictModel, SyncOptions
 
 
 class Command(StrictModel):
@@ -20,7 +19,7 @@ class Command(StrictModel):
 
     type: ClassVar[JobType]
     #: fields that say who asks, not what is asked
-    unasked: ClassVar[frozenset[str]] = frozenset({"triggered_by", "scheduled", "trace_parent"})
+    unasked: ClassVar[set[str]] = {"triggered_by", "scheduled", "trace_parent"}
 
     org_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.:-]{0,128}$")] = ""
     #: an `Asker`, or the words of ours for a sync that asks for itself, which no host can send: they have a blank
@@ -39,19 +38,15 @@ class Command(StrictModel):
         """Return the command as the record shows it: camelCase, without what was not said."""
         return self.model_dump(mode="json", exclude_none=True)
 
-    def stored(self) -> dict[str, Any]:
-        """Return the command as its record keeps it: camelCase, without the organisation, which stands beside it, and
-        without defaults. Short, since there may be a million of them."""
-        return self.model_dump(mode="json", exclude={"org_id"}, exclude_defaults=True)
+    def stored(self) -> str:
+        """Return the command as its record keeps it: JSON in camelCase, without the organisation, which stands beside
+        it, and without defaults. Short, since there may be a million of them."""
+        return self.model_dump_json(exclude={"org_id"}, exclude_defaults=True)
 
     def question(self) -> str:
         """Return a short digest that is equal for equal questions."""
-        asked = self.model_dump(mode="json", exclude=set(self.unasked), exclude_defaults=True, by_alias=False)
-        for name, value in asked.items():
-            if isinstance(value, list):  # of ids: neither their order nor one twice makes another question
-                asked[name] = sorted(set(value))
-        text = short_json([self.type, sorted(asked.items())])
-        return hashlib.blake2b(text.encode(), digest_size=12).hexdigest()
+        asked = self.model_dump_json(exclude=self.unasked, exclude_defaults=True)
+        return hashlib.blake2b((self.type.value + asked).encode(), digest_size=12).hexdigest()
 
     @classmethod
     def restore(cls, stored: Mapping[str, Any], org_id: str) -> Self:
@@ -101,7 +96,7 @@ class SyncAllOrg(Command):
 
     type: ClassVar[JobType] = JobType.SYNC_ALL_ORG
 
-    connection_ids: Annotated[tuple[Id, ...], Field(max_length=10_000)] | None = None
+    connection_ids: Annotated[tuple[Id, ...], Field(max_length=10_000), IN_ORDER] | None = None
 
 
 class RefreshConsents(Command):

@@ -75,8 +75,8 @@ MUTATIONS = (
     Mutation(
         "deduplication",
         f"{LUA}/enqueue_jobs.lua",
-        "local twin = answering(job.question)",
-        "local twin = nil",
+        "if answer and joins(answer, job) then",
+        "if false then",
         WALK,
     ),
     Mutation(
@@ -229,8 +229,8 @@ MUTATIONS = (
     Mutation(
         "what a frozen worker was given while it waited is no stall",
         f"{LUA}/lib/leases.lua",
-        "    elseif is_unheard(job.call) then\n",
-        "    elseif false then\n",
+        "  elseif is_unheard(job.call) then\n",
+        "  elseif false then\n",
         "tests/queue/test_wake_ups.py::test_what_a_frozen_worker_was_given_is_nobodys_fault",
     ),
     Mutation(
@@ -305,15 +305,15 @@ MUTATIONS = (
     ),
     Mutation(
         "a question asked twice in one call",
-        f"{LUA}/lib/moves.lua",
-        "    ANSWERS[job.question] = job.id\n",
+        f"{LUA}/enqueue_jobs.lua",
+        "  if job.question ~= '' then asked[job.question] = job end\n",
         "",
         "tests/queue/test_asking.py::test_the_same_question_twice_in_one_call",
     ),
     Mutation(
         "what one call adds counts against the limit",
         f"{LUA}/enqueue_jobs.lua",
-        " + #(MEMBERS[name] or {})",
+        "  wishes[job.org] = number\n",
         "",
         "tests/queue/test_asking.py::test_an_organisations_limit_of_unfinished_jobs",
     ),

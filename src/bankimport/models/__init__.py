@@ -51,6 +51,7 @@ from bankimport.models.institutions import Institution
 from bankimport.models.jobs import (
     CONNECTION_WORDS,
     ID_PATTERN,
+    IN_ORDER,
     Alert,
     Asker,
     Id,
@@ -85,6 +86,7 @@ from bankimport.models.webhooks import (
 __all__ = [
     "CONNECTION_WORDS",
     "ID_PATTERN",
+    "IN_ORDER",
     "AccountDetails",
     "AccountReference",
     "AccountState",

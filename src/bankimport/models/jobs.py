@@ -4,7 +4,7 @@ from datetime import date, datetime
 from enum import StrEnum
 from typing import Annotated, Any
 
-from pydantic import Field, StringConstraints
+from pydantic import AfterValidator, Field, StringConstraints
 from pydantic.json_schema import SkipJsonSchema
 
 from bankimport.models.model import Model, StrictModel
@@ -16,6 +16,8 @@ CONNECTION_WORDS = frozenset({"events", "jobs", "page", "queue", "sync"})
 
 #: Every id in a path, a body or a job: 1 to 128 letters, digits and `_ . : -`.
 Id = Annotated[str, StringConstraints(pattern=ID_PATTERN)]
+#: Ids as a question means them: neither their order nor one twice makes another question.
+IN_ORDER = AfterValidator(lambda ids: tuple(sorted(set(ids))))
 
 
 #: Who asked, in the host's words: an id, an e-mail address. Printable ASCII without blanks.
@@ -51,7 +53,7 @@ class SyncOptions(StrictModel):
     """
 
     force_full_sync: bool = False
-    account_ids: Annotated[tuple[Id, ...], Field(max_length=1000)] | None = None
+    account_ids: Annotated[tuple[Id, ...], Field(max_length=1000), IN_ORDER] | None = None
     start_date: date | None = None
     end_date: date | None = None
     triggered_by: Asker | None = None

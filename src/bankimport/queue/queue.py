@@ -2,7 +2,8 @@
 
 import asyncio
 import json
-import secrets
+import os
+from base64 import urlsafe_b64encode
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import suppress
@@ -14,7 +15,6 @@ from redis.asyncio import Redis
 
 from bankimport.commands import Command
 from bankimport.errors import Conflict, IllegalTransition, InvalidRequest, NotFound, TooManyPending
-from bankimport.json_text import short_json
 from bankimport.models import JobPage, JobStatus, PsuContext
 from bankimport.queue.filters import JobFilter
 from bankimport.queue.records import Records
@@ -37,7 +37,7 @@ _TOGETHER = 100
 def new_job_id() -> str:
     """Return an id that no other job has: 12 letters, 64 random bits. The first is no dash, which marks an option. It
     stands in six places of Redis: a letter is six bytes a job."""
-    return "j" + secrets.token_urlsafe(8)
+    return "j" + urlsafe_b64encode(os.urandom(8))[:11].decode()  # `secrets.token_urlsafe` in half the time
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ class Enqueue:
             "type": command.type.value,
             "org": command.org_id,
             "lock": command.lock,
-            "data": short_json(command.stored()),
+            "data": command.stored(),
             "question": command.question(),
             "manual": "0" if command.scheduled else "1",
         }

@@ -132,7 +132,8 @@ class Script(Generic[P, R]):
         return [write(bound.arguments[name]) for name, write in self.writers.items()]
 
     def __get__(self, owner: "Declared", kind: type) -> "Bound[P, R]":
-        return Bound(self, owner.carrier)
+        bound = owner.__dict__[self.name] = Bound(self, owner.carrier)  # found there from now on
+        return bound
 
 
 class Bound(Generic[P, R]):

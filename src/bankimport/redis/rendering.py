@@ -3,12 +3,15 @@
 A script is `<room>/lua/<name>.lua`, a piece `<room>/lua/lib/<piece>.lua`. `-- @include piece` means one of the same
 room, `-- @include room/piece` one of another, which that room may import (`tests/test_architecture.py`).
 
-Redis carries out the whole text at each call, and to make a function or a table costs a third of a microsecond: of the
-pieces, what a script can't reach is left out. A joined script carries out its own lines for each of many calls.
+Redis carries out the whole text at each call, and to make a function or a table costs a third of a microsecond, and
+as much again to clear it away: of the pieces, what a script can't reach is left out, and a function that is marked
+`-- @rarely` is made when it is first called for, with all that it alone needs.
+
+A joined script carries out its own lines for each of many calls.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
 from functools import cache
 from importlib import resources
@@ -24,12 +27,15 @@ INCLUDE = re.compile(r"^-- @include (?:([\w/]+)/)?(\w+)$", re.MULTILINE)
 #: From being asked for to its end; a list of jobs outlives the record of its last by as much.
 _LONGEST_LIFE = timedelta(days=30)
 #: What begins at the beginning of a line: a function, in one line or up to an `end` at the beginning of one; a plain
-#: table; a name that is given its function below.
+#: table, or a constant; a name that is given its function below.
 _DEFINED = re.compile(
     r"^(?:local function (?P<function>\w+)|(?P<below>\w+) = function)\b(?:.*\bend$|.*\n(?:(?!end$).*\n)*end$)"
-    r"|^local (?P<table>[A-Z_]+) = \{[^{}]*\}$|^local (?P<name>\w+)(?: +--.*)?$",
+    r"|^local (?P<table>[A-Z_]+) = (?:\{[^{}]*\}|\{.*\}|\d+)$|^local (?P<name>\w+)(?: +--.*)?$",
     re.MULTILINE,
 )
+_RARELY = "-- @rarely\n"
+#: A name that is meant: no field, no word of a text or a comment.
+_NAME = re.compile(r"'[^'\n]*'|--.*|(?<![.\w])([A-Za-z_]\w*)")
 _COMMENT = re.compile(r"^\s*--.*\n|^\n", re.MULTILINE)
 
 
@@ -77,19 +83,53 @@ def _constants(settings: Settings | None, text: str) -> dict[str, str]:
     return {"TRANSITIONS": _table(ways), "ENDED": _table(ended), **{name: str(n) for name, n in numbers.items()}}
 
 
-def _reached(text: str) -> str:
-    """Return a text without what its other lines don't reach."""
+def _definitions(text: str) -> dict[str, str]:
+    """Return what a text defines, by name."""
     defined: dict[str, str] = {}
     for found in _DEFINED.finditer(text):
         name = str(found[found.lastgroup or 0])
-        defined[name] = defined.get(name, "") + found[0]
+        defined[name] = defined.get(name, "") + found[0] + "\n"
+    return defined
+
+
+def _meant(text: str, defined: Mapping[str, str], beyond: Collection[str] = ()) -> set[str]:
+    """Return the defined names that a text reaches, but what only one of `beyond` leads to."""
     reached: set[str] = set()
-    todo = [_DEFINED.sub("", text)]
+    todo = [text]
     while todo:
-        meant = set(re.findall(r"\w+", todo.pop())) & defined.keys() - reached
+        meant = set(_NAME.findall(todo.pop())) & defined.keys() - reached
         reached |= meant
-        todo += [defined[name] for name in meant]
-    return _DEFINED.sub(lambda found: found[0] if found[found.lastgroup or 0] in reached else "", text)
+        todo += [defined[name] for name in meant if name not in beyond]
+    return reached
+
+
+def _only(text: str, names: Collection[str]) -> str:
+    """Return a text without the definitions of other names."""
+    return _DEFINED.sub(lambda found: found[0] if found[found.lastgroup or 0] in names else "", text)
+
+
+def _reached(text: str) -> str:
+    """Return a text without what its other lines don't reach."""
+    return _only(text, _meant(_DEFINED.sub("", text), _definitions(text)))
+
+
+def _put_off(text: str) -> str:
+    """Return a text in which what only rare functions lead to is made when the first of them is called for."""
+    defined = _definitions(text)
+    rare = {name for name, source in defined.items() if _RARELY in source}
+    always = _meant(_DEFINED.sub("", text), defined, rare)
+    entries = sorted(always & rare)
+    if not entries:
+        return text
+    always -= rare
+    seldom = [found for found in _DEFINED.finditer(text) if found[found.lastgroup or 0] not in always]
+    made = ", ".join(f"{name} = {name}" for name in entries)
+    lazy = ["rare = function()", *(found[0] for found in seldom), f"local made = {{{made}}}"]
+    lazy += ["rare = function() return made end", "return made", "end"]
+    end = seldom[-1].end()  # all that they need stands before
+    calls = re.compile(rf"\b({'|'.join(entries)})\(")
+    before, after = (calls.sub(r"rare().\1(", _only(part, always)) for part in (text[:end], text[end:]))
+    return "\n".join(["local rare", before, *lazy, after])
 
 
 def _joined(own: str, bound: Sequence[str]) -> str:
@@ -110,5 +150,5 @@ def gather(script: Script[..., Any], settings: Settings | None) -> str:
     own = _joined(_source(path), bound) if script.joined else _source(path)
     text = _reached(_COMMENT.sub("", "\n".join([*parts, own])))
     used = [f"local {constant} = {value}" for constant, value in _constants(settings, text).items() if constant in text]
-    head = ["local P = KEYS[1]", *used, *([] if script.joined else bound)]
-    return "\n".join([*head, text])
+    head = ["local P = KEYS[1]", *([] if script.joined else bound)]
+    return "\n".join([*head, _put_off("\n".join([*used, text]))])

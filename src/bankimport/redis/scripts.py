@@ -35,7 +35,7 @@ _MOST_IN_ONE_TRIP = 256
 _MOST_JOINED = 20
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)  # a frozen one takes three times as long to make
 class _Call:
     """A script asked for, and the future of its answer. A token lets its answer be asked for again."""
 

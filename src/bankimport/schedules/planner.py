@@ -1,7 +1,6 @@
 """Serving ticks: each once over all workers, a missed one caught up once, the organisations of one spread out."""
 
 import hashlib
-import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
@@ -75,7 +74,7 @@ class Planner:
         job = {
             "id": f"{schedule.name}:{milliseconds}",
             "type": schedule.job.value,
-            "data": json.dumps(_command(schedule, milliseconds).stored()),
+            "data": _command(schedule, milliseconds).stored(),
             "question": "",
         }
         return await self._queue.transitions.serve_tick(schedule.name, milliseconds, missed, job)

@@ -59,7 +59,7 @@ if ready and not stopped then
   call('ZREMRANGEBYSCORE', key.starts, '-inf', NOW - window - 1)
   call('ZREMRANGEBYSCORE', key.starts, '(' .. int(NOW), '+inf') -- the clock was set back
   room = RATE_MAX - call('ZCARD', key.starts)
-  if not start_suspect() then fill() end
+  if slots == 0 or call('EXISTS', key.suspects) == 0 or not start_suspect() then fill() end
   if #claims > 0 then
     call('HSET', key.meta, 'last-start', NOW)
     call('ZADD', key.starts, unpack(counted))

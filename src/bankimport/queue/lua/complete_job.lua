@@ -1,5 +1,6 @@
 -- End a run well.
 -- @include leases
+-- @include creating
 -- result: packed JSON. extra: fields of bank.job.completed beyond the fixed ones (JSON with a leading comma, or empty).
 -- message: the last word of its progress. counts_as: what it is in its batch: 'ok', 'bad'
 --   (not all that was asked for was done), 'deferred'. steps: of its progress that
@@ -14,7 +15,5 @@ for _, step in ipairs(steps) do emit_progress(job, step) end
 for _, event in ipairs(events) do emit(event[1], job.org, id, event[2]) end
 end_job(job, 'complete', {result = result, extra = extra, success = counts_as ~= 'bad', as = counts_as,
   message = message ~= '' and message or nil})
-for _, next_job in ipairs(follow_ups) do
-  if not answering(next_job.question) then create(next_job, next_job.due) end
-end
+for _, next_job in ipairs(follow_ups) do follow_up(next_job) end
 return 'done'

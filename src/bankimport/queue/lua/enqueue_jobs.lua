@@ -1,5 +1,6 @@
 -- Accept jobs: record, deduplication, place in line and event of each.
 -- @include batches
+-- @include creating
 -- jobs: a list of {id, type, org, lock, data, question, manual} and, where they apply, {due, limit, payload, psu,
 --   fixed}: data the command as JSON text, due in ms, limit of the organisation's unfinished jobs, payload what arq passes
 --   to a function of the host's own, psu the person who asks (JSON text), fixed '1' where the id was chosen by the caller
@@ -9,8 +10,7 @@
 
 -- A person asks what a schedule has asked: their wish brings that job to the front, and is what it does from now on;
 -- a batch that had created it merely waits for it.
-local function bring_forward(twin, job)
-  write_added() -- it may have come with this very call
+local function bring_forward(twin, job) -- @rarely
   if twin.state == 'waiting' then leave(twin) end
   if twin.parent ~= '' then
     watch(twin, twin.parent)
@@ -21,42 +21,59 @@ local function bring_forward(twin, job)
   move(twin, 'promote', NOW, 'manual', '1', 'data', job.data, 'order', twin.order)
 end
 
-local function pending_of(org)
-  local name = key.pending(org)
-  return call('SCARD', name) + #(MEMBERS[name] or {})
+-- Whether a job of this id was taken in before; a host may use one again once it has ended.
+local function is_taken_in(job) -- @rarely
+  local before = load_job(job.id)
+  if before and adopted == '1' and ENDED[before.state] then
+    remove_record(before)
+    return false
+  end
+  return before and (is_whole(before) or ENDED[before.state])
 end
 
-local function ask(job)
-  if job.fixed == '1' or IS_AGAIN then
-    local before = load_job(job.id)
-    if before and adopted == '1' and ENDED[before.state] then
-      remove_record(before) -- a host uses an id again
-    elseif before and (is_whole(before) or ENDED[before.state]) then
-      return {'created', job.id}
-    end
+-- Whether a job answers this one's question; it hears of a person's wish as long as it waits.
+local function joins(id, job) -- @rarely
+  local twin = unfinished(id)
+  if twin and job.manual == '1' and (twin.state == 'waiting' or twin.state == 'delayed') then
+    attend(twin, job.psu)
+    if twin.manual ~= '1' then bring_forward(twin, job) end
   end
-  local twin = answering(job.question)
+  return twin ~= nil
+end
+
+local made, asked, wishes = {}, {}, {} -- the jobs that this call makes, by question too, and how many an organisation's
+
+-- Likewise of a job that this very call makes.
+local function joins_new(twin, job) -- @rarely
+  if job.manual == '1' then twin.manual, twin.data, twin.psu = '1', job.data, job.psu or twin.psu end
+end
+
+local function ask(job, answer)
+  if (job.fixed == '1' or IS_AGAIN) and (made[job.id] or is_taken_in(job)) then return {'created', job.id} end
+  local twin = asked[job.question]
   if twin then
-    local waits = twin.state == 'waiting' or twin.state == 'delayed'
-    if job.manual == '1' and waits then attend(twin, job.psu) end
-    if job.manual == '1' and twin.manual ~= '1' and waits then bring_forward(twin, job) end
+    joins_new(twin, job)
     return {'existing', twin.id}
   end
-  if job.limit and pending_of(job.org) >= job.limit then return {'limited', ''} end
-  create(job, job.due)
-  attend(job, job.psu)
+  if answer and joins(answer, job) then return {'existing', answer} end
+  local number = (wishes[job.org] or 0) + 1
+  if job.limit and call('SCARD', key.pending(job.org)) + number > job.limit then return {'limited', ''} end
+  wishes[job.org] = number
+  made[#made + 1], made[job.id] = job, true
+  if job.question ~= '' then asked[job.question] = job end
   return {'created', job.id}
 end
 
 begin()
-ask_together(jobs)
-local answers = {}
+local known, answers = answers_to(jobs), {}
 for index, job in ipairs(jobs) do
   if adopted == '1' and call('ZREM', INBOX, job.id) == 0 then
     answers[index] = {'created', job.id} -- by another worker, which read the same list
   else
-    answers[index] = ask(job)
+    answers[index] = ask(job, known[index])
     if adopted == '1' then call('DEL', 'arq:job:' .. job.id, 'arq:retry:' .. job.id) end
   end
 end
+create(made)
+for _, job in ipairs(made) do attend(job, job.psu) end
 return reply(answers)

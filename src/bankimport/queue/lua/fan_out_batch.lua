@@ -1,5 +1,6 @@
 -- Create a slice of a batch's children; with the last slice the batch waits for them without a worker's slot.
 -- @include leases
+-- @include creating
 -- children: a list of {type, org, lock, data, question}. number: of the slice, from 0. last:
 --   whether it is the last one.
 -- Returns 'more', 'waiting-children', 'completed' (no child is left to wait for), 'cancelled' or 'lost'. Emits
@@ -22,16 +23,17 @@ elseif number < tonumber(made) then
 end
 call('HSET', batch.key, 'slices', number + 1)
 
-local counts, added = {total = 0, ok = 0, bad = 0}, {}
-local function add_child(child)
+local counts, made, added = {total = 0, ok = 0, bad = 0}, {}, {}
+local function add_child(child, answer)
   child.id = string.sub(redis.sha1hex(id .. '/' .. batch.round .. '/' .. child.question), 1, 20)
+  if added[child.id] then return end
   local before = load_job(child.id)
-  local twin = answering(child.question)
+  local twin = answer and unfinished(answer)
   if twin then
     if batch.manual == '1' and twin.manual ~= '1' and twin.state ~= 'active' then
       call('HSET', twin.key, 'data', child.data) -- asked by a person now, in its place in line
     end
-    if not added[twin.id] then join(batch, twin) end
+    join(batch, twin)
   elseif before and ENDED[before.state] then
     if call('SISMEMBER', key.children(id), child.id) == 1 then return end
     counts.total = counts.total + 1
@@ -39,15 +41,14 @@ local function add_child(child)
     counts[field] = counts[field] + 1
   else
     child.manual, child.parent, child.payload = batch.manual, id, ''
-    create(child, 0)
     counts.total = counts.total + 1
-    added[child.id] = true
-    added[#added + 1] = child.id
+    made[#made + 1], added[#added + 1], added[child.id] = child, child.id, true
   end
 end
 
-ask_together(children)
-for _, child in ipairs(children) do add_child(child) end
+local known = answers_to(children)
+for index, child in ipairs(children) do add_child(child, known[index]) end
+create(made)
 for at = 1, #added, 1000 do call('SADD', key.children(id), unpack(added, at, math.min(at + 999, #added))) end
 for field, number in pairs(counts) do
   if number > 0 then call('HINCRBY', batch.key, field, number) end

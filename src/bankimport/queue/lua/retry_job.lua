@@ -7,7 +7,7 @@ local job = load_job(id)
 if not job then return reply('missing') end
 if not can(job, 'retry') or (not by_hand and job.state == 'cancelled') then return reply('refused:' .. job.state) end
 if call('SISMEMBER', key.cancelling, id) == 1 then return reply('refused:being cancelled') end
-local twin = answering(job.question)
+local twin = twin_of(job)
 if twin then return reply('duplicate:' .. twin.id) end
 begin()
 if job.state == 'failed' then forget_failed(job) end

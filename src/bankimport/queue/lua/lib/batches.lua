@@ -25,7 +25,7 @@ local function end_batch(batch)
 end
 
 -- A batch waits no longer for a job, which has ended `as` 'ok', 'bad' or 'deferred'; counted once.
-local function settle(batch_id, id, as)
+local function settle(batch_id, id, as) -- @rarely
   if call('SREM', key.children(batch_id), id) == 0 then return end
   local batch = load_job(batch_id)
   if not batch or (batch.state ~= 'waiting-children' and batch.state ~= 'active') then return end
@@ -40,15 +40,14 @@ local function settle(batch_id, id, as)
   if call('EXISTS', key.children(batch_id)) == 0 then end_batch(batch) end
 end
 
-local function tell_watchers(job, as)
-  if job.watched ~= '1' then return end
+local function tell_watchers(job, as) -- @rarely
   for _, batch_id in ipairs(call('SMEMBERS', key.watchers(job.id))) do settle(batch_id, job.id, as) end
   call('DEL', key.watchers(job.id))
 end
 
 tell_batches = function(job, as)
   if job.parent ~= '' then settle(job.parent, job.id, as) end
-  tell_watchers(job, as)
+  if job.watched == '1' then tell_watchers(job, as) end
 end
 
 -- A job that comes back long after counts as deferred, so that no batch outlives its own runs; a short wait before a
@@ -56,7 +55,7 @@ end
 local PATIENCE = 60000
 local function tell_delayed(job, delay)
   if job.parent ~= '' and delay > PATIENCE then settle(job.parent, job.id, 'deferred') end
-  tell_watchers(job, 'deferred')
+  if job.watched == '1' then tell_watchers(job, 'deferred') end
 end
 
 local function watch(job, batch_id)

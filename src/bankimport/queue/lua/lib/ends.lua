@@ -11,7 +11,17 @@ local function failed_indexes(job)
     key.failed_kind(job.code, job.bank), job.bank ~= '' and key.failed_bank(job.bank) or nil}
 end
 
-local function forget_failed(job)
+local function index_failed(job) -- @rarely
+  for _, index in ipairs(failed_indexes(job)) do
+    call('ZADD', index, job.finished, job.id)
+    call('PEXPIRE', index, int(KEEP_FAILED + 2 * DAY))
+  end
+  call('ZADD', key.failed_kinds, job.finished, job.code .. ':' .. job.bank)
+  call('ZREMRANGEBYSCORE', key.failed_kinds, '-inf', int(NOW - KEEP_FAILED - 2 * DAY))
+  call('PEXPIRE', key.failed_kinds, int(KEEP_FAILED + 2 * DAY))
+end
+
+local function forget_failed(job) -- @rarely
   job.code = job.code or call('HGET', job.key, 'code') or ''
   job.bank = job.bank or call('HGET', job.key, 'bank') or ''
   for _, index in ipairs(failed_indexes(job)) do call('ZREM', index, job.id) end
@@ -48,26 +58,18 @@ local function write_ended(job, outcome)
   call('DEL', unpack(gone))
   call('HSET', job.key, unpack(fields))
   call('PEXPIRE', job.key, int(KEEP[job.state] + DAY))
-  if job.state == 'failed' then
-    for _, index in ipairs(failed_indexes(job)) do
-      call('ZADD', index, job.finished, job.id)
-      call('PEXPIRE', index, int(KEEP_FAILED + 2 * DAY))
-    end
-    call('ZADD', key.failed_kinds, job.finished, job.code .. ':' .. job.bank)
-    call('ZREMRANGEBYSCORE', key.failed_kinds, '-inf', int(NOW - KEEP_FAILED - 2 * DAY))
-    call('PEXPIRE', key.failed_kinds, int(KEEP_FAILED + 2 * DAY))
-  end
+  if job.state == 'failed' then index_failed(job) end
 end
 
-local function emit_end(job, outcome)
-  if job.state == 'completed' then
-    emit_progress(job, '"stage":"completed","message":' .. cjson.encode(outcome.message or 'completed') .. ',"percent":100')
-    emit_of(job, 'bank.job.completed', '"waited":' .. job.waited -- one run and success: unsaid
-      .. ',"duration":' .. job.took .. (entry_ms ~= NOW and ',"early":' .. int(entry_ms - NOW) or '')
-      .. (job.attempts ~= '0' and ',"attempts":' .. int(tonumber(job.attempts) + 1) or '') .. (outcome.extra or '')
-      .. (outcome.success == false and ',"success":false' or ''))
-    return
-  end
+local function emit_completed(job, outcome)
+  emit_progress(job, '"stage":"completed","message":' .. cjson.encode(outcome.message or 'completed') .. ',"percent":100')
+  emit_of(job, 'bank.job.completed', '"waited":' .. job.waited -- one run and success: unsaid
+    .. ',"duration":' .. job.took .. (entry_ms ~= NOW and ',"early":' .. int(entry_ms - NOW) or '')
+    .. (job.attempts ~= '0' and ',"attempts":' .. int(tonumber(job.attempts) + 1) or '') .. (outcome.extra or '')
+    .. (outcome.success == false and ',"success":false' or ''))
+end
+
+local function emit_unfinished(job) -- @rarely
   local percent = job.progress ~= '' and cjson.decode(job.progress).percent or 0
   emit_progress(job, '"stage":"failed","message":' .. cjson.encode(job.error) .. ',"percent":' .. int(percent))
   if job.state == 'cancelled' then
@@ -85,7 +87,7 @@ local function end_job(job, how, outcome)
   move(job, how, NOW)
   write_ended(job, outcome)
   if job.parent == '' then call('SREM', key.pending(job.org), job.id) end
-  emit_end(job, outcome)
+  if job.state == 'completed' then emit_completed(job, outcome) else emit_unfinished(job) end
   tell_batches(job, how == 'complete' and (outcome.as or 'ok') or 'bad')
 end
 

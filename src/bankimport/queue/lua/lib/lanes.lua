@@ -40,22 +40,17 @@ local function reopen(org)
   end
 end
 
--- Put a waiting job into its line. `add` is `add_later` for jobs that the same script doesn't touch again.
-local RINGED = {}
-local function offer(job, add)
+-- Put a waiting job into its line.
+local function offer(job) -- @rarely
   wake()
   if tonumber(job.stalls) == SUSPECT then
     call('ZADD', key.suspects, job.order, job.id)
     return
   end
   local lane = lane_of(job)
-  local line = key.line(lane, job.org)
-  if add then add(line, job.order, job.id) else call('ZADD', line, job.order, job.id) end
-  if not add or not RINGED[line] then
-    begin()
-    call('ZADD', key.ring(lane), 'NX', serial, job.org)
-    RINGED[line] = add ~= nil
-  end
+  begin()
+  call('ZADD', key.line(lane, job.org), job.order, job.id)
+  call('ZADD', key.ring(lane), 'NX', serial, job.org)
 end
 
 -- Whether an organisation has all its places taken; a run whose record was removed behind our back takes none.
@@ -85,7 +80,7 @@ local function free_lock(lock)
 end
 
 -- Take a job out of wherever it waits. What stood aside for the same connection may have waited for it alone.
-local function leave(job)
+local function leave(job) -- @rarely
   local line = key.line(lane_of(job), job.org)
   if call('ZREM', line, job.id) == 1 then
     if call('EXISTS', line) == 0 then call('ZREM', key.ring(lane_of(job)), job.org) end

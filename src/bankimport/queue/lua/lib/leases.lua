@@ -46,35 +46,39 @@ local function to_front(job, operation)
   move(job, operation, NOW, 'order', job.order)
 end
 
--- Runs whose lease has ended: they wait again; the third time they have failed.
-local function sweep_stalled()
-  for _, id in ipairs(call('ZRANGEBYSCORE', key.state('active'), '-inf', NOW, 'LIMIT', 0, 50)) do
-    local job = load_job(id)
-    if not job or job.state ~= 'active' then
-      call('ZREM', key.state('active'), id)
-    elseif is_unheard(job.call) then
-      to_front(job, 'give-back')
+-- A run whose lease has ended waits again; the third time it has failed.
+local function stall(id) -- @rarely
+  local job = load_job(id)
+  if not job or job.state ~= 'active' then
+    call('ZREM', key.state('active'), id)
+  elseif is_unheard(job.call) then
+    to_front(job, 'give-back')
+  else
+    begin()
+    job.stalls = int(call('HINCRBY', job.key, 'stalls', 1))
+    emit_of(job, 'bank.job.stalled', '"stalls":' .. job.stalls)
+    if tonumber(job.stalls) >= 3 and job.cancel ~= '1' then
+      end_job(job, 'fail', {error = 'job stalled more than allowable limit', code = 'stalled'})
     else
-      begin()
-      job.stalls = int(call('HINCRBY', job.key, 'stalls', 1))
-      emit_of(job, 'bank.job.stalled', '"stalls":' .. job.stalls)
-      if tonumber(job.stalls) >= 3 and job.cancel ~= '1' then
-        end_job(job, 'fail', {error = 'job stalled more than allowable limit', code = 'stalled'})
-      else
-        to_front(job, 'stall')
-      end
+      to_front(job, 'stall')
     end
   end
 end
 
--- Delayed jobs whose time has come wait in their old order.
-local function promote_due()
-  for _, id in ipairs(call('ZRANGEBYSCORE', key.state('delayed'), '-inf', NOW, 'LIMIT', 0, 100)) do
-    local job = load_job(id)
-    if job and job.state == 'delayed' then
-      move(job, 'promote', NOW)
-    else
-      call('ZREM', key.state('delayed'), id)
-    end
+local function sweep_stalled()
+  for _, id in ipairs(call('ZRANGEBYSCORE', key.state('active'), '-inf', NOW, 'LIMIT', 0, 50)) do stall(id) end
+end
+
+-- A delayed job whose time has come waits in its old order.
+local function promote(id) -- @rarely
+  local job = load_job(id)
+  if job and job.state == 'delayed' then
+    move(job, 'promote', NOW)
+  else
+    call('ZREM', key.state('delayed'), id)
   end
+end
+
+local function promote_due()
+  for _, id in ipairs(call('ZRANGEBYSCORE', key.state('delayed'), '-inf', NOW, 'LIMIT', 0, 100)) do promote(id) end
 end

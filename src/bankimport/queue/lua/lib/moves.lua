@@ -36,29 +36,6 @@ end
 
 local function can(job, operation) return TRANSITIONS[operation][job.state] ~= nil end
 
-local NEW_FIELDS = {'type', 'org', 'lock', 'data', 'state', 'manual', 'order', 'queued', 'question', 'parent', 'payload'}
-
--- Write a new job: record, indexes, its place in line, its event. `job` has id, type, org, lock, data, question, manual
--- and, where they apply, parent, payload; due in ms, nil for now. The children of a batch are no wishes of their own, so they don't count
--- against what an organisation may ask.
-local function create(job, due)
-  due = due or 0
-  job.parent, job.stalls, job.queued, job.key = job.parent or '', '', int(NOW), key.job(job.id)
-  job.order = rank(job)
-  job.state = due > NOW and 'delayed' or 'waiting'
-  CREATED[job.id] = true
-  call('HSET', job.key, unpack(fields_of(job, NEW_FIELDS)))
-  add_later(key.state(job.state), math.max(NOW, due), job.id)
-  add_later(key.org(job.org), NOW, job.id, KEEP_INDEX)
-  if job.parent == '' then member_later(key.pending(job.org), job.id) end
-  if job.question ~= '' then
-    ANSWERS[job.question] = job.id
-    set_later(key.question(job.question), job.id)
-  end
-  if job.state == 'waiting' then offer(job, add_later) end
-  emit_of(job, 'bank.job.queued')
-end
-
 -- The person who asks waits beside the job, for a quarter of an hour at most.
 local function attend(job, person)
   if not person then return end
@@ -66,10 +43,9 @@ local function attend(job, person)
   call('HSET', job.key, 'psu', '1')
 end
 
--- The end of every script: what was put off is written, and an answer that may be asked for again is kept.
+-- The end of every script: what it writes once is written, and an answer that may be asked for again is kept.
 local TOKEN = ARGV[#ARGV]
 local function reply(answer)
-  write_added()
   write_wakes()
   write_index()
   if TOKEN ~= '' then call('SET', key.reply(TOKEN), cjson.encode({answer}), 'PX', 60000) end
@@ -84,7 +60,6 @@ local function replies(run, width)
     local done, answer = pcall(run, at)
     if not done and not serial then error(answer, 0) end
     answers[#answers + 1] = done and answer or type(answer) == 'table' and answer or {err = answer}
-    write_added()
   end
   return reply(answers)
 end

@@ -37,64 +37,27 @@ local function add_in_pieces(fields, name, text)
   end
 end
 
--- Entries of sorted sets that a script adds by the thousand are written by the hundred. `ttl`: of the set, from now on.
-local ADDED, TTLS = {}, {}
-local function add_later(set, score, member, ttl)
-  TTLS[set] = ttl
-  local batch = ADDED[set] or {}
-  ADDED[set] = batch
-  batch[#batch + 1] = score
-  batch[#batch + 1] = member
-  if #batch == 200 then
-    call('ZADD', set, unpack(batch))
-    ADDED[set] = nil
-  end
-end
-
--- Members of sets and plain keys likewise.
-local MEMBERS, SET_LATER = {}, {}
-local function member_later(set, member)
-  local batch = MEMBERS[set] or {}
-  MEMBERS[set] = batch
-  batch[#batch + 1] = member
-end
-
-local function set_later(name, value)
-  SET_LATER[#SET_LATER + 1] = name
-  SET_LATER[#SET_LATER + 1] = value
-end
-
-local function write_added()
-  for set, batch in pairs(ADDED) do call('ZADD', set, unpack(batch)) end
-  for set, ttl in pairs(TTLS) do call('PEXPIRE', set, ttl) end
-  for set, batch in pairs(MEMBERS) do call('SADD', set, unpack(batch)) end
-  if #SET_LATER > 0 then call('MSET', unpack(SET_LATER)) end
-  ADDED, TTLS, MEMBERS, SET_LATER = {}, {}, {}, {}
-end
-
 -- Whether a record stands in its state's index. One that doesn't (the index was removed behind our back) never runs,
 -- so it must not answer for others.
-local CREATED = {}
-local function is_whole(job)
-  return job and (CREATED[job.id] or call('ZSCORE', key.state(job.state), job.id))
+local function is_whole(job) return job and call('ZSCORE', key.state(job.state), job.id) end
+
+-- The id of the job that answers the question of each of these, false for none.
+local function answers_to(jobs)
+  local names = {}
+  for index, job in ipairs(jobs) do names[index] = key.question(job.question) end
+  return names[1] and call('MGET', unpack(names)) or {}
 end
 
--- The ids of the jobs that answer questions, as far as this script has asked or created them; false for none.
-local ANSWERS = {}
-local function ask_together(jobs)
-  local names, asked = {}, {}
-  for _, job in ipairs(jobs) do
-    if job.question ~= '' then names[#names + 1], asked[#asked + 1] = key.question(job.question), job.question end
-  end
-  for index, id in ipairs(#names > 0 and call('MGET', unpack(names)) or {}) do ANSWERS[asked[index]] = id end
-end
-
--- The unfinished job that answers a question, or nil.
-local function answering(question)
-  local id = ANSWERS[question]
-  if id == nil then id = question ~= '' and call('GET', key.question(question)) end
-  local job = id and load_job(id)
+-- The unfinished job of an id that answers a question, or nil.
+local function unfinished(id)
+  local job = load_job(id)
   return is_whole(job) and job or nil
+end
+
+-- The unfinished job that answers the question of this one, or nil.
+local function twin_of(job)
+  local id = answers_to({job})[1]
+  return id and unfinished(id)
 end
 
 -- Whether this job is the one that answers its question; another may by now, as this one is being cancelled.

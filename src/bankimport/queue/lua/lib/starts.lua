@@ -32,10 +32,14 @@ local function takes_lock(job)
   return true
 end
 
+local function stop_child(job) -- @rarely
+  end_job(job, 'cancel', {})
+end
+
 -- Start a job that has left its line.
 local function start(job)
   if job.parent ~= '' and call('SISMEMBER', key.cancelling, job.parent) == 1 then
-    end_job(job, 'cancel', {})
+    stop_child(job)
   elseif not known[job.type] then
     call('ZADD', key.unknown(job.type), job.order, job.id)
     call('HSETNX', key.unknown_since, job.type, int(NOW))
@@ -68,8 +72,7 @@ end
 
 -- A job that was running twice as its worker died is started alone, so that only the guilty one fails. A worker that
 -- is busy makes itself free for it, one worker at a time.
-local function start_suspect()
-  if slots == 0 or call('EXISTS', key.suspects) == 0 then return false end
+local function start_suspect() -- @rarely
   if not call('SET', key.quiet, worker, 'NX', 'PX', 2 * LEASE) and call('GET', key.quiet) ~= worker then return false end
   call('PEXPIRE', key.quiet, 2 * LEASE)
   if busy == 0 then
