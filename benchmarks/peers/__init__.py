@@ -108,7 +108,7 @@ class Measured:
     async def once(self) -> None:
         """Measure everything once, each on an empty database."""
         bench, number = self._bench, self._bench.count(2000)
-        for kind, count in (("one", bench.count(1000)), ("bulk", bench.count(10_000))):
+        for kind, count in (("one", bench.count(4000)), ("bulk", bench.count(10_000))):
             bench.admin.flushall()
             seconds = await self._produce(kind, count)
             self.values["enqueue one by one" if kind == "one" else "enqueue in bulk"].append(count / seconds)

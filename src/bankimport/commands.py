@@ -41,12 +41,16 @@ class Command(StrictModel):
     def stored(self) -> str:
         """Return the command as its record keeps it: JSON in camelCase, without the organisation, which stands beside
         it, and without defaults. Short, since there may be a million of them."""
-        return self.model_dump_json(exclude={"org_id"}, exclude_defaults=True)
+        return self._json({"org_id"}).decode()
 
     def question(self) -> str:
         """Return a short digest that is equal for equal questions."""
-        asked = self.model_dump_json(exclude=self.unasked, exclude_defaults=True)
-        return hashlib.blake2b((self.type.value + asked).encode(), digest_size=12).hexdigest()
+        asked = self.type.value.encode() + self._json(self.unasked)
+        return hashlib.blake2b(asked, digest_size=12).hexdigest()
+
+    def _json(self, without: set[str]) -> bytes:
+        # `model_dump_json` takes twice as long to pass its twelve parameters on as the writer takes to write
+        return self.__pydantic_serializer__.to_json(self, exclude=without, exclude_defaults=True)
 
     @classmethod
     def restore(cls, stored: Mapping[str, Any], org_id: str) -> Self:

@@ -1,6 +1,7 @@
-"""Where a life of the soak is stored: the first ones in SQLite, the others in memory, which decides the same and takes a
-fifth of the time; and what is stored there."""
+"""Where a life is stored: the first ones of each kind in SQLite, the others in memory, which decides the same (they have
+one contract, `testing/contracts/store`) and takes a fifth of the time; and what is stored there."""
 
+import os
 import shutil
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -14,8 +15,9 @@ from bankimport.testing.memory_store import MemoryStore
 from tests.simulation.lives import Booked
 from tests.simulation.sql_store import SqliteStore
 
+SOAK = os.environ.get("BANKIMPORT_SOAK") == "1"
 #: so many lives of each kind are on disk
-ON_DISK = 20
+ON_DISK = 20 if SOAK else 1
 
 
 @asynccontextmanager

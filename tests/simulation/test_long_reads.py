@@ -15,8 +15,7 @@ from bankimport.jobs import entries, long_read, spool
 from tests.simulation.lying_runs import CONNECTION
 from tests.simulation.runs import run_job
 from tests.simulation.simulated_bank import Ids
-from tests.simulation.stored import store_of
-from tests.simulation.test_simulation import SOAK
+from tests.simulation.stored import SOAK, store_of
 from tests.simulation.world import World, cancelled, days_ago, pending, reported
 from tests.waiting import wait_until
 

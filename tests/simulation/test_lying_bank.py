@@ -4,7 +4,6 @@ Where banking.md §4 decides, none is wrong; where no rule can know, none has on
 one short life of each; `BANKIMPORT_SOAK=1` fifty long ones. `python -m tests.simulation.count` prints the counts.
 """
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -41,9 +40,8 @@ from tests.simulation.judge import Judge
 from tests.simulation.lying_bank import Habit
 from tests.simulation.lying_runs import CONNECTION, live_job, live_pure
 from tests.simulation.simulated_bank import Ids
-from tests.simulation.stored import store_of
+from tests.simulation.stored import ON_DISK, SOAK, store_of
 
-SOAK = os.environ.get("BANKIMPORT_SOAK") == "1"
 SEEDS = 50 if SOAK else 1
 
 PURE_DAYS, JOB_DAYS = (120, 90) if SOAK else (60, 30)
@@ -78,8 +76,9 @@ def agree(judges: Sequence[Judge], *, decided: bool) -> None:
 async def job_life(
     seed: int, ids: Ids, habits: Sequence[type[Habit]], empty: Path, folder: Path, *, events: bool = False
 ) -> Judge:
-    """One life through the job with a store of its own."""
-    async with store_of(seed, CONNECTION, empty, folder) as store:
+    """One life through the job with a store of its own. CI's lives with one habit are stored in memory, and those with
+    several on disk."""
+    async with store_of(seed if events or SOAK else ON_DISK, CONNECTION, empty, folder) as store:
         return await live_job(seed, ids, habits, store, JOB_DAYS, events=events)
 
 

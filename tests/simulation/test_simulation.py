@@ -4,7 +4,6 @@ Two seeds of each behaviour, the job's for 40 days; with `BANKIMPORT_SOAK=1` 200
 lives in all through the pure decision, each for 120 days.
 """
 
-import os
 from pathlib import Path
 
 import pytest
@@ -12,9 +11,8 @@ import pytest
 from tests.simulation.lying_runs import CONNECTION
 from tests.simulation.runs import run_job, run_pure
 from tests.simulation.simulated_bank import Ids
-from tests.simulation.stored import store_of
+from tests.simulation.stored import SOAK, store_of
 
-SOAK = os.environ.get("BANKIMPORT_SOAK") == "1"
 SEEDS = 200 if SOAK else 2
 LIVES = 4000 // len(Ids) + 1 if SOAK else 2
 DAYS = 120 if SOAK else 40

@@ -5,6 +5,8 @@ import re
 from dataclasses import dataclass
 from itertools import chain, zip_longest
 
+from bankimport.redis.spelling import arguments as given
+
 #: arq's own keys of a stranger's job; ours have none.
 ARQ_JOB = "arq:job:"
 
@@ -171,7 +173,7 @@ def in_lua(text: str) -> str:
         key, end = _BY_NAME[found[1]], found.end()
         arguments = list("abc"[: key.parts])
         if is_called := key.parts > 0 and text[end : end + 1] == "(":
-            arguments, end = _arguments(text, end)
+            arguments, end = given(text, end)
         quoted = [f"'{piece}'" if piece else "" for piece in _PART.split(key.pattern)]
         parts = chain.from_iterable(zip_longest(quoted, map(in_lua, arguments), fillvalue=""))
         name = f"({' .. '.join(['P', *filter(None, parts)])})"
@@ -179,16 +181,3 @@ def in_lua(text: str) -> str:
         spelled += [text[at : found.start()], meant]
         at = end
     return "".join([*spelled, text[at:]])
-
-
-def _arguments(text: str, at: int) -> tuple[list[str], int]:
-    """Return the arguments of a call whose bracket opens at `at`, and where it ends."""
-    arguments, depth, start = [], 0, at + 1
-    for end in range(at, len(text)):
-        depth += {"(": 1, ")": -1}.get(text[end], 0)
-        if depth == 0 or (depth == 1 and text[end] == ","):
-            arguments.append(text[start:end].strip())
-            start = end + 1
-        if depth == 0:
-            break
-    return arguments, start

@@ -33,6 +33,10 @@ class _Wire(asyncio.Protocol):
         self._answers: list[Any] = []
         self._number = 0
         self._all: asyncio.Future[list[Any]] | None = None
+        #: when what is waited for is late, by the monotonic clock, and a timer that looks by then
+        self._until = 0.0
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_until = 0.0
         transport.set_protocol(self)
         transport.resume_reading()  # streams pause where nobody reads
 
@@ -47,15 +51,34 @@ class _Wire(asyncio.Protocol):
         Raises:
             RedisError, OSError: they don't come within so many seconds, or the connection ends.
         """
-        loop = asyncio.get_running_loop()
-        self._answers, self._number, self._all = [], len(commands), loop.create_future()
-        # a timer costs a third of `asyncio.timeout`
-        late = loop.call_later(seconds, self._fail, TimeoutError("no answer in time"))
+        self._answers, self._number = [], len(commands)
+        answers: asyncio.Future[list[Any]] = asyncio.get_running_loop().create_future()
+        self._all = answers
+        self._until = time.monotonic() + seconds
+        if self._timer is None or self._timer_until > self._until:
+            self._look_at(self._until, seconds)
         try:
             self._transport.write(b"".join([pack_command(tuple(command)) for command in commands]))
-            return await self._all
+            return await answers
         finally:
-            late.cancel()
+            self._all = None
+
+    def _look_at(self, until: float, seconds: float) -> None:
+        # one timer for many exchanges: to begin and end one costs as much as to send a short command
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer_until = until
+        self._timer = asyncio.get_running_loop().call_later(max(0.0, seconds), self._look)
+
+    def _look(self) -> None:
+        self._timer = None
+        if self._all is None:
+            return
+        seconds = self._until - time.monotonic()
+        if seconds > 0:
+            self._look_at(self._until, seconds)
+        else:
+            self._fail(TimeoutError("no answer in time"))
 
     def data_received(self, data: bytes) -> None:
         """Take what came; the last answer is what is waited for."""
@@ -97,19 +120,21 @@ class Line:
         Raises:
             Unavailable: Redis can't be reached within the deadline.
         """
-        until = time.monotonic() + left()
-        failed: list[Exception] = []
+        seconds, began = left(), time.monotonic()
+        try:
+            return await self._once(commands(False), seconds)
+        except Exception as error:  # only what has failed needs patience, which is told of it first
+            return await self._patiently(commands, error, max(0.0, began + seconds - time.monotonic()))
+
+    async def _patiently(self, commands: Callable[[bool], Commands], error: Exception, seconds: float) -> list[Any]:
+        failed = [error]
 
         async def again() -> list[Any]:
             if failed:
                 raise failed.pop()
             return await self._once(commands(True), LONGEST)
 
-        try:
-            return await self._once(commands(False), left())
-        except Exception as error:  # only what has failed needs patience, which is told of it first
-            failed.append(error)
-            return await patiently(again, within=max(0.0, until - time.monotonic()), bounded=in_place)
+        return await patiently(again, within=seconds, bounded=in_place)
 
     async def wait(self, commands: Commands, seconds: float) -> list[Any]:
         """Return the answers to commands of which the first may wait; there is no second try.

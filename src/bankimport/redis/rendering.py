@@ -10,16 +10,20 @@ as much again to clear it away: of the pieces, what a script can't reach is left
 A joined script carries out its own lines for each of many calls.
 """
 
+import hashlib
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache
 from importlib import resources
+from itertools import chain
 from typing import Any
 
 from bankimport.redis.declaring import Script
 from bankimport.redis.instants import duration_ms
 from bankimport.redis.keys import in_lua
+from bankimport.redis.spelling import spelled_out
 from bankimport.settings import Settings
 from bankimport.status import TRANSITIONS, JobState
 
@@ -39,9 +43,40 @@ _NAME = re.compile(r"'[^'\n]*'|--.*|(?<![.\w])([A-Za-z_]\w*)")
 _COMMENT = re.compile(r"^\s*--.*\n|^\n", re.MULTILINE)
 
 
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """A part of a text: a definition with its name, or what stands between two; and the names that it means."""
+
+    name: str
+    source: str
+    means: frozenset[str]
+
+
+def _part(name: str, source: str) -> _Part:
+    return _Part(name, source, frozenset(filter(None, _NAME.findall(source))))
+
+
+def _parts(text: str) -> Iterator[_Part]:
+    """Yield a text's parts, in order."""
+    text = _COMMENT.sub("", text)
+    at = 0
+    for found in _DEFINED.finditer(text):
+        if between := text[at : found.start()].strip("\n"):
+            yield _part("", between)
+        yield _part(str(found[found.lastgroup or 0]), found[0])
+        at = found.end()
+    if rest := text[at:].strip("\n"):
+        yield _part("", rest)
+
+
 @cache
 def _source(path: str) -> str:
     return resources.files("bankimport").joinpath(path).read_text()
+
+
+@cache
+def _piece(path: str) -> Sequence[_Part]:
+    return tuple(_parts(_source(path)))
 
 
 def _pieces(path: str, seen: list[str]) -> list[str]:
@@ -83,53 +118,48 @@ def _constants(settings: Settings | None, text: str) -> dict[str, str]:
     return {"TRANSITIONS": _table(ways), "ENDED": _table(ended), **{name: str(n) for name, n in numbers.items()}}
 
 
-def _definitions(text: str) -> dict[str, str]:
-    """Return what a text defines, by name."""
-    defined: dict[str, str] = {}
-    for found in _DEFINED.finditer(text):
-        name = str(found[found.lastgroup or 0])
-        defined[name] = defined.get(name, "") + found[0] + "\n"
-    return defined
-
-
-def _meant(text: str, defined: Mapping[str, str], beyond: Collection[str] = ()) -> set[str]:
-    """Return the defined names that a text reaches, but what only one of `beyond` leads to."""
+def _meant(parts: Sequence[_Part], beyond: Collection[str] = (), start: Collection[str] = ("",)) -> set[str]:
+    """Return the names of the parts that those of `start` reach, but what only one of `beyond` leads to."""
+    means: dict[str, frozenset[str]] = {}
+    for part in parts:
+        means[part.name] = means.get(part.name, frozenset()) | part.means
     reached: set[str] = set()
-    todo = [text]
+    todo = list(start)
     while todo:
-        meant = set(_NAME.findall(todo.pop())) & defined.keys() - reached
-        reached |= meant
-        todo += [defined[name] for name in meant if name not in beyond]
+        name = todo.pop()
+        if name not in reached:
+            reached.add(name)
+            if name not in beyond:
+                todo += means[name] & means.keys()
     return reached
 
 
-def _only(text: str, names: Collection[str]) -> str:
-    """Return a text without the definitions of other names."""
-    return _DEFINED.sub(lambda found: found[0] if found[found.lastgroup or 0] in names else "", text)
-
-
-def _reached(text: str) -> str:
-    """Return a text without what its other lines don't reach."""
-    return _only(text, _meant(_DEFINED.sub("", text), _definitions(text)))
-
-
-def _put_off(text: str) -> str:
+def _put_off(parts: Sequence[_Part]) -> str:
     """Return a text in which what only rare functions lead to is made when the first of them is called for."""
-    defined = _definitions(text)
-    rare = {name for name, source in defined.items() if _RARELY in source}
-    always = _meant(_DEFINED.sub("", text), defined, rare)
+    rare = {part.name for part in parts if _RARELY in part.source}
+    always = _meant(parts, rare)
     entries = sorted(always & rare)
     if not entries:
-        return text
+        return "\n".join(part.source for part in parts if part.name in always)
     always -= rare
-    seldom = [found for found in _DEFINED.finditer(text) if found[found.lastgroup or 0] not in always]
-    made = ", ".join(f"{name} = {name}" for name in entries)
-    lazy = ["rare = function()", *(found[0] for found in seldom), f"local made = {{{made}}}"]
-    lazy += ["rare = function() return made end", "return made", "end"]
-    end = seldom[-1].end()  # all that they need stands before
+    seldom = _meant(parts, start=entries) - always
     calls = re.compile(rf"\b({'|'.join(entries)})\(")
-    before, after = (calls.sub(r"rare().\1(", _only(part, always)) for part in (text[:end], text[end:]))
-    return "\n".join(["local rare", before, *lazy, after])
+    common = [calls.sub(r"rare().\1(", part.source) if part.name in always else "" for part in parts]
+    last = max(index for index, part in enumerate(parts) if part.name in seldom)
+    made = ", ".join(f"{name} = {name}" for name in entries)
+    return "\n".join(
+        [
+            "local rare",
+            *filter(None, common[:last]),  # all that they need is above the last of them
+            "rare = function()",
+            *(part.source for part in parts if part.name in seldom),
+            f"local made = {{{made}}}",
+            "rare = function() return made end",
+            "return made",
+            "end",
+            *filter(None, common[last:]),
+        ]
+    )
 
 
 def _joined(own: str, bound: Sequence[str]) -> str:
@@ -139,16 +169,22 @@ def _joined(own: str, bound: Sequence[str]) -> str:
 
 def render(script: Script[..., Any], settings: Settings | None) -> str:
     """Return the full text of a script; one that knows nothing of the settings needs none."""
-    return in_lua(gather(script, settings))
+    return spelled_out(in_lua(gather(script, settings)))
+
+
+def with_digest(text: str) -> tuple[str, str]:
+    """Return the digest by which Redis knows a script, and its text."""
+    return hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest(), text
 
 
 def gather(script: Script[..., Any], settings: Settings | None) -> str:
     """Return the full text of a script, in which the keys have their names still."""
     path = f"{script.room}/lua/{script.name}.lua"
     bound = [f"local {argument} = {value}" for argument, value in script.arguments]
-    parts = [_source(piece) for piece in _pieces(path, [])]
     own = _joined(_source(path), bound) if script.joined else _source(path)
-    text = _reached(_COMMENT.sub("", "\n".join([*parts, own])))
-    used = [f"local {constant} = {value}" for constant, value in _constants(settings, text).items() if constant in text]
-    head = ["local P = KEYS[1]", *([] if script.joined else bound)]
-    return "\n".join([*head, _put_off("\n".join([*used, text]))])
+    parts = [*chain.from_iterable(map(_piece, _pieces(path, []))), *_parts(own)]
+    reached = _meant(parts)
+    parts = [part for part in parts if part.name in reached]
+    constants = _constants(settings, "\n".join(part.source for part in parts)).items()
+    used = [_part(name, f"local {name} = {value}") for name, value in constants]
+    return "\n".join(["local P = KEYS[1]", *([] if script.joined else bound), _put_off([*used, *parts])])

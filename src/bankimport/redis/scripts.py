@@ -7,7 +7,6 @@ for each script at all is done once.
 """
 
 import asyncio
-import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -24,7 +23,7 @@ from bankimport.redis.deadline import GRACE, apart, left
 from bankimport.redis.declaring import Script
 from bankimport.redis.keys import Keys
 from bankimport.redis.line import Line
-from bankimport.redis.rendering import render
+from bankimport.redis.rendering import render, with_digest
 from bankimport.settings import Settings
 
 #: Hears of every event that this process's scripts have emitted.
@@ -55,7 +54,8 @@ class Scripts:
         self._aside = Line(client)
         self._keys = (keys.prefix.encode(), keys.queue.encode())
         self._settings = settings
-        self._digests: dict[Script[..., Any], str] = {}
+        #: the digest and the text of each
+        self._rendered: dict[Script[..., Any], tuple[str, str]] = {}
         self._waiting: list[_Call] = []
         self._under_way = False
         self._sender: asyncio.Task[None] | None = None
@@ -75,7 +75,9 @@ class Scripts:
             return await self.wait(call.answer)
         self._under_way = True  # the line is empty: no task need carry this call, and nobody hears of its events
         try:
-            await self._carry([call])
+            await self._trip([[call]])
+        except (*LOST, RedisError) as error:
+            raise _translated(error) from None
         finally:
             self._go_on()
         return call.answer.result()
@@ -209,15 +211,14 @@ class Scripts:
 
     def _command(self, group: Sequence[_Call], again: bool) -> tuple[Any, ...]:  # noqa: FBT001  # the line's word
         call = group[0]
-        digest = self._digests.get(call.script)
-        if digest is None:
-            text = render(call.script, self._settings)
-            digest = self._digests[call.script] = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
+        digest, _ = self._rendered.get(call.script) or self._rendered.setdefault(
+            call.script, with_digest(render(call.script, self._settings))
+        )
         flags = ("w" if self.listener is not None else "") + ("a" if again or call.again else "")
         return ("EVALSHA", digest, 2, *self._keys, *chain.from_iterable(one.args for one in group), flags, call.token)
 
     async def _load(self, scripts: set[Script[..., Any]]) -> None:
-        texts = [render(script, self._settings) for script in scripts]
+        texts = [self._rendered[script][1] for script in scripts]
         answers = await self._line.exchange(lambda _: [("SCRIPT", "LOAD", text) for text in texts])
         for refused in answers:
             if isinstance(refused, Exception):

@@ -8,6 +8,12 @@
 -- Returns for each: {'created' | 'existing' | 'limited', id}. Emits bank.job.queued.
 -- Deterministic when repeated: a record with the same id is this very job.
 
+-- The person who asks waits beside the job, for a quarter of an hour at most.
+local function attend(id, person) -- @rarely
+  call('SET', key.psu(id), person, 'PX', 900000)
+  call('HSET', key.job(id), 'psu', '1')
+end
+
 -- A person asks what a schedule has asked: their wish brings that job to the front, and is what it does from now on;
 -- a batch that had created it merely waits for it.
 local function bring_forward(twin, job) -- @rarely
@@ -35,7 +41,7 @@ end
 local function joins(id, job) -- @rarely
   local twin = unfinished(id)
   if twin and job.manual == '1' and (twin.state == 'waiting' or twin.state == 'delayed') then
-    attend(twin, job.psu)
+    if job.psu then attend(id, job.psu) end
     if twin.manual ~= '1' then bring_forward(twin, job) end
   end
   return twin ~= nil
@@ -75,5 +81,7 @@ for index, job in ipairs(jobs) do
   end
 end
 create(made)
-for _, job in ipairs(made) do attend(job, job.psu) end
+for _, job in ipairs(made) do
+  if job.psu then attend(job.id, job.psu) end
+end
 return reply(answers)

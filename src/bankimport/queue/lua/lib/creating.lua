@@ -1,21 +1,26 @@
 -- @include moves
--- New jobs: record, indexes, place in line, event. What they have in common is written together.
-local NEW_FIELDS = {'type', 'org', 'lock', 'data', 'state', 'manual', 'order', 'queued', 'question', 'parent', 'payload'}
+-- New jobs: record, indexes, place in line, event. What many have in common is written together.
 
--- Note what a set is to be given, and give it, two hundred values at a time.
-local function put(sets, set, value, member)
-  local values = sets[set]
-  if not values then
-    sets[set] = {value, member}
-    return
+local SELDOM = {'lock', 'question', 'parent', 'payload'}
+
+-- Give a set a value, or a score and its member; `later` takes it down for `write` instead, where there is one.
+local function put(later, command, set, value, member)
+  local values = later and later[set]
+  if values then
+    local size = #values
+    values[size + 1], values[size + 2] = value, member
+  elseif later then
+    later[set] = {command, value, member}
+  elseif member then
+    call(command, set, value, member)
+  else
+    call(command, set, value)
   end
-  local size = #values
-  values[size + 1], values[size + 2] = value, member
 end
 
-local function write(command, sets)
-  for set, values in pairs(sets) do
-    for at = 1, #values, 200 do call(command, set, unpack(values, at, math.min(at + 199, #values))) end
+local function write(later)
+  for set, values in pairs(later) do
+    for at = 2, #values, 200 do call(values[1], set, unpack(values, at, math.min(at + 199, #values))) end
   end
 end
 
@@ -23,35 +28,36 @@ end
 -- parent, payload, due in ms. The children of a batch are no wishes of their own, so they don't count against what an
 -- organisation may ask.
 local function create(jobs)
-  local states, orgs, pending, lines, questions = {}, {}, {}, {}, {}
-  local now = int(NOW)
+  local later, questions, now, expires = jobs[2] and {}, {}, int(NOW), nil
   for _, job in ipairs(jobs) do
-    local due = job.due or 0
-    job.parent, job.stalls, job.queued, job.key = job.parent or '', '', now, key.job(job.id)
-    job.order = rank(job)
-    job.state = due > NOW and 'delayed' or 'waiting'
-    call('HSET', job.key, unpack(fields_of(job, NEW_FIELDS)))
-    put(states, key.state(job.state), due > NOW and due or now, job.id)
-    put(orgs, key.org(job.org), now, job.id)
-    if job.parent == '' then put(pending, key.pending(job.org), job.id) end
-    if job.question ~= '' then
-      questions[#questions + 1], questions[#questions + 2] = key.question(job.question), job.id
+    local id, org, lane, due = job.id, job.org, lane_of(job), job.due or 0
+    job.parent = job.parent or ''
+    local state, order = due > NOW and 'delayed' or 'waiting', rank(job)
+    local fields = {'type', job.type, 'org', org, 'data', job.data, 'state', state, 'manual', job.manual, 'order', order,
+      'queued', now}
+    for _, name in ipairs(SELDOM) do
+      local value = job[name] or ''
+      if value ~= '' then fields[#fields + 1], fields[#fields + 2] = name, value end
     end
-    if job.state == 'waiting' then
-      local lane = lane_of(job)
-      local line = key.line(lane, job.org)
-      if not lines[line] then call('ZADD', key.ring(lane), 'NX', serial, job.org) end
-      put(lines, line, job.order, job.id)
+    call('HSET', key.job(id), unpack(fields))
+    put(later, 'ZADD', key.state(state), due > NOW and due or now, id)
+    put(later, 'ZADD', key.org(org), now, id)
+    if job.parent == '' then put(later, 'SADD', key.pending(org), id) end
+    if job.question ~= '' then questions[#questions + 1], questions[#questions + 2] = key.question(job.question), id end
+    if state == 'waiting' then
+      local line = key.line(lane, org)
+      if not later or not later[line] then call('ZADD', key.ring(lane), 'NX', serial, org) end
+      put(later, 'ZADD', line, order, id)
       wake()
     end
     emit_of(job, 'bank.job.queued')
   end
-  write('ZADD', states)
-  write('ZADD', orgs)
-  write('ZADD', lines)
-  write('SADD', pending)
+  if later then write(later) end
   if questions[1] then call('MSET', unpack(questions)) end
-  for org in pairs(orgs) do call('PEXPIRE', org, KEEP_INDEX) end
+  for _, job in ipairs(jobs) do
+    if job.org ~= expires then call('PEXPIRE', key.org(job.org), KEEP_INDEX) end
+    expires = job.org
+  end
 end
 
 -- Write a job that comes of another one, unless its question is being answered.

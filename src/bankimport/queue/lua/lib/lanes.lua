@@ -3,14 +3,17 @@
 -- the organisations with somebody in line take turns in a ring. Scheduled jobs and the children of a batch are limited:
 -- so many of an organisation run at once. A job whose connection is being synced stands aside (`held`), one that was
 -- twice running as its worker died stands among the suspects, and one whose function no worker knew stands by it.
-local FRONT, CHILD, SCHEDULED, SUSPECT = -7e15, 1e14, 2e14, 2
+local FRONT = -7e15
+local CHILD = 1e14
+local SCHEDULED = 2e14
+local SUSPECT = 2
 
 local function is_limited(job) return job.manual ~= '1' or job.parent ~= '' end
 
 -- A job's place in its line: in the order of asking, a person's own wishes before the children of a batch.
-local function rank(job)
-  return int(next_serial() + (job.manual ~= '1' and SCHEDULED or (job.parent ~= '' and CHILD or 0)))
-end
+local function place(job) return job.manual ~= '1' and SCHEDULED or job.parent ~= '' and CHILD or 0 end
+
+local function rank(job) return int(next_serial() + place(job)) end
 
 local function lane_of(job) return job.manual == '1' and 'manual' or 'scheduled' end
 

@@ -36,13 +36,6 @@ end
 
 local function can(job, operation) return TRANSITIONS[operation][job.state] ~= nil end
 
--- The person who asks waits beside the job, for a quarter of an hour at most.
-local function attend(job, person)
-  if not person then return end
-  call('SET', key.psu(job.id), person, 'PX', 900000)
-  call('HSET', job.key, 'psu', '1')
-end
-
 -- The end of every script: what it writes once is written, and an answer that may be asked for again is kept.
 local TOKEN = ARGV[#ARGV]
 local function reply(answer)

@@ -28,7 +28,8 @@ local function fields_of(job, names)
 end
 
 -- One value over 64 bytes makes a hash of Redis five times as large: a longer one is laid in pieces `name`, `name1`, …
-local PIECE, MOST_PIECES = 64, 16
+local PIECE = 64
+local MOST_PIECES = 16
 local function add_in_pieces(fields, name, text)
   local size = #text > PIECE * MOST_PIECES and #text or PIECE
   for at = 1, #text, size do

@@ -8,7 +8,8 @@ local call = redis.call
 local clock = call('TIME')
 local NOW = clock[1] * 1000 + math.floor(clock[2] / 1000)
 local DAY = 86400000
-local A_MS, AT_ONCE = 2000, 64 -- numbers a millisecond, and how many are reserved at once: fewer than a script's time
+local A_MS = 2000 -- numbers a millisecond
+local AT_ONCE = 64 -- so many are reserved at once: fewer than a script's time
 
 local function int(number) return string.format('%.0f', number) end
 
@@ -34,13 +35,6 @@ local function next_serial()
   serial = serial + 1
   if serial == reserved then reserve(serial) end
   return serial
-end
-
--- Ids of both streams are of one order, so that one id resumes a reader of both.
-local function next_entry()
-  begin()
-  entry_seq = entry_seq + 1
-  return int(entry_ms) .. '-' .. int(entry_seq)
 end
 
 local function iso(ms)

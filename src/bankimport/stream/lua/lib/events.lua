@@ -7,8 +7,12 @@ local EMITTED, TOLD = {}, {}
 local INDEX_MAX = 10000
 local IS_HEARD = string.find(FLAGS, 'w', 1, true)
 
+-- Ids of both streams are of one order, so that one id resumes a reader of both.
 local function append(stream, length, name, org, id, data)
-  name, entry = string.sub(name, string.sub(name, 1, 9) == 'bank.job.' and 10 or 6), next_entry()
+  begin()
+  entry_seq = entry_seq + 1
+  entry = int(entry_ms) .. '-' .. int(entry_seq)
+  name = string.sub(name, string.sub(name, 1, 9) == 'bank.job.' and 10 or 6)
   call('XADD', stream, 'MAXLEN', '~', length, entry, 'name', name, 'orgId', org, 'jobId', id, 'data', data)
   local told = TOLD[org]
   if told then told.more = entry_seq - told.seq else TOLD[org] = {first = entry, seq = entry_seq, more = 0} end
