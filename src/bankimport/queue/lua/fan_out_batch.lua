@@ -23,7 +23,7 @@ elseif number < tonumber(made) then
 end
 call('HSET', batch.key, 'slices', number + 1)
 
-local counts, made, added = {total = 0, ok = 0, bad = 0}, {}, {}
+local counts, fresh, added = {total = 0, ok = 0, bad = 0}, {}, {}
 local function add_child(child, answer)
   child.id = string.sub(redis.sha1hex(id .. '/' .. batch.round .. '/' .. child.question), 1, 20)
   if added[child.id] then return end
@@ -42,13 +42,13 @@ local function add_child(child, answer)
   else
     child.manual, child.parent, child.payload = batch.manual, id, ''
     counts.total = counts.total + 1
-    made[#made + 1], added[#added + 1], added[child.id] = child, child.id, true
+    fresh[#fresh + 1], added[#added + 1], added[child.id] = child, child.id, true
   end
 end
 
 local known = answers_to(children)
 for index, child in ipairs(children) do add_child(child, known[index]) end
-create(made)
+create(fresh)
 for at = 1, #added, 1000 do call('SADD', key.children(id), unpack(added, at, math.min(at + 999, #added))) end
 for field, number in pairs(counts) do
   if number > 0 then call('HINCRBY', batch.key, field, number) end
