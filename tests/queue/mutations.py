@@ -311,6 +311,13 @@ MUTATIONS = (
         "tests/queue/test_asking.py::test_the_same_question_twice_in_one_call",
     ),
     Mutation(
+        "a person behind a schedule in one call",
+        f"{LUA}/enqueue_jobs.lua",
+        "twin.due, twin.front = '1', job.data, nil, true",
+        "twin.due, twin.front = '1', job.data, twin.due, false",
+        "tests/queue/test_asking.py::test_in_one_call_a_person_goes_to_the_front_too",
+    ),
+    Mutation(
         "what one call adds counts against the limit",
         f"{LUA}/enqueue_jobs.lua",
         "  wishes[job.org] = number\n",

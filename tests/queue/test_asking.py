@@ -206,3 +206,16 @@ async def test_the_order_of_accounts_is_no_other_question(driver: Driver) -> Non
     """The same accounts in another order, or one twice, are the same wish."""
     first = await driver.ask("c", account_ids=("a", "b"))
     assert await driver.ask("c", account_ids=("b", "a", "b")) == first
+
+
+@pytest.mark.parametrize("due", [None, SOON])
+async def test_in_one_call_a_person_goes_to_the_front_too(driver: Driver, due: datetime | None) -> None:
+    """As in two calls: the schedule's job is due now, and before what others have asked; it is the first person's."""
+    await driver.ask("other")
+    mine = SyncConnection(org_id="acme", connection_id="c", scheduled=True)
+    anna, bert = (SyncConnection(org_id="acme", connection_id="c", triggered_by=who) for who in ("anna", "bert"))
+    wanted = [sync("x"), Enqueue(mine, due=due), Enqueue(anna), Enqueue(bert)]
+    (_, job_id) = (await driver.queue.enqueue_many(wanted))[1]
+    [claim] = await driver.claim(1)
+    assert claim.job_id == job_id
+    assert claim.data["triggeredBy"] == "anna"

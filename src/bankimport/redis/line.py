@@ -36,6 +36,7 @@ class _Wire(asyncio.Protocol):
         #: when what is waited for is late, by the monotonic clock, and a timer that looks by then
         self._until = 0.0
         self._timer: asyncio.TimerHandle | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._timer_until = 0.0
         transport.set_protocol(self)
         transport.resume_reading()  # streams pause where nobody reads
@@ -52,10 +53,12 @@ class _Wire(asyncio.Protocol):
             RedisError, OSError: they don't come within so many seconds, or the connection ends.
         """
         self._answers, self._number = [], len(commands)
-        answers: asyncio.Future[list[Any]] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        answers: asyncio.Future[list[Any]] = loop.create_future()
         self._all = answers
         self._until = time.monotonic() + seconds
-        if self._timer is None or self._timer_until > self._until:
+        if self._timer is None or self._timer_until > self._until or self._loop is not loop:
+            self._loop = loop
             self._look_at(self._until, seconds)
         try:
             self._transport.write(b"".join([pack_command(tuple(command)) for command in commands]))

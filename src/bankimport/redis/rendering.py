@@ -39,7 +39,7 @@ _DEFINED = re.compile(
 )
 _RARELY = "-- @rarely\n"
 #: A name that is meant: no field, no word of a text or a comment.
-_NAME = re.compile(r"'[^'\n]*'|--.*|(?<![.\w])([A-Za-z_]\w*)")
+_NAME = re.compile(r"'[^'\n]*'|--.*|(?<!\w)(?:(?<!\.)|(?<=\.\.))([A-Za-z_]\w*)")
 _COMMENT = re.compile(r"^\s*--.*\n|^\n", re.MULTILINE)
 
 

@@ -2,10 +2,13 @@
 does, at each call, and so does a constant that a function reaches.
 
 A constant is `local NAME = 1000`. A function is in one line, `local function name(a, b) return … end`, or
-`local function name() set = … end`; what it is given is a name, a field, or meant once.
+`local function name() set = … end`, with one result; what it is given is a name, a field, or meant once. What would
+mean something else where it is called is left as it is, but for two things that only who writes Lua can see to: a name
+of the body must mean the same there, and a constant is no word of a text.
 """
 
 import re
+from collections import Counter
 
 _CONSTANT = re.compile(r"^local ([A-Z_]+) = (-?[\de]+)(?: +--.*)?\n", re.MULTILINE)
 _ONE_LINE = re.compile(r"^local function (\w+)\((.*?)\) (?:return (.*)|(\w+ = .*)) end(?: +--.*)?\n", re.MULTILINE)
@@ -26,13 +29,13 @@ def spelled_out(text: str) -> str:
 def _called(text: str, function: re.Match[str]) -> str | None:
     """Return a text with a function's body at each of its calls; None if it is more than called."""
     name, parameters, value, statement = function.groups()
-    spelled, at = [], 0
+    names, spelled, at = parameters.split(", "), [], 0
     for found in re.finditer(rf"(?<![.\w']){name}\b(?!')", text):
-        if text[found.end()] != "(":
+        if text[found.end()] != "(" or found.start() < at:  # handed on, or a call within a call
             return None
         given, end = arguments(text, found.end())
-        body = _filled(statement or f"({value})", dict(zip(filter(None, parameters.split(", ")), given, strict=False)))
-        if body is None:
+        body = _filled(statement or f"({value})", dict(zip(names, given, strict=False)))
+        if body is None or len(names) != len(given):
             return None
         spelled += [text[at : found.start()], body]
         at = end
@@ -40,22 +43,24 @@ def _called(text: str, function: re.Match[str]) -> str | None:
 
 
 def _filled(body: str, given: dict[str, str]) -> str | None:
-    """Return a body with what is given for its parameters; None if one would be carried out more than once."""
-    for parameter, argument in given.items():
-        meant = re.compile(rf"(?<![.\w']){parameter}(?![\w'])")
-        simple = _SIMPLE.fullmatch(argument)
-        if not simple and len(meant.findall(body)) != 1:
-            return None
-        body = meant.sub(argument if simple else f"({argument})", body)
-    return body
+    """Return a body with what is given for its parameters; None if one would not be carried out just once."""
+    if not any(given):
+        return body
+    meant = re.compile(rf"(?<![.\w'])({'|'.join(given)})(?![\w']|\s*=[^=])")
+    spelled = {name: text if _SIMPLE.fullmatch(text) else f"({text})" for name, text in given.items()}
+    counts = Counter(meant.findall(body))
+    if any(spelled[name] != text and counts[name] != 1 for name, text in given.items()):
+        return None
+    return meant.sub(lambda found: spelled[found[1]], body)
 
 
 def arguments(text: str, at: int) -> tuple[list[str], int]:
     """Return the arguments of a call whose bracket opens at `at`, and where it ends."""
     found, depth, start = [], 0, at + 1
-    for end in range(at, len(text)):
-        depth += {"(": 1, "{": 1, ")": -1, "}": -1}.get(text[end], 0)
-        if depth == 0 or (depth == 1 and text[end] == ","):
+    for met in re.compile(r"'[^'\n]*'|[(){},]").finditer(text, at):
+        end = met.start()
+        depth += {"(": 1, "{": 1, ")": -1, "}": -1}.get(met[0], 0)
+        if depth == 0 or (depth == 1 and met[0] == ","):
             found.append(text[start:end].strip())
             start = end + 1
         if depth == 0:

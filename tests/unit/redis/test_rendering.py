@@ -17,6 +17,16 @@ from bankimport.settings import Settings
 
 SOURCE = Path(bankimport.__file__).parent
 SETTINGS = Settings.load(redis_url="redis://localhost:6379/0")
+TEXTS = re.compile(r"'[^'\n]*'|--.*")
+FIELDS = re.compile(r"(?<=\{)\w+(?= = )|(?<=, )\w+(?= = )|(?<=[\w\])])\.\w+")
+DECLARED = re.compile(r"local function (\w+\([^)]*\))|local ([\w, ]+)|for ([\w, ]+) (?:in|=)|function(\([^)]*\))")
+KNOWN = set(
+    re.findall(
+        r"\w+",
+        """and break do else elseif end false for function if in local nil not or repeat return then true until while
+        redis string math table cjson ipairs pairs tonumber tostring type error pcall unpack KEYS ARGV rare""",
+    )
+)
 MADE = re.compile(r"^rare = function\(\)\n(.*?)^local made = \{(.*?)\}\n", re.MULTILINE | re.DOTALL)
 
 
@@ -43,6 +53,14 @@ def test_redis_takes_it(redis_url: str, name: str) -> None:
     """It is Lua, and no function of it needs more than the sixty names of others that Lua allows one."""
     with redis.Redis.from_url(redis_url) as client:
         assert len(client.script_load(render(ALL[name], SETTINGS))) == 40
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_nothing_is_missing(name: str) -> None:
+    """Each name that a text means is declared in it, or Lua's or Redis' own; Redis would say so only as it gets there."""
+    text = TEXTS.sub("''", render(ALL[name], SETTINGS))
+    declared = {name for names in DECLARED.findall(text) for name in re.findall(r"\w+", " ".join(names))}
+    assert set(re.findall(r"(?<!\w)[A-Za-z_]\w*", FIELDS.sub("", text))) - declared - KNOWN == set()
 
 
 @pytest.mark.parametrize("name", ALL)

@@ -21,6 +21,9 @@ from bankimport.redis.spelling import spelled_out
             "local function wake() wakes = least(wakes + 1) end\nif x then wake() end\n",
             "if x then wakes = least(wakes + 1) end\n",
         ),
+        ("local function less(a, b) return a < b end\nreturn less(b, c)\n", "return (b < c)\n"),
+        ("local function of(id) return {id = id} end\nreturn of(x)\n", "return ({id = x})\n"),
+        ("local function said(text) return f(text) end\nreturn said('x, y')\n", "return (f('x, y'))\n"),
         (
             "local function half(n) return n / 2 end\nlocal function third(n) return half(n) / 1.5 end\nreturn third(x)\n",
             "return ((x / 2) / 1.5)\n",
@@ -38,6 +41,8 @@ def test_what_is_named_stands_where_it_is_named(text: str, spelled: str) -> None
         "local function int(n) return format(n) end\nreturn map(int, list)\n",  # it is handed on
         "local function of(job)\n  return job.a\nend\nreturn of(twin)\n",
         "local FIELDS = {'a', 'b'}\nreturn FIELDS\n",
+        "local function int(n) return format(n) end\nreturn int(a + int(b))\n",
+        "local function opt(a, b) return f(a, b) end\nreturn opt(x)\n",
     ],
 )
 def test_what_would_mean_something_else_is_left_alone(text: str) -> None:

@@ -49,9 +49,11 @@ end
 
 local made, asked, wishes = {}, {}, {} -- the jobs that this call makes, by question too, and how many an organisation's
 
--- Likewise of a job that this very call makes.
+-- Likewise of a job that this very call makes: a schedule's becomes the person's.
 local function joins_new(twin, job) -- @rarely
-  if job.manual == '1' then twin.manual, twin.data, twin.psu = '1', job.data, job.psu or twin.psu end
+  if job.manual ~= '1' then return end
+  twin.psu = job.psu or twin.psu
+  if twin.manual ~= '1' then twin.manual, twin.data, twin.due, twin.front = '1', job.data, nil, true end
 end
 
 local function ask(job, answer)

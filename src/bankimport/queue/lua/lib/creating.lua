@@ -25,14 +25,15 @@ local function write(later)
 end
 
 -- Write jobs that there are none of yet. Each has id, type, org, lock, data, question, manual and, where they apply,
--- parent, payload, due in ms. The children of a batch are no wishes of their own, so they don't count against what an
+-- parent, payload, due in ms, front (whether it goes before what others have asked). The children of a batch are no wishes of their own, so they don't count against what an
 -- organisation may ask.
 local function create(jobs)
   local later, questions, now, expires = jobs[2] and {}, {}, int(NOW), nil
   for _, job in ipairs(jobs) do
     local id, org, lane, due = job.id, job.org, lane_of(job), job.due or 0
     job.parent = job.parent or ''
-    local state, order = due > NOW and 'delayed' or 'waiting', rank(job)
+    local state = due > NOW and 'delayed' or 'waiting'
+    local order = job.front and int(next_serial() + FRONT) or rank(job)
     local fields = {'type', job.type, 'org', org, 'data', job.data, 'state', state, 'manual', job.manual, 'order', order,
       'queued', now}
     for _, name in ipairs(SELDOM) do
