@@ -25,7 +25,8 @@ from bankimport.web.problems import ProblemRaised
 from tests.waiting import PATIENCE
 from tests.web.serving import FakeService, Host, job, serving
 
-#: What one step of the loop may take, in CPU time of its thread: the machine's other work doesn't count.
+#: What one step of the loop may take, in seconds of CPU of its thread: the machine's other work doesn't count. Where that
+#: slows a core down itself, it is twice what Python needs to read 2 MiB of `[]`, which is as much on a quiet one.
 LONGEST_STEP = 0.05
 _WIDE = ",".join(f'"x{number}": 1' for number in range(10_900))
 BODIES: dict[str, bytes] = {
@@ -59,6 +60,13 @@ class Stepwatch:
             self.longest, last = max(self.longest, now - last), now
 
 
+def longest_step() -> float:
+    """Return what a step may take here and now."""
+    began = time.thread_time()
+    json.loads(BODIES["2 MiB of []"])
+    return max(LONGEST_STEP, 2 * (time.thread_time() - began))
+
+
 async def watched(work: Callable[[], Any]) -> tuple[Any, float]:
     """Return what the work answers, and the longest step meanwhile."""
     watch = Stepwatch()
@@ -83,7 +91,7 @@ async def test_a_hostile_body(host: Host, path: str, body: bytes) -> None:
     (status, answer, _), longest = await watched(lambda: host.call("POST", path, data=io.BytesIO(body)))
     assert 400 <= status < 500
     assert len(answer.get("errors", ())) <= 100
-    assert longest < LONGEST_STEP
+    assert longest < longest_step()
 
 
 async def test_ten_thousand_connections(host: Host, service: FakeService) -> None:
@@ -92,12 +100,12 @@ async def test_ten_thousand_connections(host: Host, service: FakeService) -> Non
     body = json.dumps({"connectionIds": ids}).encode()
     (status, _, _), longest = await watched(lambda: host.call("POST", "/sync", data=io.BytesIO(body)))
     assert status == 202
-    assert longest < LONGEST_STEP
+    assert longest < longest_step()
     assert len(service.calls[0][2]) == 10_000
     wrong = json.dumps({"connectionIds": ["a b"] * 10_000}).encode()
     (status, answer, _), longest = await watched(lambda: host.call("POST", "/sync", data=io.BytesIO(wrong)))
     assert (status, len(answer["errors"])) == (422, 100)
-    assert longest < LONGEST_STEP
+    assert longest < longest_step()
 
 
 async def test_a_body_that_drips(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
