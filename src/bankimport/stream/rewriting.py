@@ -6,7 +6,7 @@ from bankimport.redis.connection import patiently
 from bankimport.redis.declaring import Declared, script
 from bankimport.redis.scripts import Place
 
-_SLICE = 500
+_SLICE = 250
 
 
 def _copied(answer: tuple[bytes, int]) -> tuple[str, int]:
