@@ -23,8 +23,9 @@ demo: $(DEMO_VENV)/.installed
 serve: $(DEMO_VENV)/.installed
 	@$(DEMO_VENV)/bin/bankimport up $(ARGS)
 
+# Compiled once: where Python may write no bytecode, each process of a test would do it anew.
 test: $(VENV)/.installed
-	@$(VENV)/bin/python -m compileall -q -j 2 src  # or each of the tests' 300 processes compiles it anew, where Python may write none
+	@$(VENV)/bin/python -m compileall -q -j 2 src
 	$(VENV)/bin/python -m pytest -n 3 --dist worksteal $(ARGS)
 
 soak: $(VENV)/.installed

@@ -18,7 +18,7 @@ class Command(StrictModel):
     """What all commands share. `org_id` is the tenant; the queue's own jobs have none (an empty string)."""
 
     type: ClassVar[JobType]
-    #: fields that say who asks, not what is asked
+    #: fields that say who asks, not what is asked; pydantic takes no frozen set
     unasked: ClassVar[set[str]] = {"triggered_by", "scheduled", "trace_parent"}
 
     org_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.:-]{0,128}$")] = ""

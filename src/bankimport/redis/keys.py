@@ -5,7 +5,7 @@ import re
 from dataclasses import dataclass
 from itertools import chain, zip_longest
 
-from bankimport.redis.spelling import arguments as given
+from bankimport.redis.spelling import arguments
 
 #: arq's own keys of a stranger's job; ours have none.
 ARQ_JOB = "arq:job:"
@@ -171,13 +171,13 @@ def in_lua(text: str) -> str:
     spelled, at = [], 0
     while found := _IN_LUA.search(text, at):
         key, end = _BY_NAME[found[1]], found.end()
-        arguments = list("abc"[: key.parts])
+        names = list("abc"[: key.parts])
         if is_called := key.parts > 0 and text[end : end + 1] == "(":
-            arguments, end = given(text, end)
+            names, end = arguments(text, end)
         quoted = [f"'{piece}'" if piece else "" for piece in _PART.split(key.pattern)]
-        parts = chain.from_iterable(zip_longest(quoted, map(in_lua, arguments), fillvalue=""))
+        parts = chain.from_iterable(zip_longest(quoted, map(in_lua, names), fillvalue=""))
         name = f"({' .. '.join(['P', *filter(None, parts)])})"
-        meant = name if is_called or not key.parts else f"function({', '.join(arguments)}) return {name} end"
+        meant = name if is_called or not key.parts else f"function({', '.join(names)}) return {name} end"
         spelled += [text[at : found.start()], meant]
         at = end
     return "".join([*spelled, text[at:]])

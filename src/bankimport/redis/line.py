@@ -33,7 +33,7 @@ class _Wire(asyncio.Protocol):
         self._answers: list[Any] = []
         self._number = 0
         self._all: asyncio.Future[list[Any]] | None = None
-        #: when what is waited for is late, by the monotonic clock, and a timer that looks by then
+        #: when what is waited for is late, by the monotonic clock; a timer that looks by then: when, in which loop
         self._until = 0.0
         self._timer: asyncio.TimerHandle | None = None
         self._loop: asyncio.AbstractEventLoop | None = None

@@ -47,7 +47,8 @@ local function joins(id, job) -- @rarely
   return twin ~= nil
 end
 
-local made, asked, wishes = {}, {}, {} -- the jobs that this call makes, by question too, and how many an organisation's
+-- The jobs that this call makes, a list in which their ids are marked too; by question; and their number by organisation.
+local made, asked, wishes = {}, {}, {}
 
 -- Likewise of a job that this very call makes: a schedule's becomes the person's.
 local function joins_new(twin, job) -- @rarely

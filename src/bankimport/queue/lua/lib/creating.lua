@@ -1,7 +1,7 @@
 -- @include moves
 -- New jobs: record, indexes, place in line, event. What many have in common is written together.
 
-local SELDOM = {'lock', 'question', 'parent', 'payload'}
+local OPTIONAL = {'lock', 'question', 'parent', 'payload'}
 
 -- Give a set a value, or a score and its member; `later` takes it down for `write` instead, where there is one.
 local function put(later, command, set, value, member)
@@ -28,7 +28,7 @@ end
 -- parent, payload, due in ms, front (whether it goes before what others have asked). The children of a batch are no wishes of their own, so they don't count against what an
 -- organisation may ask.
 local function create(jobs)
-  local later, questions, now, expires = jobs[2] and {}, {}, int(NOW), nil
+  local later, questions, now = jobs[2] and {}, {}, int(NOW)
   for _, job in ipairs(jobs) do
     local id, org, lane, due = job.id, job.org, lane_of(job), job.due or 0
     job.parent = job.parent or ''
@@ -36,7 +36,7 @@ local function create(jobs)
     local order = job.front and int(next_serial() + FRONT) or rank(job)
     local fields = {'type', job.type, 'org', org, 'data', job.data, 'state', state, 'manual', job.manual, 'order', order,
       'queued', now}
-    for _, name in ipairs(SELDOM) do
+    for _, name in ipairs(OPTIONAL) do
       local value = job[name] or ''
       if value ~= '' then fields[#fields + 1], fields[#fields + 2] = name, value end
     end
@@ -55,9 +55,10 @@ local function create(jobs)
   end
   if later then write(later) end
   if questions[1] then call('MSET', unpack(questions)) end
+  local renewed
   for _, job in ipairs(jobs) do
-    if job.org ~= expires then call('PEXPIRE', key.org(job.org), KEEP_INDEX) end
-    expires = job.org
+    if job.org ~= renewed then call('PEXPIRE', key.org(job.org), KEEP_INDEX) end
+    renewed = job.org
   end
 end
 
