@@ -25,8 +25,8 @@ local function write(later)
 end
 
 -- Write jobs that there are none of yet. Each has id, type, org, lock, data, question, manual and, where they apply,
--- parent, payload, due in ms, front (whether it goes before what others have asked). The children of a batch are no wishes of their own, so they don't count against what an
--- organisation may ask.
+-- parent, payload, due in ms, front (whether it goes before what others have asked). The children of a batch are no
+-- wishes of their own, so they don't count against what an organisation may ask.
 local function create(jobs)
   local later, questions, now = jobs[2] and {}, {}, int(NOW)
   for _, job in ipairs(jobs) do

@@ -11,9 +11,8 @@ local SUSPECT = 2
 local function is_limited(job) return job.manual ~= '1' or job.parent ~= '' end
 
 -- A job's place in its line: in the order of asking, a person's own wishes before the children of a batch.
-local function place(job) return job.manual ~= '1' and SCHEDULED or job.parent ~= '' and CHILD or 0 end
-
-local function rank(job) return int(next_serial() + place(job)) end
+local function kind_rank(job) return job.manual ~= '1' and SCHEDULED or job.parent ~= '' and CHILD or 0 end
+local function rank(job) return int(next_serial() + kind_rank(job)) end
 
 local function lane_of(job) return job.manual == '1' and 'manual' or 'scheduled' end
 
