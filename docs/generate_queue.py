@@ -60,5 +60,5 @@ def life() -> Iterator[str]:
 
 def touched(script: str) -> list[str]:
     """Return the names of the keys that a script can reach."""
-    names = set(_KEY.findall(gather(vars(Transitions)[script], None)))
+    names = set(_KEY.findall(gather(vars(Transitions)[script])))
     return [key.name for key in KEYS if key.name in names]

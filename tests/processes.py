@@ -11,8 +11,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.waiting import PATIENCE, wait_until, wait_until_sync
+from tests.warm import Forked
 
 ROOT = Path(__file__).parent.parent
+#: whether each Python program loads its modules itself: see `tests.warm`
+COLD = os.environ.get("BANKIMPORT_SOAK") == "1"
 
 
 def free_port() -> int:
@@ -38,7 +41,7 @@ class Running:
     """A process that was started; its output, both streams, is in `log`."""
 
     name: str
-    process: "subprocess.Popen[bytes]"
+    process: "subprocess.Popen[bytes] | Forked"
     log: Path
 
     @property
@@ -97,10 +100,18 @@ class Processes:
     directory: Path
     started: list[Running] = field(default_factory=list)
 
-    def start(self, name: str, command: Sequence[str], environment: Mapping[str, str] | None = None) -> Running:
-        """Start `command` with a clean environment plus `environment`."""
-        log = self.directory / f"{name}-{len(self.started)}.log"
-        with log.open("wb") as output:
+    def start(
+        self,
+        name: str,
+        command: Sequence[str],
+        environment: Mapping[str, str] | None = None,
+        *,
+        errors: Path | None = None,
+    ) -> Running:
+        """Start `command` with a clean environment plus `environment`; `errors` is where its standard error goes, if
+        not into its log."""
+        log = self._log(name)
+        with log.open("wb") as output, (errors or log).open("ab") as other:
             process = subprocess.Popen(  # its end is `Running.stop`, `kill` or `end`
                 list(command),
                 cwd=self.directory,
@@ -108,19 +119,39 @@ class Processes:
                 stdin=subprocess.DEVNULL,
                 start_new_session=True,  # so that `end` reaches the children of a process that was killed
                 stdout=output,
-                stderr=subprocess.STDOUT,
+                stderr=other if errors else subprocess.STDOUT,
             )
-        running = Running(name, process, log)
+        return self._begun(Running(name, process, log))
+
+    def python(
+        self, name: str, *arguments: str, environment: Mapping[str, str] | None = None, errors: Path | None = None
+    ) -> Running:
+        """Start a Python program, warm or cold: a script, `-m module` or `-c code`, and its arguments."""
+        if COLD:
+            return self.start(name, [sys.executable, *arguments], environment, errors=errors)
+        log = self._log(name)
+        log.touch()
+        variables = clean_environment(**dict(environment or {}))
+        return self._begun(Running(name, Forked(arguments, variables, self.directory, log, errors or log), log))
+
+    def answer(self, *arguments: str, environment: Mapping[str, str] | None = None) -> str:
+        """Run a Python program as `python` does, to its end, which must be a good one; return what it printed on its
+        standard output."""
+        errors = self.directory / f"errors-{len(self.started)}.log"
+        running = self.python("answer", *arguments, environment=environment, errors=errors)
+        assert running.process.wait(PATIENCE) == 0, errors.read_text()
+        return running.output()
+
+    def _log(self, name: str) -> Path:
+        return self.directory / f"{name}-{len(self.started)}.log"
+
+    def _begun(self, running: Running) -> Running:
         self.started.append(running)
         return running
 
-    def python(self, name: str, *arguments: str, environment: Mapping[str, str] | None = None) -> Running:
-        """Start this interpreter with `arguments`."""
-        return self.start(name, [sys.executable, *arguments], environment)
-
     def worker(self, environment: Mapping[str, str], settings: str = "bankimport.WorkerSettings") -> Running:
         """Start the stock `arq` command; `environment` is its configuration."""
-        return self.start("worker", [str(Path(sys.executable).parent / "arq"), settings], environment)
+        return self.python("worker", str(Path(sys.executable).parent / "arq"), settings, environment=environment)
 
     def end(self) -> None:
         """Kill what still runs (a stopped process too) and the children it left, newest first."""

@@ -1,13 +1,15 @@
 """What the tests themselves stand on: the server, the processes, the waiting, the check of the keys."""
 
+import json
 import signal
+from pathlib import Path
 
 import pytest
 import redis.asyncio
 
 from tests.endless_keys import endless_keys
 from tests.processes import Processes, Valkey
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE, wait_until
 
 
 async def test_two_tests_never_share_a_database(redis_client: "redis.asyncio.Redis[str]", redis_url: str) -> None:
@@ -39,6 +41,58 @@ async def test_a_process_that_dies_early_shows_its_output(processes: Processes) 
     running = processes.python("echo", "-c", "print('no luck'); raise SystemExit(3)")
     with pytest.raises(AssertionError, match=r"(?s)ended \(3\).*no luck"):
         await running.line("ready")
+
+
+TELLING = """
+import json, os, random, signal, sys
+told = {"argv": sys.argv, "environment": dict(os.environ), "directory": os.getcwd(), "name": __name__, "input": sys.stdin.read(),
+        "path": [path for path in sys.path if not path.endswith(("bin", ".zip"))], "own session": os.getsid(0) == os.getpid(),
+        "signals": {name: str(signal.getsignal(getattr(signal, name))) for name in ("SIGINT", "SIGTERM", "SIGCHLD", "SIGPIPE")},
+        "written through": sys.stdout.write_through, "encoding": sys.stdout.encoding, "main": sys.modules["__main__"].__dict__ is globals()}
+print(json.dumps(told))
+print("to the other", file=sys.stderr)
+"""
+
+
+@pytest.mark.parametrize("way", ["script", "-c"])
+def test_a_warm_program_finds_what_a_cold_one_finds(
+    processes: Processes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    """Arguments, environment, directory, module path, signals and streams are those of a program that was just begun."""
+    monkeypatch.setenv("BANK_SYNC_FORGOTTEN", "a developer's own")
+    (tmp_path / "telling.py").write_text(TELLING)
+    command = [str(tmp_path / "telling.py")] if way == "script" else ["-c", TELLING]
+    told = []
+    for cold in (False, True):
+        monkeypatch.setattr("tests.processes.COLD", cold)
+        told.append(json.loads(processes.answer(*command, "--an", "argument", environment={"TZ": "Asia/Kabul"})))
+    assert told[0] == told[1]
+
+
+@pytest.mark.parametrize("cold", [False, True])
+@pytest.mark.parametrize(
+    ("program", "code"),
+    [
+        ("pass", 0),
+        ("raise SystemExit", 0),
+        ("raise SystemExit(7)", 7),
+        ("raise SystemExit('said')", 1),
+        ("raise ValueError('said')", 1),
+        ("import os, signal; os.kill(os.getpid(), signal.SIGINT); signal.pause()", -signal.SIGINT),
+        ("import os, signal; os.kill(os.getpid(), signal.SIGTERM); signal.pause()", -signal.SIGTERM),
+        ("import os; os._exit(9)", 9),
+        ("import atexit; atexit.register(lambda: print('said'))", 0),
+        ("import threading, time; threading.Timer(0.01, lambda: print('said')).start()", 0),
+    ],
+)
+def test_an_end_is_the_same_warm_and_cold(
+    processes: Processes, monkeypatch: pytest.MonkeyPatch, program: str, code: int, cold: bool
+) -> None:
+    """The exit code is the program's, and what it says of it is in its output."""
+    monkeypatch.setattr("tests.processes.COLD", cold)
+    running = processes.python("ending", "-c", program)
+    assert running.process.wait(PATIENCE) == code
+    assert ("said" in running.output()) is ("said" in program)
 
 
 def test_a_key_without_an_end_is_found(redis_url: str, valkey: Valkey) -> None:

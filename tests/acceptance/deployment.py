@@ -3,8 +3,6 @@
 import asyncio
 import json
 import sqlite3
-import subprocess
-import sys
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -14,7 +12,7 @@ from typing import Any
 import aiohttp
 
 from bankimport.stores import SqlStore
-from tests.processes import ROOT, Processes, Running, clean_environment, free_port
+from tests.processes import ROOT, Processes, Running, free_port
 from tests.waiting import PATIENCE, wait_until
 
 TOKENS = {"acme-token": "acme", "globex-token": "globex", "operator-token": "*"}
@@ -61,15 +59,7 @@ class Deployment:
 
     def bankimport(self, *arguments: str) -> str:
         """Run `bankimport` with `arguments` and return what it printed."""
-        answer = subprocess.run(
-            [sys.executable, "-m", "bankimport", *arguments],
-            env=clean_environment(**self.environment),
-            capture_output=True,
-            text=True,
-            timeout=120,
-        )
-        assert answer.returncode == 0, answer.stderr
-        return answer.stdout.strip()
+        return self.processes.answer("-m", "bankimport", *arguments, environment=self.environment).strip()
 
     def start_bank(self) -> Running:
         """Start the sandbox bank, its clock stopped, so that a midnight between two reads changes nothing."""

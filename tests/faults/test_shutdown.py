@@ -1,7 +1,6 @@
 """SIGTERM: jobs finish or are given back, no attempt is counted, and a worker stops in time whatever else is wrong."""
 
 import asyncio
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -12,7 +11,6 @@ from bankimport.status import JobState
 from tests.conftest import SOAK
 from tests.faults.field import LAB, Field, Server
 from tests.faults.proxy import Proxy
-from tests.processes import clean_environment
 from tests.waiting import PATIENCE, wait_until
 
 TERMS = 10 if SOAK else 2
@@ -122,15 +120,8 @@ async def _is(field: Field, job_id: str, state: JobState) -> bool:
 
 
 async def _check(field: Field) -> int:
-    command = await asyncio.create_subprocess_exec(
-        ARQ,
-        "--check",
-        LAB,
-        env=clean_environment(**field.environment()),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    return await command.wait()
+    command = field.processes.python("check", ARQ, "--check", LAB, environment=field.environment())
+    return await asyncio.to_thread(command.process.wait)
 
 
 async def _checked(field: Field) -> bool:
@@ -151,8 +142,6 @@ async def test_arqs_own_check(field: Field) -> None:
 async def test_arqs_burst_ends_when_nothing_is_left(field: Field) -> None:
     """`arq --burst` works off what waits and runs, though nothing of ours stands in arq's queue, and ends with 0."""
     job_ids = await field.syncs(f"sleep-100-{number}" for number in range(15))
-    command = await asyncio.create_subprocess_exec(
-        ARQ, "--burst", LAB, env=clean_environment(**field.environment()), stdout=subprocess.DEVNULL
-    )
-    assert await asyncio.wait_for(command.wait(), PATIENCE) == 0
+    command = field.processes.python("burst", ARQ, "--burst", LAB, environment=field.environment())
+    assert await asyncio.to_thread(command.process.wait, PATIENCE) == 0
     await field.check_ended_once(job_ids)

@@ -1,23 +1,20 @@
 """`examples/consumer_service.py` as a process of its own."""
 
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from tests.processes import ROOT, Processes, Running, clean_environment
+from tests.processes import ROOT, Processes, Running
 from tests.stream.writing import StreamWriter
 
 
 @pytest.fixture
-def environment(redis_url: str, tmp_path: Path) -> dict[str, str]:
+def environment(processes: Processes, redis_url: str, tmp_path: Path) -> dict[str, str]:
     """The configuration of the service."""
     database = f"sqlite+aiosqlite:///{tmp_path}/none.db"
     found = {"REDIS_URL": redis_url, "BANK_SYNC_DATABASE_URL": database, "BANK_SYNC_ENVIRONMENT": "development"}
-    command = [sys.executable, "-m", "bankimport", "db", "upgrade"]
-    subprocess.run(command, env=clean_environment(**found), check=True, capture_output=True)
+    processes.answer("-m", "bankimport", "db", "upgrade", environment=found)
     return found
 
 

@@ -28,6 +28,8 @@ from bankimport.settings import Settings
 from bankimport.status import TRANSITIONS, JobState
 
 INCLUDE = re.compile(r"^-- @include (?:([\w/]+)/)?(\w+)$", re.MULTILINE)
+#: What Lua knows of the settings, each by its name; none for a script that knows nothing of them.
+Numbers = tuple[tuple[str, int], ...]
 #: From being asked for to its end; a list of jobs outlives the record of its last by as much.
 _LONGEST_LIFE = timedelta(days=30)
 #: What begins at the beginning of a line: a function, in one line or up to an `end` at the beginning of one; a plain
@@ -94,28 +96,32 @@ def _table(rows: Sequence[tuple[str, str]]) -> str:
     return "{" + ", ".join(f"['{name}'] = {value}" for name, value in rows) + "}"
 
 
-def _constants(settings: Settings | None, text: str) -> dict[str, str]:
-    """Return what Lua knows of the settings, and of the table of transitions the operations that a text names."""
-    if settings is None:
+def _numbers(settings: Settings) -> Numbers:
+    """Return what Lua knows of the settings."""
+    return (
+        ("LEASE", duration_ms(settings.lease)),
+        ("PLACES", settings.org_concurrency),
+        ("RATE_MAX", settings.rate_limit_max),
+        ("RATE_WINDOW", duration_ms(settings.rate_limit_duration)),
+        ("EVENTS_MAX", settings.events_max),
+        ("EVENTS_KEEP", duration_ms(settings.events_keep)),
+        ("KEEP_COMPLETED", duration_ms(settings.keep_completed)),
+        ("KEEP_FAILED", duration_ms(settings.keep_failed)),
+        ("KEEP_INDEX", duration_ms(max(settings.keep_completed, settings.keep_failed) + _LONGEST_LIFE)),
+    )
+
+
+def _constants(numbers: Numbers, text: str) -> dict[str, str]:
+    """Return these, and of the table of transitions the operations that a text names."""
+    if not numbers:
         return {}
     ways = [
         (str(operation), _table([(str(before), f"'{after}'") for before, after in steps.items()]))
         for operation, steps in TRANSITIONS.items()
         if f"'{operation}'" in text
     ]
-    numbers = {
-        "LEASE": duration_ms(settings.lease),
-        "PLACES": settings.org_concurrency,
-        "RATE_MAX": settings.rate_limit_max,
-        "RATE_WINDOW": duration_ms(settings.rate_limit_duration),
-        "EVENTS_MAX": settings.events_max,
-        "EVENTS_KEEP": duration_ms(settings.events_keep),
-        "KEEP_COMPLETED": duration_ms(settings.keep_completed),
-        "KEEP_FAILED": duration_ms(settings.keep_failed),
-        "KEEP_INDEX": duration_ms(max(settings.keep_completed, settings.keep_failed) + _LONGEST_LIFE),
-    }
     ended = [(str(state), "true") for state in JobState if state.is_terminal]
-    return {"TRANSITIONS": _table(ways), "ENDED": _table(ended), **{name: str(n) for name, n in numbers.items()}}
+    return {"TRANSITIONS": _table(ways), "ENDED": _table(ended), **{name: str(n) for name, n in numbers}}
 
 
 def _meant(parts: Sequence[_Part], beyond: Collection[str] = (), start: Collection[str] = ("",)) -> set[str]:
@@ -169,7 +175,12 @@ def _joined(own: str, bound: Sequence[str]) -> str:
 
 def render(script: Script[..., Any], settings: Settings | None) -> str:
     """Return the full text of a script; one that knows nothing of the settings needs none."""
-    return spelled_out(in_lua(gather(script, settings)))
+    return _rendered(script, () if settings is None else _numbers(settings))
+
+
+@cache  # for all queues of a process with the same settings
+def _rendered(script: Script[..., Any], numbers: Numbers) -> str:
+    return spelled_out(in_lua(gather(script, numbers)))
 
 
 def with_digest(text: str) -> tuple[str, str]:
@@ -177,7 +188,7 @@ def with_digest(text: str) -> tuple[str, str]:
     return hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest(), text
 
 
-def gather(script: Script[..., Any], settings: Settings | None) -> str:
+def gather(script: Script[..., Any], numbers: Numbers = ()) -> str:
     """Return the full text of a script, in which the keys have their names still."""
     path = f"{script.room}/lua/{script.name}.lua"
     bound = [f"local {argument} = {value}" for argument, value in script.arguments]
@@ -185,6 +196,6 @@ def gather(script: Script[..., Any], settings: Settings | None) -> str:
     parts = [*chain.from_iterable(map(_piece, _pieces(path, []))), *_parts(own)]
     reached = _meant(parts)
     parts = [part for part in parts if part.name in reached]
-    constants = _constants(settings, "\n".join(part.source for part in parts)).items()
+    constants = _constants(numbers, "\n".join(part.source for part in parts)).items()
     used = [_part(name, f"local {name} = {value}") for name, value in constants]
     return "\n".join(["local P = KEYS[1]", *([] if script.joined else bound), _put_off([*used, *parts])])
