@@ -62,6 +62,7 @@ def test_a_warm_program_finds_what_a_cold_one_finds(
     monkeypatch.setenv("BANK_SYNC_FORGOTTEN", "a developer's own")
     (tmp_path / "telling.py").write_text(TELLING)
     command = [str(tmp_path / "telling.py")] if way == "script" else ["-c", TELLING]
+    monkeypatch.syspath_prepend(str(tmp_path / "of this process alone"))
     told = []
     for cold in (False, True):
         monkeypatch.setattr("tests.processes.COLD", cold)
@@ -78,6 +79,7 @@ def test_a_warm_program_finds_what_a_cold_one_finds(
         ("raise SystemExit(7)", 7),
         ("raise SystemExit('said')", 1),
         ("raise ValueError('said')", 1),
+        ("import sys; sys.excepthook = lambda *_: print('said'); raise ValueError('no')", 1),
         ("import os, signal; os.kill(os.getpid(), signal.SIGINT); signal.pause()", -signal.SIGINT),
         ("import os, signal; os.kill(os.getpid(), signal.SIGTERM); signal.pause()", -signal.SIGTERM),
         ("import os; os._exit(9)", 9),

@@ -18,8 +18,8 @@ import subprocess
 import sys
 import threading
 import time
-import traceback
 from collections.abc import Mapping, Sequence
+from functools import cache
 from multiprocessing.connection import wait
 from pathlib import Path
 from types import ModuleType
@@ -40,13 +40,23 @@ def _modules() -> list[str]:
     return ["arq.cli", "aiosqlite", "uvloop", *ours]
 
 
+@cache
+def _paths() -> list[str]:
+    """Return where an interpreter looks for modules that was just begun."""
+    asked = [sys.executable, "-c", "import sys; print(*sys.path[1:], sep='\\n')"]
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    return subprocess.run(asked, env=environment, capture_output=True, check=True, text=True).stdout.splitlines()
+
+
 def _output(descriptor: int) -> io.TextIOWrapper:
     """Return a text stream that keeps nothing back, as PYTHONUNBUFFERED asks for."""
     raw = io.FileIO(descriptor, "w", closefd=False)
     return io.TextIOWrapper(raw, encoding="utf-8", errors="backslashreplace", write_through=True)  # type: ignore[type-var]
 
 
-def _carry_out(command: Sequence[str], environment: Mapping[str, str], directory: str, log: str, errors: str) -> None:
+def _carry_out(
+    command: Sequence[str], environment: Mapping[str, str], directory: str, log: str, errors: str, paths: Sequence[str]
+) -> None:
     """Be the program that `command` names, a script, `-m module` or `-c code`; this is the new process."""
     os.setsid()
     os.chdir(directory)
@@ -60,14 +70,16 @@ def _carry_out(command: Sequence[str], environment: Mapping[str, str], directory
     time.tzset()
     gc.freeze()
     first = {"-m": directory, "-c": ""}.get(command[0], str(Path(command[0]).parent))
-    known = [path for path in sys.path if path not in ("", str(Path(__file__).parent.parent))]
-    sys.path[:] = [first, *environment.get("PYTHONPATH", "").split(os.pathsep), *known]
+    sys.path[:] = [first, *environment.get("PYTHONPATH", "").split(os.pathsep), *paths]
     try:
         _run(list(command))
     except KeyboardInterrupt:
-        traceback.print_exc()
+        sys.excepthook(*sys.exc_info())
         signal.signal(signal.SIGINT, signal.SIG_DFL)
         os.kill(os.getpid(), signal.SIGINT)
+    except Exception:
+        sys.excepthook(*sys.exc_info())
+        raise SystemExit(1) from None
     finally:  # as the interpreter's own end does; multiprocessing's leaves them out
         threading._shutdown()  # type: ignore[attr-defined]
         atexit._run_exitfuncs()
@@ -93,7 +105,7 @@ class Forked:
         self, command: Sequence[str], environment: Mapping[str, str], directory: Path, log: Path, errors: Path
     ) -> None:
         _SERVER.set_forkserver_preload(_modules())
-        arguments = (list(command), dict(environment), str(directory), str(log), str(errors))
+        arguments = (list(command), dict(environment), str(directory), str(log), str(errors), _paths())
         self._process = _SERVER.Process(target=_carry_out, args=arguments, daemon=True)
         with _READING:
             self._process.start()
