@@ -22,12 +22,13 @@ from bankimport import BankImport, BankImportError, Event, Settings, Subscriptio
 from bankimport.models import ConnectionFilter, DeliveryFilter
 from bankimport.queue.filters import JobFilter
 from bankimport.service import Audit, Connections, Webhooks
-from bankimport.stores import SqlStore, upgrade_async
+from bankimport.stores import SqlStore
 from bankimport.testing import FakeBank
 from bankimport.web.bodies import JobsBody
 from bankimport.web.dashboard.routes import PAGES
 from bankimport.web.table import ROUTES, Route
 from tests.crowded import own_time
+from tests.migrated import upgraded
 from tests.processes import Processes, Valkey, start_valkey
 
 pytestmark = pytest.mark.in_time
@@ -79,7 +80,7 @@ async def host(tmp_path: Path) -> AsyncIterator[Host]:
     processes = Processes(tmp_path)
     valkey = await asyncio.to_thread(start_valkey, processes)
     url = f"sqlite+aiosqlite:///{tmp_path}/bank.db"
-    await upgrade_async(url)
+    await upgraded(url)
     settings = Settings.load(redis_url=valkey.url(0), org_requests_per_minute=10_000)
     bank_import = BankImport(settings, banks={"bank": FakeBank()}, store=SqlStore(url, credentials_key=KEY))
     try:

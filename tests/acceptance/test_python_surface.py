@@ -25,8 +25,9 @@ from bankimport import (
 )
 from bankimport.app.starting import name_unknown_variables
 from bankimport.ports import KeepCredentials
-from bankimport.stores import SqlStore, upgrade_async
+from bankimport.stores import SqlStore
 from bankimport.testing import FakeBank, MemoryStore
+from tests.migrated import upgraded
 from tests.processes import free_port
 
 TODAY = datetime.now(UTC).date()
@@ -47,7 +48,7 @@ async def _store(kind: str, path: Path) -> Any:
     if kind == "memory":
         return MemoryStore()
     url = f"sqlite+aiosqlite:///{path}/bank.db"
-    await upgrade_async(url)
+    await upgraded(url)
     return SqlStore(url, credentials_key=Fernet.generate_key().decode())
 
 

@@ -20,9 +20,10 @@ from bankimport import BankImport, Settings
 from bankimport.cli.lazily import COMMANDS
 from bankimport.providers import BerlinGroup
 from bankimport.sandbox import create_app
-from bankimport.stores import SqlStore, upgrade_async
+from bankimport.stores import SqlStore
 from bankimport.testing import run_until_idle
 from tests.cli.conftest import Run
+from tests.migrated import upgraded
 from tests.processes import clean_environment
 
 pytestmark = pytest.mark.filterwarnings("ignore:Call to deprecated close:DeprecationWarning")  # arq calls it
@@ -33,7 +34,7 @@ def prepared(redis_url: str, tmp_path: Path, *syncs: str, **store: Any) -> list[
 
     async def work() -> list[str]:
         url = f"sqlite+aiosqlite:///{tmp_path}/bank.db"
-        await upgrade_async(url)
+        await upgraded(url)
         runner = web.AppRunner(create_app(), access_log=None)
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", 0).start()

@@ -10,9 +10,10 @@ import pytest
 from bankimport import BankImport, Settings
 from bankimport.errors import BankRejected, ReauthRequired
 from bankimport.models import BankAccount
-from bankimport.stores import SqlStore, upgrade_async
+from bankimport.stores import SqlStore
 from bankimport.testing import FakeBank, run_until_idle
 from tests.cli.conftest import Run
+from tests.migrated import upgraded
 from tests.processes import Processes
 from tests.waiting import wait_until_sync
 
@@ -24,7 +25,7 @@ def ended(redis_url: str, tmp_path: Path, error: Exception | None) -> str:
 
     async def work() -> str:
         url = f"sqlite+aiosqlite:///{tmp_path}/bank.db"
-        await upgrade_async(url)
+        await upgraded(url)
         bank = FakeBank()
         bank.accounts_answer = error or [BankAccount("a1", currency="EUR")]  # type: ignore[assignment]
         settings = Settings.load(redis_url=redis_url, retry_delay_scale=0.001)

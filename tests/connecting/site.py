@@ -20,7 +20,8 @@ from bankimport.providers import BerlinGroup, EnableBanking, GoCardless
 from bankimport.sandbox import create_app
 from bankimport.sandbox.counter import STATE
 from bankimport.settings import Settings
-from bankimport.stores import SqlStore, upgrade_async
+from bankimport.stores import SqlStore
+from tests.migrated import upgraded
 from tests.processes import free_port
 from tests.waiting import PATIENCE, wait_until
 
@@ -181,7 +182,7 @@ async def site_of(settings: Settings, kind: str, *, by_browser: bool = False) ->
     port = free_port()
     host = f"http://127.0.0.1:{port}"
     url = settings.database_url.get_secret_value()
-    await upgrade_async(url)
+    await upgraded(url)
     changed = {"callback_url": f"{host}/api/callback", "return_to": (f"{host}/banks", "myapp://banks")}
     settings = Settings.load(
         redis_url=settings.redis_url.get_secret_value() if settings.redis_url else None, database_url=url, **changed

@@ -7,8 +7,9 @@ import pytest
 from bankimport import AccountReference, BankAccount, BankImport, Capabilities, PsuContext, ReportedTransaction, errors
 from bankimport.models import TransactionStatus
 from bankimport.settings import Settings
-from bankimport.stores import SqlStore, upgrade_async
+from bankimport.stores import SqlStore
 from bankimport.testing import FakeBank, run_until_idle
+from tests.migrated import upgraded
 from tests.web.serving import by_token, serving
 
 # arq closes its pool by a name that redis-py has given up
@@ -30,7 +31,7 @@ def row(day: int, amount: str) -> ReportedTransaction:
 async def test_the_old_pot_goes_on(settings: Settings) -> None:
     """Its rows are there once, its id is the old one; the person's sync reads it at once, the schedule not today."""
     url = settings.database_url.get_secret_value()
-    await upgrade_async(url)
+    await upgraded(url)
     store, bank = SqlStore(url, environment="development"), FakeBank(capabilities=Capabilities())
     rows = [row(5, "-1.00"), row(4, "-2.00"), row(30, "-3.00")]
     bank.accounts_answer = [GIRO, OLD]

@@ -18,9 +18,10 @@ from bankimport.models import AuthorisationBegun, JobStatus, PsuContext
 from bankimport.sandbox import Kind, Switch, create_app
 from bankimport.sandbox.counter import NEW_CONSENT, NEW_SESSION, STATE
 from bankimport.settings import Settings
-from bankimport.stores import SqlStore, upgrade_async
+from bankimport.stores import SqlStore
 from tests.contracts.conftest import serving
 from tests.contracts.sandboxed import ALL
+from tests.migrated import upgraded
 from tests.waiting import wait_until
 
 #: waits are scaled, so that 35 s are 0.7 s; what a bank asks for by itself is not
@@ -117,7 +118,7 @@ def captured() -> Iterator[list[dict[str, Any]]]:
 async def _world(name: str, settings: Settings, **options: Any) -> AsyncIterator[tuple[BankImport, Any, str]]:
     """Yield a host with one bank, the sandbox's switches, and the sandbox's address."""
     url = settings.database_url.get_secret_value()
-    await upgrade_async(url)
+    await upgraded(url)
     sandbox = create_app(page_size=500)
     async with serving(sandbox) as bank:
         store = SqlStore(url, environment="development")

@@ -14,8 +14,9 @@ import pytest
 
 from bankimport.models import BankConnection
 from bankimport.providers.berlin_group_reading import accounts_of
-from bankimport.stores import SqlStore, upgrade_async
+from bankimport.stores import SqlStore
 from bankimport.testing.memory_store import MemoryStore
+from tests.migrated import upgraded
 from tests.postgres import postgres_server, postgres_url
 
 __all__ = ["postgres_server", "postgres_url"]
@@ -196,7 +197,7 @@ async def store(database: str | None) -> AsyncIterator[Store]:
     if database is None:
         yield MemoryStore()
         return
-    await upgrade_async(database)
+    await upgraded(database)
     store = SqlStore(database)
     yield store
     await store.aclose()

@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from bankimport.errors import Conflict, InvalidRequest, InvalidSettings, NotFound, StoreUnavailable
 from bankimport.models import AuditEntry, AuthorisationOutcome, BankAccount, Begun, Granted
 from bankimport.status import ConnectionStatus
-from bankimport.stores import SqlStore, upgrade_async
+from bankimport.stores import SqlStore
 from bankimport.testing.contracts import (
     AccountDecisionContract,
     AuditContract,
@@ -25,6 +25,7 @@ from bankimport.testing.contracts import (
 )
 from bankimport.testing.contracts.authorisations import authorisation
 from bankimport.testing.contracts.store import StoreContract, inserts, rows_of
+from tests.migrated import upgraded
 from tests.stores.databases import execute, postgres_server, postgres_url, scalar, store, url
 
 __all__ = ["postgres_server", "postgres_url", "store", "url"]
@@ -40,7 +41,7 @@ class TestSqlSearch(ConnectionSearchContract):
     @pytest.fixture
     async def store(self, url: str) -> AsyncIterator[SqlStore]:
         """A store with a key, since one of the promises is about credentials."""
-        await upgrade_async(url)
+        await upgraded(url)
         store = SqlStore(url, credentials_key=Fernet.generate_key().decode())
         yield store
         await store.aclose()
@@ -72,7 +73,7 @@ class TestSqlErasure(ErasureContract):
     @pytest.fixture
     async def store(self, url: str) -> AsyncIterator[SqlStore]:
         """A store that may keep credentials."""
-        await upgrade_async(url)
+        await upgraded(url)
         store = SqlStore(url, environment="development")
         yield store
         await store.aclose()
@@ -92,7 +93,7 @@ class TestSqlAuthorisations(AuthorisationContract):
 
 async def test_what_an_authorisation_needs_is_encrypted(url: str) -> None:
     """The verifier of a code, and the credentials that come of it, stand in no table as they are."""
-    await upgrade_async(url)
+    await upgraded(url)
     store = SqlStore(url, credentials_key=Fernet.generate_key().decode())
     begun = authorisation(begun=Begun("", secrets={"verifier": "secret-verifier"}))
     await store.add_authorisation(begun)
@@ -138,7 +139,7 @@ async def test_ids_are_checked_and_unique(store: SqlStore) -> None:
 
 async def test_credentials_are_encrypted(url: str) -> None:
     """They are read with the key, or an older one beside a new one, and the table tells nothing."""
-    await upgrade_async(url)
+    await upgraded(url)
     old, new = Fernet.generate_key().decode(), Fernet.generate_key().decode()
     store = SqlStore(url, credentials_key=old)
     await store.add_connection(org_id="acme", bank="b", id="c", credentials={"access_token": "secret-token"})
@@ -154,7 +155,7 @@ async def test_credentials_are_encrypted(url: str) -> None:
 
 async def test_credentials_without_a_key_are_refused_in_production(url: str) -> None:
     """In development they are stored as they are, since there is nothing to protect."""
-    await upgrade_async(url)
+    await upgraded(url)
     production, development = SqlStore(url), SqlStore(url, environment="development")
     with pytest.raises(InvalidSettings, match="BANK_SYNC_CREDENTIALS_KEY"):
         await production.add_connection(org_id="acme", bank="b", credentials={"a": "b"})
@@ -182,7 +183,7 @@ async def test_a_renewed_consent_makes_active_again(store: SqlStore) -> None:
 
 async def test_a_disconnected_connection_has_no_credentials(url: str) -> None:
     """Cutting a connection forgets its secrets."""
-    await upgrade_async(url)
+    await upgraded(url)
     store = SqlStore(url, environment="development")
     await store.add_connection(org_id="acme", bank="b", id="c", credentials={"a": "b"})
     await store.disconnect("c")
@@ -223,7 +224,7 @@ async def test_a_database_that_is_away_is_unavailable(tmp_path: Path) -> None:
 async def test_a_full_disk_leaves_nothing_behind(tmp_path: Path) -> None:
     """SQLite out of space in the middle of a change: all or nothing, and a retry with space heals it."""
     url = f"sqlite+aiosqlite:///{tmp_path}/full.db"
-    await upgrade_async(url)
+    await upgraded(url)
     store = SqlStore(url)
     connection = await StoreContract().add(store)
     [account] = await store.upsert_accounts(connection, [BankAccount("r", "k", "EUR")], fence=1)
@@ -248,7 +249,7 @@ async def test_a_full_disk_leaves_nothing_behind(tmp_path: Path) -> None:
 
 async def test_a_host_shares_its_engine(url: str) -> None:
     """A store on a host's engine keeps the same promises, foreign keys too, and leaves the engine open."""
-    await upgrade_async(url)
+    await upgraded(url)
     engine = create_async_engine(url)
     for number in (1, 2):
         store = SqlStore(engine)

@@ -17,11 +17,12 @@ from bankimport.models import AuditFilter, Institution
 from bankimport.providers import BerlinGroup
 from bankimport.redis import deadline
 from bankimport.sandbox import create_app
-from bankimport.stores import SqlStore, upgrade_async
+from bankimport.stores import SqlStore
 from bankimport.testing import run_until_idle
 from bankimport.web.dashboard.routes import PAGES
 from bankimport.web.limits import RequestLimit
 from bankimport.web.problems import refuse
+from tests.migrated import upgraded
 from tests.processes import free_port
 from tests.web.test_dashboard import HOSTILE, by_role
 
@@ -81,7 +82,7 @@ async def site(settings: Settings) -> AsyncIterator[Site]:
     port = free_port()
     origin = f"http://127.0.0.1:{port}"
     url = settings.database_url.get_secret_value()
-    await upgrade_async(url)
+    await upgraded(url)
     changed = {"callback_url": f"{origin}/api/callback", "return_to": (f"{origin}/",)}
     made = settings.model_copy(update={**changed, "rate_limit_max": 1000})
     async with _serving(create_app()) as bank:

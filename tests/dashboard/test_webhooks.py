@@ -8,7 +8,8 @@ from cryptography.fernet import Fernet
 
 from bankimport import BankImport, Settings
 from bankimport.models import AttemptEnded, AuditFilter, DeliveryFilter, DeliveryState, DisabledBy
-from bankimport.stores import SqlStore, upgrade_async
+from bankimport.stores import SqlStore
+from tests.migrated import upgraded
 from tests.web.test_dashboard import HOSTILE, Pages, served
 
 
@@ -16,7 +17,7 @@ from tests.web.test_dashboard import HOSTILE, Pages, served
 async def bank_import(settings: Settings) -> AsyncIterator[BankImport]:
     """What the page stands on: a store that keeps webhooks."""
     url = settings.database_url.get_secret_value()
-    await upgrade_async(url)
+    await upgraded(url)
     async with BankImport(settings, banks={}, store=SqlStore(url, environment="development")) as bank_import:
         yield bank_import
 

@@ -25,12 +25,13 @@ from bankimport.service import erasing as service_erasing
 from bankimport.service import purging
 from bankimport.service.purging import ERASED, EXCUSED, Erasing
 from bankimport.status import ConnectionStatus, JobState
-from bankimport.stores import SqlStore, upgrade_async
+from bankimport.stores import SqlStore
 from bankimport.stores.sql import erasing as sql_erasing
 from bankimport.stores.sql.schema import metadata
 from bankimport.testing import FakeBank, MemoryStore, run_until_idle
 from bankimport.web import RedisAnswers
 from bankimport.web.given import Answer
+from tests.migrated import upgraded
 from tests.processes import Processes, Valkey, start_valkey
 from tests.waiting import wait_until
 
@@ -54,7 +55,7 @@ async def bank() -> AsyncIterator[str]:
 @asynccontextmanager
 async def imported(settings: Settings, bank: str, url: str) -> AsyncIterator[BankImport]:
     """Import two organisations, one of which is the canary's."""
-    await upgrade_async(url)
+    await upgraded(url)
     store = SqlStore(url, credentials_key=Fernet.generate_key().decode(), environment="development")
     made = settings.model_copy(update={"retry_delay_scale": 0.001, "rate_limit_max": 1000})
     provider = BerlinGroup(bank, name="sandbox", unattended_limit=None)

@@ -10,8 +10,9 @@ import pytest
 from sqlalchemy import text
 
 from bankimport.models import BankAccount
-from bankimport.stores import SqlStore, upgrade_async
+from bankimport.stores import SqlStore
 from bankimport.stores.sql.engine import open_engine
+from tests.migrated import upgraded
 from tests.postgres import postgres_server, postgres_url
 
 __all__ = ["execute", "from_elsewhere", "new_account", "postgres_server", "postgres_url", "scalar", "store", "url"]
@@ -29,7 +30,7 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 @pytest.fixture
 async def store(url: str) -> AsyncIterator[SqlStore]:
     """A store with the schema of this version."""
-    await upgrade_async(url)
+    await upgraded(url)
     store = SqlStore(url)
     yield store
     await store.aclose()

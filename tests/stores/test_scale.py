@@ -11,10 +11,11 @@ from sqlalchemy import insert
 
 from bankimport.models import Balance, BankId, Window
 from bankimport.ports import ChangeSet, NewRow
-from bankimport.stores import SqlStore, upgrade_async
+from bankimport.stores import SqlStore
 from bankimport.stores.sql.engine import open_engine
 from bankimport.stores.sql.schema import connections
 from bankimport.testing.contracts.store import ALWAYS, DAY, NOW, Lazy, inserts, rows_of
+from tests.migrated import upgraded
 from tests.stores.databases import new_account, scalar
 from tests.waiting import wait_until
 
@@ -83,7 +84,7 @@ async def test_ten_times_the_rows_take_at_most_eleven_times_as_long(url: str) ->
     """The cost of a first import is linear."""
     taken = []
     for count in (20_000, 200_000):
-        await upgrade_async(url)
+        await upgraded(url)
         store = SqlStore(url)
         account = await new_account(store)
         rows = Lazy(count, first=count)

@@ -9,9 +9,10 @@ import standardwebhooks.webhooks
 
 from bankimport.models import AttemptEnded, BankAccount, OutgoingWebhook, WebhookEndpoint, WebhookSecrets
 from bankimport.settings import Settings
-from bankimport.stores import SqlStore, upgrade_async
+from bankimport.stores import SqlStore
 from bankimport.testing.contracts.store import inserts
 from bankimport.webhooks import Deliverer, new_secret
+from tests.migrated import upgraded
 from tests.stores.databases import postgres_server, postgres_url, url
 from tests.webhooks.receiver import Receiver, receiving
 
@@ -82,7 +83,7 @@ class Scene:
 @pytest.fixture
 async def scene(url: str, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Scene]:
     """A store of each kind; the receivers' library has the scene's clock."""
-    await upgrade_async(url)
+    await upgraded(url)
     store = SqlStore(url, environment="development")
     scene = Scene(store, settings)
 

@@ -11,10 +11,11 @@ from bankimport import BankImport, Settings, acting_as
 from bankimport.errors import Conflict, InvalidRequest, InvalidSettings, NotFound, NotOffered
 from bankimport.models import AuditFilter, DeliveryFilter, DeliveryState, DisabledBy
 from bankimport.providers.addresses import PublicResolver
-from bankimport.stores import SqlStore, upgrade_async
+from bankimport.stores import SqlStore
 from bankimport.testing import MemoryStore
 from bankimport.webhooks import checked_url
 from bankimport.webhooks.sending import Sender
+from tests.migrated import upgraded
 from tests.stores.databases import scalar
 from tests.webhooks.conftest import Scene
 from tests.webhooks.receiver import Receiver
@@ -33,7 +34,7 @@ async def serving(settings: Settings, store: object) -> AsyncIterator[BankImport
 async def bank_import(settings: Settings) -> AsyncIterator[BankImport]:
     """One on a database of its own, with a key."""
     url = settings.database_url.get_secret_value()
-    await upgrade_async(url)
+    await upgraded(url)
     async with serving(settings, SqlStore(url, credentials_key=Fernet.generate_key().decode())) as bank_import:
         yield bank_import
 
