@@ -32,8 +32,8 @@ def clean_environment(**variables: str) -> dict[str, str]:
     ours = ("BANK_SYNC_", "REDIS_", "HOST_", "SANDBOX_")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
     paths = [str(ROOT), *filter(None, [kept.get("PYTHONPATH")])]
-    ticking = {"BANK_SYNC_ENABLED": "false", **variables}
-    return {**kept, "PYTHONPATH": os.pathsep.join(paths), "PYTHONUNBUFFERED": "1", **ticking}
+    chosen = {"BANK_SYNC_ENABLED": "false", **variables}
+    return {**kept, "PYTHONPATH": os.pathsep.join(paths), "PYTHONUNBUFFERED": "1", **chosen}
 
 
 @dataclass
