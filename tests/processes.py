@@ -14,7 +14,7 @@ from tests.waiting import PATIENCE, wait_until, wait_until_sync
 from tests.warm import Forked
 
 ROOT = Path(__file__).parent.parent
-#: whether each Python program loads its modules itself: see `tests.warm`
+#: whether all Python programs load their modules themselves: see `tests.warm`
 COLD = os.environ.get("BANKIMPORT_SOAK") == "1"
 
 
@@ -99,6 +99,8 @@ class Processes:
 
     directory: Path
     started: list[Running] = field(default_factory=list)
+    #: whether a Python program loads its modules itself
+    cold: bool = COLD
 
     def start(
         self,
@@ -127,7 +129,7 @@ class Processes:
         self, name: str, *arguments: str, environment: Mapping[str, str] | None = None, errors: Path | None = None
     ) -> Running:
         """Start a Python program, warm or cold: a script, `-m module` or `-c code`, and its arguments."""
-        if COLD:
+        if self.cold:
             return self.start(name, [sys.executable, *arguments], environment, errors=errors)
         log = self._log(name)
         log.touch()

@@ -65,7 +65,7 @@ def test_a_warm_program_finds_what_a_cold_one_finds(
     monkeypatch.syspath_prepend(str(tmp_path / "of this process alone"))
     told = []
     for cold in (False, True):
-        monkeypatch.setattr("tests.processes.COLD", cold)
+        processes.cold = cold
         told.append(json.loads(processes.answer(*command, "--an", "argument", environment={"TZ": "Asia/Kabul"})))
     assert told[0] == told[1]
 
@@ -87,11 +87,9 @@ def test_a_warm_program_finds_what_a_cold_one_finds(
         ("import threading, time; threading.Timer(0.01, lambda: print('said')).start()", 0),
     ],
 )
-def test_an_end_is_the_same_warm_and_cold(
-    processes: Processes, monkeypatch: pytest.MonkeyPatch, program: str, code: int, cold: bool
-) -> None:
+def test_an_end_is_the_same_warm_and_cold(processes: Processes, program: str, code: int, cold: bool) -> None:
     """The exit code is the program's, and what it says of it is in its output."""
-    monkeypatch.setattr("tests.processes.COLD", cold)
+    processes.cold = cold
     running = processes.python("ending", "-c", program)
     assert running.process.wait(PATIENCE) == code
     assert ("said" in running.output()) is ("said" in program)

@@ -3,7 +3,7 @@ loading them anew for each of its three hundred processes.
 
 What is begun is a process of its own all the same: the program's file is carried out as `__main__`, with its arguments,
 environment, directory, output, signals and exit code. What is tested of the start itself (what it loads, what a missing
-extra says, the commands of the README) is begun cold, with `subprocess`; the soak begins everything cold.
+extra says, the commands of the README) is begun cold, with `subprocess`; the soak and the benchmarks begin everything cold.
 """
 
 import atexit
