@@ -65,7 +65,7 @@ def longest_step() -> float:
     """Return what a step may take here and now."""
     began = time.thread_time()
     json.loads(NUMBERS)
-    return max(LONGEST_STEP, 3 * (time.thread_time() - began))
+    return max(LONGEST_STEP, 5 * (time.thread_time() - began))
 
 
 async def watched(work: Callable[[], Any]) -> tuple[Any, float]:
