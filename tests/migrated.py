@@ -1,19 +1,23 @@
 """The tables of a store, for tests of something else: a new SQLite file is a copy of one that was upgraded before."""
 
+import asyncio
 import atexit
 import shutil
 import tempfile
 from functools import cache
 from pathlib import Path
 
-from bankimport.stores import upgrade_async
+from bankimport.stores import upgrade, upgrade_async
 
 
 @cache
-def _directory() -> Path:
-    made = Path(tempfile.mkdtemp(prefix="bankimport-empty-"))
-    atexit.register(shutil.rmtree, made, ignore_errors=True)
-    return made
+def empty_sqlite() -> Path:
+    """Return a SQLite file with the tables and no row, to be copied; one for each process."""
+    folder = tempfile.mkdtemp(prefix="bankimport-empty-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    path = Path(folder) / "empty.db"
+    upgrade(f"sqlite+aiosqlite:///{path}")
+    return path
 
 
 def _new_file(url: str) -> Path | None:
@@ -23,10 +27,7 @@ def _new_file(url: str) -> Path | None:
 
 async def upgraded(url: str) -> None:
     """Do what `upgrade_async` does."""
-    file, template = _new_file(url), _directory() / "empty.db"
-    if file is None:
+    if file := _new_file(url):
+        shutil.copy(await asyncio.to_thread(empty_sqlite), file)
+    else:
         await upgrade_async(url)
-        return
-    if _new_file(f"sqlite:///{template}"):
-        await upgrade_async(f"sqlite+aiosqlite:///{template}")
-    shutil.copy(template, file)

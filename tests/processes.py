@@ -113,7 +113,7 @@ class Processes:
         """Start `command` with a clean environment plus `environment`; `errors` is where its standard error goes, if
         not into its log."""
         log = self._log(name)
-        with log.open("wb") as output, (errors or log).open("ab") as other:
+        with log.open("ab") as output, (errors or log).open("ab") as other:
             process = subprocess.Popen(  # its end is `Running.stop`, `kill` or `end`
                 list(command),
                 cwd=self.directory,
@@ -121,7 +121,7 @@ class Processes:
                 stdin=subprocess.DEVNULL,
                 start_new_session=True,  # so that `end` reaches the children of a process that was killed
                 stdout=output,
-                stderr=other if errors else subprocess.STDOUT,
+                stderr=other,
             )
         return self._begun(Running(name, process, log))
 

@@ -23,6 +23,7 @@ from functools import cache
 from multiprocessing.connection import wait
 from pathlib import Path
 from types import ModuleType
+from typing import Any, TextIO
 
 _SOURCES = Path(__file__).parent.parent / "src"
 _SERVER = multiprocessing.get_context("forkserver")
@@ -48,10 +49,10 @@ def _paths() -> list[str]:
     return subprocess.run(asked, env=environment, capture_output=True, check=True, text=True).stdout.splitlines()
 
 
-def _output(descriptor: int) -> io.TextIOWrapper:
-    """Return a text stream that keeps nothing back, as PYTHONUNBUFFERED asks for."""
-    raw = io.FileIO(descriptor, "w", closefd=False)
-    return io.TextIOWrapper(raw, encoding="utf-8", errors="backslashreplace", write_through=True)  # type: ignore[type-var]
+def _unbuffered(stream: TextIO) -> io.TextIOWrapper:
+    """Return such a stream that keeps nothing back, as PYTHONUNBUFFERED asks for."""
+    raw: Any = io.FileIO(stream.fileno(), "w", closefd=False)  # a stream without a buffer, as the interpreter makes it
+    return io.TextIOWrapper(raw, encoding=stream.encoding, errors=stream.errors, write_through=True)
 
 
 def _carry_out(
@@ -64,7 +65,7 @@ def _carry_out(
         descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
         os.dup2(descriptor, number)
         os.close(descriptor)
-    sys.stdout, sys.stderr = _output(1), _output(2)
+    sys.stdout, sys.stderr = _unbuffered(sys.stdout), _unbuffered(sys.stderr)
     os.environ.clear()
     os.environ.update(environment)
     time.tzset()
@@ -81,7 +82,7 @@ def _carry_out(
         sys.excepthook(*sys.exc_info())
         raise SystemExit(1) from None
     finally:  # as the interpreter's own end does; multiprocessing's leaves them out
-        threading._shutdown()  # type: ignore[attr-defined]
+        threading._shutdown()  # type: ignore[attr-defined]  # what waits for threads has no public name
         atexit._run_exitfuncs()
 
 

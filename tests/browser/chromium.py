@@ -22,8 +22,8 @@ FLAGS = (
 )  # fmt: skip
 
 
-class Navigated(AssertionError):
-    """The page was left before it had answered."""
+class Unanswered(AssertionError):
+    """The page was left before it had answered, or the script failed in it."""
 
 
 @dataclass
@@ -60,7 +60,7 @@ class Tab:
         await self.socket.send_json({"id": number, "method": method, "params": params})
         told = await asyncio.wait_for(self._answers[number], PATIENCE)
         if "navigated" in told.get("error", {}).get("message", ""):
-            raise Navigated(told)
+            raise Unanswered(told)
         assert "error" not in told, told
         result: dict[str, Any] = told["result"]
         return result
@@ -75,19 +75,26 @@ class Tab:
     async def evaluate(self, script: str) -> Any:
         """Return the value of an expression (awaited, if it is a promise)."""
         answer = await self.send("Runtime.evaluate", expression=script, awaitPromise=True, returnByValue=True)
-        assert "exceptionDetails" not in answer, answer
+        if "exceptionDetails" in answer:
+            raise Unanswered(answer)
         return answer["result"].get("value")
 
     async def wait_for(self, script: str, timeout: float = PATIENCE) -> Any:
-        """Return the first true value of an expression."""
+        """Return the first true value of an expression. What fails isn't true yet: a page has a title before its body."""
 
         async def value() -> Any:
             try:
                 return await self.evaluate(script)
-            except Navigated:
+            except Unanswered:
                 return None
 
         return await wait_until(value, timeout, what=script)
+
+    async def click(self, element: str) -> None:
+        """Click the element that an expression finds, once the page has been read to its end."""
+        await self.wait_for(
+            f"document.readyState !== 'loading' && ((found) => {{ found.click(); return true }})({element})"
+        )
 
     async def screenshot(self) -> bytes:
         """Return the page as PNG."""

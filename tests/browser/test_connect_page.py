@@ -60,15 +60,13 @@ async def session() -> AsyncIterator[aiohttp.ClientSession]:
 
 async def to_the_bank(page: Tab, button: str) -> None:
     """Press a button of the host's page, and wait for the bank's."""
-    await page.evaluate(
-        f"[...document.querySelectorAll('button')].find(each => each.textContent === '{button}').click()"
-    )
+    await page.click(f"[...document.querySelectorAll('button')].find(each => each.textContent === '{button}')")
     await page.wait_for("document.title === 'Sandbox Bank'")
 
 
 async def press(page: Tab, decision: str) -> None:
     """Press a button of the bank's page, and wait until the person has left it."""
-    await page.evaluate(f"document.querySelector('button[value={decision}]').click()")
+    await page.click(f"document.querySelector('button[value={decision}]')")
     await page.wait_for("document.title !== 'Sandbox Bank' && document.readyState === 'complete'")
 
 
@@ -100,7 +98,7 @@ async def test_a_person_walks(host: Deployment, page: Tab) -> None:
     assert len(host.transactions(connection_id)) == rows
 
     await page.wait_for("document.querySelector('li') !== null")
-    await page.evaluate("[...document.querySelectorAll('button')].find(each => each.textContent === 'Revoke').click()")
+    await page.click("[...document.querySelectorAll('button')].find(each => each.textContent === 'Revoke')")
     await page.wait_for("document.querySelector('li')?.dataset.status === 'DISCONNECTED'")
     assert host.connection(connection_id) == ("DISCONNECTED", None)
     assert len(host.query("SELECT id FROM bank_accounts")) == 3
@@ -126,7 +124,7 @@ async def test_a_warned_person_renews(host: Deployment, page: Tab, session: aioh
     assert host.connection(connection_id) == ("REQUIRES_REAUTH", f"consent-ending:{last_day}:7")
 
     await set_clock(host, session, now)
-    await page.evaluate("document.querySelector('.warning a').click()")
+    await page.click("document.querySelector('.warning a')")
     await page.wait_for("document.title === 'Sandbox Bank'")
     await press(page, "consent")
     await outcome(page, "renewed")

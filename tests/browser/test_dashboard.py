@@ -65,7 +65,7 @@ async def text(page: Tab, selector: str = "h1") -> str:
 async def press(page: Tab, selector: str) -> None:
     """Press a button or follow a link, and wait for the page it leads to."""
     loads = page.loads
-    await page.evaluate(f"document.querySelector({selector!r}).click()")
+    await page.click(f"document.querySelector({selector!r})")
     await wait_until(lambda: page.loads > loads, what=f"{selector} leads somewhere")
 
 

@@ -93,7 +93,7 @@ async def begin(site: Site, page: Tab, kind: str) -> None:
         "window.seen = []; new MutationObserver(() => seen.push(+document.getElementById('bar').value))"
         ".observe(document.querySelector('main'), {attributes: true, childList: true, subtree: true})"
     )
-    await page.evaluate("document.getElementById('refresh').click()")
+    await page.click("document.getElementById('refresh')")
 
 
 async def ends(page: Tab, state: str) -> list[int]:

@@ -30,8 +30,7 @@ async def page(processes: Processes) -> AsyncIterator[Tab]:
 async def press(page: Tab, words: str, then: str) -> None:
     """Press the button or link that says this, and wait for what it leads to."""
     found = f"[...document.querySelectorAll('button, a')].find(each => each.textContent.trim().startsWith('{words}'))"
-    await page.wait_for(f"{found} !== undefined")
-    await page.evaluate(f"{found}.click()")
+    await page.click(found)
     await page.wait_for(then)
 
 
@@ -41,7 +40,7 @@ ONWARD = "document.getElementById('onward') !== null"
 
 async def agree(page: Tab, words: str) -> None:
     """Agree at the bank, and wait for what the page says then."""
-    await page.evaluate("document.querySelector('button[value=consent]').click()")
+    await page.click("document.querySelector('button[value=consent]')")
     await page.wait_for(f"(document.querySelector('[role=status]')?.textContent || '').includes('{words}')")
 
 
@@ -60,7 +59,7 @@ async def test_a_new_user(page: Tab) -> None:
 
     await page.goto(own)
     new = "[...document.querySelectorAll('section[id^=con-]')].find(each => each.id !== 'con-giro')"
-    await page.evaluate(f"{new}.querySelector('form[action$=renew] button').click()")
+    await page.click(f"{new}.querySelector('form[action$=renew] button')")
     await page.wait_for(ONWARD)
     await press(page, "Go to the bank", AT_BANK)
     await agree(page, "is renewed")

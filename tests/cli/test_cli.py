@@ -6,13 +6,18 @@ import sys
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
+from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
+from pkgutil import iter_modules
+from types import FunctionType
 
 import pytest
 import structlog
+import typer
 
 from bankimport.cli import main
+from bankimport.cli.lazily import COMMANDS
 from tests.processes import clean_environment
 
 
@@ -57,6 +62,15 @@ def test_it_is_a_command() -> None:
     command = [str(Path(sys.executable).parent / "bankimport"), "--version"]
     answer = subprocess.run(command, env=clean_environment(), capture_output=True, text=True, timeout=120, check=True)
     assert answer.stdout.strip() == version("bankimport")
+
+
+@pytest.mark.parametrize("place", [place for place, _ in COMMANDS.values()])
+def test_no_module_hides_a_command(place: str) -> None:
+    """A command is found whatever was imported before. Red before: a module of one's own name stood in for `up`."""
+    package, _, name = place.partition(":")
+    for submodule in iter_modules(getattr(import_module(package), "__path__", [])):
+        import_module(f"{package}.{submodule.name}")
+    assert isinstance(getattr(import_module(package), name), FunctionType | typer.Typer)
 
 
 def test_a_connection_is_added_listed_renewed_and_cut(run: Run, tmp_path: Path) -> None:

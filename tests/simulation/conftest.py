@@ -8,6 +8,7 @@ import pytest
 
 from bankimport.stores import upgrade
 from bankimport.testing.memory_store import MemoryStore
+from tests.migrated import empty_sqlite
 from tests.postgres import new_database, postgres_server
 from tests.simulation.sql_store import RealStore, SqliteStore
 from tests.simulation.world import CONNECTION, World
@@ -16,11 +17,9 @@ __all__ = ["postgres_server"]
 
 
 @pytest.fixture(scope="session")
-def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def empty_database() -> Path:
     """A SQLite file with the schema and no row, to be copied."""
-    path = tmp_path_factory.mktemp("sqlite") / "empty.db"
-    upgrade(f"sqlite+aiosqlite:///{path}")
-    return path
+    return empty_sqlite()
 
 
 @pytest.fixture

@@ -112,7 +112,7 @@ def _numbers(settings: Settings) -> Numbers:
 
 
 def _constants(numbers: Numbers, text: str) -> dict[str, str]:
-    """Return these, and of the table of transitions the operations that a text names."""
+    """Return the numbers, the states that are ends, and of the transitions the operations that a text names."""
     if not numbers:
         return {}
     ways = [

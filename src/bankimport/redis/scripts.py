@@ -1,4 +1,4 @@
-"""The Lua scripts: read from the package, rendered once for all queues alike, sent by digest, many in one round trip.
+"""The Lua scripts: read from the package, rendered once for each set of settings, sent by digest, many in one trip.
 
 All calls of a process go through one line, first in, first out: what waits while a round trip is under way goes out
 together in the next one. So progress written before a job's end arrives before it, and ten jobs that end at once cost

@@ -13,6 +13,6 @@ def up(port: Port = 8080) -> None:
     Nothing is kept: the database and the server's data live in a temporary folder. It needs the extras `sql`,
     `embedded` and `dashboard`.
     """
-    from bankimport.cli.trial.running import run
+    from bankimport.cli.trial.everything import run
 
     run(port)
