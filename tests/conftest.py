@@ -16,6 +16,8 @@ from redis.asyncio import Redis
 from bankimport.settings import Settings
 from tests.crowded import give_time
 from tests.endless_keys import endless_keys
+from tests.in_memory import write_to_memory
+from tests.postgres import new_database, running_server
 from tests.processes import Processes, Valkey, start_valkey
 
 # its wall-clock deadline of 200 ms fails on a busy machine, and says nothing about the code
@@ -28,6 +30,12 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 SOAK = os.environ.get("BANKIMPORT_SOAK") == "1"
 _numbers = itertools.count(1)
+
+
+def pytest_configure() -> None:
+    """CI's slice writes to memory; the soak waits for a disk, as a deployment does."""
+    if not SOAK:
+        write_to_memory()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -107,6 +115,19 @@ def no_endless_keys(redis_url: str) -> Iterator[None]:
     yield
     with redis.Redis.from_url(redis_url) as client:
         assert endless_keys(client) == []
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[str]:
+    """The directory of the server's socket."""
+    with running_server() as socket:
+        yield socket
+
+
+@pytest.fixture
+def postgres_url(postgres_server: str) -> str:
+    """The SQLAlchemy URL of a new, empty database."""
+    return new_database(postgres_server)
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""The tables of a store, for tests of something else: a new SQLite file is a copy of one that was upgraded before."""
+"""The tables of a store, for tests of something else: a new database is a copy of one that was upgraded before."""
 
 import asyncio
 import atexit
@@ -7,7 +7,12 @@ import tempfile
 from functools import cache
 from pathlib import Path
 
+from sqlalchemy import URL, make_url
+
 from bankimport.stores import upgrade, upgrade_async
+from tests.postgres import administration
+
+_MODEL = "migrated"  # the database of a server that the others are copied from
 
 
 @cache
@@ -20,14 +25,28 @@ def empty_sqlite() -> Path:
     return path
 
 
-def _new_file(url: str) -> Path | None:
-    kind, _, path = url.partition(":///")
-    return Path(path) if kind.startswith("sqlite") and not Path(path).exists() else None
+def _copy_file(path: Path) -> bool:
+    """Make a file that isn't there; return whether it was made."""
+    if path.exists():
+        return False
+    shutil.copy(empty_sqlite(), path)
+    return True
 
 
 async def upgraded(url: str) -> None:
-    """Do what `upgrade_async` does."""
-    if file := _new_file(url):
-        shutil.copy(await asyncio.to_thread(empty_sqlite), file)
-    else:
+    """Do to an empty database what `upgrade_async` does."""
+    where = make_url(url)
+    assert where.database is not None
+    if where.get_backend_name() == "postgresql":
+        await _copy_model(where)
+    elif not await asyncio.to_thread(_copy_file, Path(where.database)):
         await upgrade_async(url)
+
+
+async def _copy_model(where: URL) -> None:
+    async with administration(str(where.query["host"])) as connection:
+        if not await connection.fetchval("SELECT true FROM pg_database WHERE datname = $1", _MODEL):
+            await connection.execute(f"CREATE DATABASE {_MODEL}")
+            await upgrade_async(where.set(database=_MODEL).render_as_string(hide_password=False))
+        await connection.execute(f"DROP DATABASE {where.database}")
+        await connection.execute(f"CREATE DATABASE {where.database} TEMPLATE {_MODEL} STRATEGY FILE_COPY")

@@ -8,13 +8,12 @@ import signal
 import tempfile
 import time
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import asyncpg
-import pytest
 
 _numbers = itertools.count(1)
 
@@ -42,13 +41,22 @@ def running_server() -> Iterator[str]:
             shutil.rmtree(directory, ignore_errors=True)
 
 
+@asynccontextmanager
+async def administration(socket: str) -> "AsyncIterator[asyncpg.Connection[asyncpg.Record]]":
+    """A connection of who may make and drop databases."""
+    connection = await asyncpg.connect(host=socket, user="postgres", database="postgres")
+    try:
+        yield connection
+    finally:
+        await connection.close()
+
+
 async def _hurry(socket: str) -> None:
     """See that nothing waits for the disk: what is kept here has to outlive a killed process, not a power cut."""
-    connection = await asyncpg.connect(host=socket, user="postgres", database="postgres")
-    for setting in ("fsync", "full_page_writes"):
-        await connection.execute(f"ALTER SYSTEM SET {setting} = off")
-    await connection.execute("SELECT pg_reload_conf()")
-    await connection.close()
+    async with administration(socket) as connection:
+        for setting in ("fsync", "full_page_writes"):
+            await connection.execute(f"ALTER SYSTEM SET {setting} = off")
+        await connection.execute("SELECT pg_reload_conf()")
 
 
 def _end(data: Path) -> None:
@@ -65,22 +73,8 @@ def new_database(server: str) -> str:
     name = f"test_{next(_numbers)}"
 
     async def create() -> None:
-        connection = await asyncpg.connect(host=server, user="postgres", database="postgres")
-        await connection.execute(f"CREATE DATABASE {name}")
-        await connection.close()
+        async with administration(server) as connection:
+            await connection.execute(f"CREATE DATABASE {name}")
 
     asyncio.run(create())
     return f"postgresql+asyncpg://postgres@/{name}?host={server}"
-
-
-@pytest.fixture(scope="session")
-def postgres_server() -> Iterator[str]:
-    """The directory of the server's socket."""
-    with running_server() as socket:
-        yield socket
-
-
-@pytest.fixture
-def postgres_url(postgres_server: str) -> str:
-    """The SQLAlchemy URL of a new, empty database."""
-    return new_database(postgres_server)

@@ -23,9 +23,7 @@ from bankimport.stores import SqlStore
 from bankimport.webhooks import new_secret
 from tests.cli.conftest import Run
 from tests.processes import Processes, Valkey, free_port, start_valkey
-from tests.stores.databases import execute, postgres_server, postgres_url
-
-__all__ = ["postgres_server", "postgres_url"]
+from tests.stores.databases import execute
 
 SETTINGS = Settings.load(environment="development")
 WELL = Facts(

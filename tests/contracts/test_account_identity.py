@@ -17,9 +17,6 @@ from bankimport.providers.berlin_group_reading import accounts_of
 from bankimport.stores import SqlStore
 from bankimport.testing.memory_store import MemoryStore
 from tests.migrated import upgraded
-from tests.postgres import postgres_server, postgres_url
-
-__all__ = ["postgres_server", "postgres_url"]
 
 IBAN = "DE89370400440532013000"
 OTHER = "DE02120300000000202051"

@@ -26,9 +26,9 @@ from bankimport.testing.contracts import (
 from bankimport.testing.contracts.authorisations import authorisation
 from bankimport.testing.contracts.store import StoreContract, inserts, rows_of
 from tests.migrated import upgraded
-from tests.stores.databases import execute, postgres_server, postgres_url, scalar, store, url
+from tests.stores.databases import execute, scalar, store, url
 
-__all__ = ["postgres_server", "postgres_url", "store", "url"]
+__all__ = ["store", "url"]
 
 
 class TestSqlStore(StoreContract):

@@ -9,11 +9,9 @@ import pytest
 from bankimport.stores import upgrade
 from bankimport.testing.memory_store import MemoryStore
 from tests.migrated import empty_sqlite
-from tests.postgres import new_database, postgres_server
+from tests.postgres import new_database
 from tests.simulation.sql_store import RealStore, SqliteStore
 from tests.simulation.world import CONNECTION, World
-
-__all__ = ["postgres_server"]
 
 
 @pytest.fixture(scope="session")

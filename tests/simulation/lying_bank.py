@@ -67,8 +67,7 @@ class Purchase:
 
 
 def _latest(changes: Sequence[tuple[date, T]], today: date, first: T) -> T:
-    known = [value for since, value in changes if since <= today]
-    return known[-1] if known else first
+    return next((value for since, value in reversed(changes) if since <= today), first) if changes else first
 
 
 @dataclass

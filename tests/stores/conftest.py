@@ -1,6 +1,6 @@
 """The databases of the store's tests, and the queue's Redis."""
 
 from tests.queue.conftest import driver
-from tests.stores.databases import postgres_server, postgres_url, store, url
+from tests.stores.databases import store, url
 
-__all__ = ["driver", "postgres_server", "postgres_url", "store", "url"]
+__all__ = ["driver", "store", "url"]

@@ -13,9 +13,8 @@ from bankimport.models import BankAccount
 from bankimport.stores import SqlStore
 from bankimport.stores.sql.engine import open_engine
 from tests.migrated import upgraded
-from tests.postgres import postgres_server, postgres_url
 
-__all__ = ["execute", "from_elsewhere", "new_account", "postgres_server", "postgres_url", "scalar", "store", "url"]
+__all__ = ["execute", "from_elsewhere", "new_account", "scalar", "store", "url"]
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

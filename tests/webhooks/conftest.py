@@ -13,13 +13,13 @@ from bankimport.stores import SqlStore
 from bankimport.testing.contracts.store import inserts
 from bankimport.webhooks import Deliverer, new_secret
 from tests.migrated import upgraded
-from tests.stores.databases import postgres_server, postgres_url, url
+from tests.stores.databases import url
 from tests.webhooks.receiver import Receiver, receiving
 
 #: no time goes by
 NONE = timedelta(0)
 
-__all__ = ["postgres_server", "postgres_url", "url"]
+__all__ = ["url"]
 
 
 @dataclass
