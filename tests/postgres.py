@@ -11,9 +11,11 @@ import warnings
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlsplit
 
-import asyncpg
+if TYPE_CHECKING:
+    import asyncpg
 
 _numbers = itertools.count(1)
 
@@ -44,6 +46,8 @@ def running_server() -> Iterator[str]:
 @asynccontextmanager
 async def administration(socket: str) -> "AsyncIterator[asyncpg.Connection[asyncpg.Record]]":
     """A connection of who may make and drop databases."""
+    import asyncpg  # an extra: the conftest is loaded where it isn't installed, too
+
     connection = await asyncpg.connect(host=socket, user="postgres", database="postgres")
     try:
         yield connection
