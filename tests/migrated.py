@@ -25,22 +25,19 @@ def empty_sqlite() -> Path:
     return path
 
 
-def _copy_file(path: Path) -> bool:
-    """Make a file that isn't there; return whether it was made."""
-    if path.exists():
-        return False
+def _copy_file(path: Path) -> None:
+    assert not path.exists(), f"{path} may hold rows"
     shutil.copy(empty_sqlite(), path)
-    return True
 
 
 async def upgraded(url: str) -> None:
-    """Do to an empty database what `upgrade_async` does."""
+    """Do to a new database what `upgrade_async` does."""
     where = make_url(url)
     assert where.database is not None
     if where.get_backend_name() == "postgresql":
         await _copy_model(where)
-    elif not await asyncio.to_thread(_copy_file, Path(where.database)):
-        await upgrade_async(url)
+    else:
+        await asyncio.to_thread(_copy_file, Path(where.database))
 
 
 async def _copy_model(where: URL) -> None:

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from bankimport.stores import upgrade
+from tests.migrated import empty_sqlite
 from tests.simulation.habits import CASES
 from tests.simulation.judge import Judge
 from tests.simulation.lying_bank import Habit
@@ -39,28 +39,26 @@ def main() -> None:
     parser.add_argument("--days", type=int, default=90)
     parser.add_argument("--ids", nargs="*", default=[kind.name for kind in Ids])
     asked = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        empty = Path(folder, "empty.db")
-        upgrade(f"sqlite+aiosqlite:///{empty}")
-        for habit, kind in CASES:
-            if (asked.habits and habit.__name__ not in asked.habits) or kind.name not in asked.ids:
-                continue
-            verdicts: Counter[str] = Counter()
-            first, again = "", 0
-            for seed in range(asked.seeds):
-                if asked.job:
-                    judge = through_the_job(empty, seed, kind, [habit], asked.days, events=asked.events)
-                else:
-                    judge = live_pure(seed, kind, [habit], asked.days)
-                verdicts[judge.verdict] += 1
-                again += judge.again
-                if judge.verdict != "right" and not first:
-                    first = f"seed {seed}: {(judge.doubled + judge.lost)[0]}"[:150]
-            decided = "decided" if kind in habit.decided else "-"
-            print(
-                f"{habit.__name__:21} {kind.name:9} {decided:8} {dict(verdicts)} stored again {again} {first}",
-                flush=True,
-            )
+    empty = empty_sqlite()
+    for habit, kind in CASES:
+        if (asked.habits and habit.__name__ not in asked.habits) or kind.name not in asked.ids:
+            continue
+        verdicts: Counter[str] = Counter()
+        first, again = "", 0
+        for seed in range(asked.seeds):
+            if asked.job:
+                judge = through_the_job(empty, seed, kind, [habit], asked.days, events=asked.events)
+            else:
+                judge = live_pure(seed, kind, [habit], asked.days)
+            verdicts[judge.verdict] += 1
+            again += judge.again
+            if judge.verdict != "right" and not first:
+                first = f"seed {seed}: {(judge.doubled + judge.lost)[0]}"[:150]
+        decided = "decided" if kind in habit.decided else "-"
+        print(
+            f"{habit.__name__:21} {kind.name:9} {decided:8} {dict(verdicts)} stored again {again} {first}",
+            flush=True,
+        )
 
 
 if __name__ == "__main__":

@@ -67,7 +67,10 @@ class Purchase:
 
 
 def _latest(changes: Sequence[tuple[date, T]], today: date, first: T) -> T:
-    return next((value for since, value in reversed(changes) if since <= today), first) if changes else first
+    for since, value in reversed(changes):
+        if since <= today:
+            return value
+    return first
 
 
 @dataclass
