@@ -121,11 +121,13 @@ def _days(since: date, until: date) -> Iterator[date]:
         yield since + timedelta(days=number)
 
 
-def _day(account: Account, day: date) -> Iterator[Entry]:
-    """Yield the entries of a day; the last one of a month is followed by what makes the month sum to nothing."""
-    yield from _ordinary(account, day)
+@lru_cache(maxsize=4096)  # three people's books: each answer, and each balance, goes through their days again
+def _day(account: Account, day: date) -> tuple[Entry, ...]:
+    """Return the entries of a day; the last one of a month is followed by what makes the month sum to nothing."""
+    entries = tuple(_ordinary(account, day))
     if account.habits.ends_on(day) and (rest := _rest(account, day)):
-        yield _exchange(account, day, "rest", rest)
+        return *entries, _exchange(account, day, "rest", rest)
+    return entries
 
 
 def _ordinary(account: Account, day: date) -> Iterator[Entry]:
