@@ -9,8 +9,6 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from aiohttp import ClientSession, CookieJar, web
-from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from bankimport import BankImport
 from bankimport.events import Event
@@ -21,6 +19,7 @@ from bankimport.sandbox import create_app
 from bankimport.sandbox.counter import STATE
 from bankimport.settings import Settings
 from bankimport.stores import SqlStore
+from tests.contracts.sandboxed import KEY
 from tests.migrated import upgraded
 from tests.processes import free_port
 from tests.waiting import PATIENCE, wait_until
@@ -39,9 +38,7 @@ def provider_of(kind: str, url: str) -> BankProvider:
         return BerlinGroup(url, name=kind, approach="decoupled")
     if kind == "gocardless":
         return GoCardless(secret_id="id", secret_key="key", base_url=url, name=kind)
-    key = generate_private_key(public_exponent=65537, key_size=2048)
-    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
-    return EnableBanking(application_id="app-1", private_key=pem, base_url=url, name=kind)
+    return EnableBanking(application_id="app-1", private_key=KEY, base_url=url, name=kind)
 
 
 async def _signed_in(request: web.Request) -> str | None:
