@@ -13,7 +13,7 @@ from tests.simulation.judge import Judge
 from tests.simulation.lying_bank import Habit
 from tests.simulation.lying_runs import CONNECTION, live_job, live_pure
 from tests.simulation.simulated_bank import Ids
-from tests.simulation.stored import store_of
+from tests.simulation.stored import is_on_disk, store_of
 
 
 def through_the_job(
@@ -22,7 +22,7 @@ def through_the_job(
     """A life through the job; `empty` is a database without a row."""
 
     async def live(folder: Path) -> Judge:
-        async with store_of(seed, CONNECTION, empty, folder) as store:
+        async with store_of(CONNECTION, empty, folder, on_disk=is_on_disk(seed, ids)) as store:
             return await live_job(seed, ids, habits, store, days, events=events)
 
     with tempfile.TemporaryDirectory(dir=empty.parent) as folder:

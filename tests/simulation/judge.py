@@ -7,7 +7,7 @@ from datetime import date, timedelta
 from itertools import pairwise
 
 from bankimport.imports.evidence import BOOKED_BEFORE
-from bankimport.models import ReportedTransaction, TransactionStatus, Window
+from bankimport.models import ReportedTransaction, Transaction, TransactionStatus, Window
 from tests.simulation.lives import Booked, read
 from tests.simulation.lying_bank import LyingBank, Purchase
 
@@ -17,6 +17,7 @@ EDGE = timedelta(days=3)
 CUT_OFF = 3
 
 Money = Counter[tuple[object, str]]
+Content = tuple[object, ...]
 Pages = list[list[ReportedTransaction]]
 
 
@@ -28,7 +29,7 @@ class Judge:
     reads: int = 0
     doubled: list[str] = field(default_factory=list)
     lost: list[str] = field(default_factory=list)
-    put_off: Counter[tuple[object, ...]] = field(default_factory=Counter)
+    put_off: Counter[Content] = field(default_factory=Counter)
     asked_from: date = date.max
     read_from: date = date.max
     untold: Booked = field(default_factory=Counter)
@@ -121,11 +122,12 @@ class Judge:
             return self.waiting
         waiting: Booked = Counter()
         self.seen, self.waiting = pages, waiting
-        told = Counter(_content(entry) for page in pages for entry in page)
+        entries = [[read(entry) for entry in page] for page in pages]
+        contents = [[*map(_content, page)] for page in entries]
+        told = Counter(content for page in contents for content in page)
         before_that, self.put_off = self.put_off, Counter()
-        for before, page in pairwise(pages):
-            for entry in _repeated(before, page):
-                one, content = read(entry), _content(entry)
+        for page, (before, here) in zip(entries[1:], pairwise(contents), strict=True):
+            for one, content in zip(page[: _repeated(before, here)], here, strict=False):
                 names = bool(one.ids) and all(habit.overlaps for habit in self.bank.habits)
                 self.put_off[content] = told[content]
                 if not names and told[content] > before_that[content] and one.status is TransactionStatus.BOOKED:
@@ -145,20 +147,16 @@ def _is_another(purchase: Purchase) -> bool:
     return purchase.pending_from is not None and earliest < purchase.made + timedelta(days=BOOKED_BEFORE)
 
 
-def _repeated(
-    before: Sequence[ReportedTransaction], page: Sequence[ReportedTransaction]
-) -> Sequence[ReportedTransaction]:
-    """The entries of a page that may repeat the end of the page before: in order, and not all alike but for a single one."""
-    ends, starts = [*map(_content, before)], [*map(_content, page)]
+def _repeated(ends: Sequence[Content], starts: Sequence[Content]) -> int:
+    """How many entries of a page may repeat the end of the page before: in order, and not all alike but for a single one."""
     found = 0
     for back in range(1, min(len(ends), len(starts)) + 1):
         if ends[-back:] == starts[:back] and (back == 1 or len(set(starts[:back])) > 1):
             found = back
-    return page[:found]
+    return found
 
 
-def _content(entry: ReportedTransaction) -> tuple[object, ...]:
-    one = read(entry)
+def _content(one: Transaction) -> Content:
     return one.status, one.day, one.amount, one.counterparty_name, one.remittance
 
 

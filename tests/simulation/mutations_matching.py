@@ -110,7 +110,7 @@ MUTATIONS: list[Mutation] = [
     (
         "ids are believed only where nine in ten agree",
         _off(worth.Worth, "is_believed", lambda self, namespace: True),
-        "tests/simulation/test_simulation.py::test_the_decision_is_never_wrong[re-issued in blocks]",
+        "tests/simulation/test_simulation.py::test_a_life_that_was_once_wrong",
     ),
     (
         "ids that agree are believed, and go before equal content",

@@ -40,11 +40,11 @@ from tests.simulation.judge import Judge
 from tests.simulation.lying_bank import Habit
 from tests.simulation.lying_runs import CONNECTION, live_job, live_pure
 from tests.simulation.simulated_bank import Ids
-from tests.simulation.stored import ON_DISK, SOAK, store_of
+from tests.simulation.stored import SOAK, is_on_disk, store_of
 
 SEEDS = 50 if SOAK else 1
 
-PURE_DAYS, JOB_DAYS = (120, 90) if SOAK else (60, 30)
+PURE_DAYS, JOB_DAYS = (120, 90) if SOAK else (45, 30)
 
 #: habits that don't contradict each other, with ids that name entries and without any
 WORLDS: Sequence[tuple[Ids, Sequence[type[Habit]]]] = (
@@ -76,9 +76,9 @@ def agree(judges: Sequence[Judge], *, decided: bool) -> None:
 async def job_life(
     seed: int, ids: Ids, habits: Sequence[type[Habit]], empty: Path, folder: Path, *, events: bool = False
 ) -> Judge:
-    """One life through the job with a store of its own. CI's lives with one habit are stored in memory, and those with
-    several on disk."""
-    async with store_of(seed if events or SOAK else ON_DISK, CONNECTION, empty, folder) as store:
+    """One life through the job with a store of its own. CI's lives with one habit are stored in memory."""
+    on_disk = is_on_disk(seed, ids) and (events or SOAK)
+    async with store_of(CONNECTION, empty, folder, on_disk=on_disk) as store:
         return await live_job(seed, ids, habits, store, JOB_DAYS, events=events)
 
 

@@ -1,6 +1,5 @@
 """The short way for what is reported as it is stored decides as the long one does."""
 
-import os
 from collections import Counter
 from collections.abc import Sequence
 
@@ -12,8 +11,9 @@ from bankimport.models import StoredTransaction, Transaction
 from bankimport.ports import ChangeSet
 from tests.simulation import runs
 from tests.simulation.simulated_bank import Ids
+from tests.simulation.stored import SOAK
 
-SEEDS = 200 if os.environ.get("BANKIMPORT_SOAK") == "1" else 2
+SEEDS = 200 if SOAK else 1
 
 
 def nothing_aside(
@@ -39,7 +39,7 @@ def told(change: ChangeSet, stored: Sequence[StoredTransaction]) -> Counter[tupl
     return Counter([*rows.values(), *new])
 
 
-@pytest.mark.timeout(7200 if SEEDS > 2 else 300)
+@pytest.mark.timeout(7200 if SOAK else 300)
 @pytest.mark.parametrize("ids", list(Ids))
 def test_the_short_way_changes_no_decision(monkeypatch: pytest.MonkeyPatch, ids: Ids) -> None:
     """Whatever the bank's ids are like, both ways leave the same rows, read by read."""
