@@ -16,6 +16,7 @@ from bankimport.models import Balance, BankAccount, Capabilities, RowStatus, Win
 from bankimport.stores import SqlStore
 from bankimport.stores.sql import inserting
 from bankimport.testing.fakes import FakeBank, FakeRun, MemoryLedger
+from tests.conftest import SOAK
 from tests.simulation.world import TODAY, days_ago, pending, reported
 
 NOW = datetime(TODAY.year, TODAY.month, TODAY.day, 12, tzinfo=UTC)
@@ -89,9 +90,10 @@ class Customer:
         return sorted((row.status, str(row.transaction.amount)) for row in rows if row.status is not RowStatus.REMOVED)
 
 
-def numbers() -> Iterator[int]:
-    """Statements, far more than a sync has."""
-    yield from range(1, 200)
+def numbers(kind: str) -> Iterator[int]:
+    """Statements, far more than a sync has. CI takes every second one: those with an odd number for one kind of failure,
+    and the others for the other."""
+    yield from range(1, 200) if SOAK else range(1 + (kind == "crash"), 200, 2)
 
 
 @pytest.mark.parametrize("kind", ["full", "crash"])
@@ -102,7 +104,7 @@ async def test_a_sync_that_fails_at_any_statement_is_healed_by_its_retry(
     faults = Faults(store, monkeypatch, kind)
     failed = {"first": 0, "change": 0}
     for what in failed:
-        for number in numbers():
+        for number in numbers(kind):
             customer = Customer(store, 1000 * len(what) + number)
             faults.at_statement(0)
             await store.add_connection(org_id="acme", bank="b", id=customer.id)
@@ -122,4 +124,4 @@ async def test_a_sync_that_fails_at_any_statement_is_healed_by_its_retry(
             if what == "change":
                 await customer.sync(*AFTER)  # a pending row is removed after a second complete read without it
             assert await customer.rows() == CLEAN, (what, number)
-    assert min(failed.values()) > 8, failed
+    assert min(failed.values()) > (8 if SOAK else 4), failed
