@@ -12,10 +12,11 @@ from yarl import URL
 from bankimport.models import Scope
 from bankimport.sandbox import Kind, Switch
 from bankimport.sandbox.counter import STATE
+from bankimport.service import authorising
 from bankimport.settings import Settings
 from bankimport.status import ConnectionStatus
 from tests.connecting.site import Browser, site_of
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE, wait_until
 
 # arq closes its pool by a name that redis-py has given up
 pytestmark = pytest.mark.filterwarnings("ignore:Call to deprecated close:DeprecationWarning")
@@ -140,7 +141,7 @@ async def test_nobody_polls_and_nobody_consents(settings: Settings, monkeypatch:
     assert all(task.done() for task in waiting)
 
 
-async def test_who_polls_goes_first(settings: Settings) -> None:
+async def test_who_polls_goes_first(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     """While a page asks, the process doesn't: the page knows the person's address."""
     async with site_of(settings, "decoupled") as site:
         looking = site.bank_import.connections.authorising.looking_after
@@ -148,13 +149,14 @@ async def test_who_polls_goes_first(settings: Settings) -> None:
         anna = await site.browser()
         begun = await anna.connect(psuId="anna-1")
         [consent] = site.sandbox[STATE].authorisings
+        monkeypatch.setattr(authorising, "POLL", timedelta(seconds=PATIENCE))  # however long ten looks take
         for _ in range(10):
             await anna.ask("GET", f"/{begun['id']}/authorisation", status=200)
             await asyncio.sleep(0.05)
         assert len(site.sandbox[STATE].requests[consent]) == 1
 
 
-async def test_the_bank_stumbles_while_it_is_polled(settings: Settings) -> None:
+async def test_the_bank_stumbles_while_it_is_polled(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     """A bank that is away for a moment costs nothing but time, and isn't asked at each look of the page."""
     async with site_of(settings, "decoupled") as site:
         anna = await site.browser()
@@ -162,10 +164,12 @@ async def test_the_bank_stumbles_while_it_is_polled(settings: Settings) -> None:
         state = site.sandbox[STATE]
         [consent] = state.authorisings
         state.switches.add(consent, Switch(kind=Kind.UNAVAILABLE, endpoint=Scope.CONSENT, times=1))
-        for _ in range(20):
-            status = await anna.ask("GET", f"/{begun['id']}/authorisation", status=200)
-            assert status["state"] == "waiting"
-        assert len(state.requests[consent]) == 1
+        with monkeypatch.context() as patch:
+            patch.setattr(authorising, "POLL", timedelta(seconds=PATIENCE))  # however long twenty looks take
+            for _ in range(20):
+                status = await anna.ask("GET", f"/{begun['id']}/authorisation", status=200)
+                assert status["state"] == "waiting"
+            assert len(state.requests[consent]) == 1
         await in_the_app(anna, "consent")
         assert (await ended(anna, begun["id"]))["outcome"] == "connected"
 
