@@ -23,7 +23,8 @@ demo: $(DEMO_VENV)/.installed
 serve: $(DEMO_VENV)/.installed
 	@$(DEMO_VENV)/bin/bankimport up $(ARGS)
 
-# Compiled once: where Python may write no bytecode, each process of a test would do it anew.
+# Where Python may write no bytecode, each process of a test would compile all of src, and each of pytest's all tests.
+test: export PYTHONDONTWRITEBYTECODE =
 test: $(VENV)/.installed
 	@$(VENV)/bin/python -m compileall -q -j 2 src
 	$(VENV)/bin/python -m pytest -n 3 --dist worksteal $(ARGS)
