@@ -201,15 +201,14 @@ async def refused(name: str, refusals: Sequence[Refusal], settings: Settings) ->
             ids = {each.key: await bank_import.schedule_immediate_sync(each.key) for each in refusals}
 
             async def over() -> bool:
-                for key, job_id in ids.items():
-                    job = await bank_import.get_job_status(job_id)
-                    assert job is not None
-                    world.jobs[key] = job
                 soon = datetime.now(UTC) + timedelta(seconds=3)
-                return all(
-                    job.state.is_terminal or (job.delayed_until is not None and job.delayed_until > soon)
-                    for job in world.jobs.values()
-                )
+                for key in ids.keys() - world.jobs.keys():
+                    job = await bank_import.get_job_status(ids[key])
+                    assert job is not None
+                    if not job.state.is_terminal and (job.delayed_until is None or job.delayed_until <= soon):
+                        return False
+                    world.jobs[key] = job
+                return True
 
             async with bank_import.working():
                 await wait_until(over, 90, what=f"the jobs of {name}")

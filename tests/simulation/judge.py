@@ -89,15 +89,13 @@ class Judge:
     def _money(self, today: date, edge: date, waiting: Money) -> tuple[Money, Money]:
         """The most and the least that may be stored: what is hidden or stands at the edge may or may not be, and what was
         corrected there may still be as it was."""
-        begun = [p for p in self.bank.purchases if p.booked_on is not None and p.booked_on <= today]
-        begun = [p for p in begun if p.day(today) >= max(self.bank.known_from, self.asked_from)]
-
-        def is_sure(p: Purchase) -> bool:
-            return not p.hidden and not edge - 2 * EDGE <= p.day(today) < edge
-
-        most = Counter((p.money(today), "EUR") for p in begun)
-        most += Counter((p.amount, "EUR") for p in begun if p.amount != p.money(today) and p.day(today) < edge)
-        least = Counter((p.money(today), "EUR") for p in begun if is_sure(p) and p.day(today) >= self.read_from)
+        booked = (p for p in self.bank.purchases if p.booked_on is not None and p.booked_on <= today)
+        known_from, unsure_from = max(self.bank.known_from, self.asked_from), edge - 2 * EDGE
+        begun = [(p, day, p.money(today)) for p in booked if (day := p.day(today)) >= known_from]
+        most = Counter((money, "EUR") for _, _, money in begun)
+        most += Counter((p.amount, "EUR") for p, day, money in begun if p.amount != money and day < edge)
+        sure = (each for each in begun if not each[0].hidden and not unsure_from <= each[1] < edge)
+        least = Counter((money, "EUR") for _, day, money in sure if day >= self.read_from)
         return most, least - waiting
 
     def _untold(self, truth: Booked, window: Window, pages: Pages, *, may_ask: bool) -> Booked:

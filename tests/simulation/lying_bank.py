@@ -179,7 +179,7 @@ class LyingBank:
     def booked(self, today: date) -> Booked:
         """What is true: every booked row with its count."""
         booked = (p for p in self.purchases if p.is_booked(today))
-        return Counter((p.day(today), p.money(today), "EUR") for p in booked if p.day(today) >= self.known_from)
+        return Counter((day, p.money(today), "EUR") for p in booked if (day := p.day(today)) >= self.known_from)
 
     def pages(self, window: Window, today: date, size: int = 8) -> list[list[ReportedTransaction]]:
         """Answer a read, in pages; where ids name entries a page may repeat the end of the one before."""
