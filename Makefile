@@ -26,7 +26,6 @@ serve: $(DEMO_VENV)/.installed
 # Where Python may write no bytecode, each process of a test would compile all of src, and each of pytest's all tests.
 test: export PYTHONDONTWRITEBYTECODE =
 test: $(VENV)/.installed
-	@$(VENV)/bin/python -m compileall -q -j 2 src
 	$(VENV)/bin/python -m pytest -n 3 --dist worksteal $(ARGS)
 
 soak: $(VENV)/.installed

@@ -21,6 +21,8 @@ from tests.postgres import new_database, running_server
 from tests.processes import Processes, Valkey, start_valkey
 
 # its wall-clock deadline of 200 ms fails on a busy machine, and says nothing about the code
+from tests.soak import SOAK
+
 hypothesis.settings.register_profile("no deadline", deadline=None)
 hypothesis.settings.load_profile("no deadline")
 
@@ -28,7 +30,6 @@ hypothesis.settings.load_profile("no deadline")
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
-SOAK = os.environ.get("BANKIMPORT_SOAK") == "1"
 _numbers = itertools.count(1)
 
 

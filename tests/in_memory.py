@@ -1,10 +1,10 @@
 """What tests write is kept in memory where there is room for it: the same files and servers, and no disk to wait for."""
 
-import atexit
 import os
 import re
 import shutil
 import tempfile
+from multiprocessing.util import Finalize
 from pathlib import Path
 
 _MEMORY = Path("/dev/shm")
@@ -22,7 +22,8 @@ def write_to_memory() -> None:
     _sweep()
     directory = tempfile.mkdtemp(prefix=f"bankimport-{os.getpid()}-", dir=_MEMORY)
     Path(directory).chmod(0o755)  # PostgreSQL runs as a user of its own
-    atexit.register(shutil.rmtree, directory, ignore_errors=True)
+    # after -100, at which multiprocessing removes what it has there
+    Finalize(None, shutil.rmtree, (directory,), {"ignore_errors": True}, exitpriority=-200)
     os.environ["TMPDIR"], tempfile.tempdir = directory, None
 
 

@@ -10,12 +10,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.soak import SOAK
 from tests.waiting import PATIENCE, wait_until, wait_until_sync
 from tests.warm import Forked
 
 ROOT = Path(__file__).parent.parent
 #: whether all Python programs load their modules themselves: see `tests.warm`
-COLD = os.environ.get("BANKIMPORT_SOAK") == "1"
+COLD = SOAK
 
 
 def free_port() -> int:

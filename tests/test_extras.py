@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import SOAK
 from tests.processes import clean_environment
+from tests.soak import SOAK
 
 ROOT = Path(__file__).parent.parent
 

@@ -7,8 +7,8 @@ import pytest
 from tests.acceptance.bank import read_bank
 from tests.acceptance.conftest import Deploy
 from tests.acceptance.deployment import Deployment, Organisation
-from tests.conftest import SOAK
 from tests.processes import Running
+from tests.soak import SOAK
 from tests.waiting import wait_until
 
 LEASE = timedelta(seconds=2)

@@ -1,7 +1,6 @@
 """A family's banking, day by day, through each of the three APIs: outages, quotas, renewals and new ids, and in the end
 the same rows everywhere, which are the bank's."""
 
-import os
 import random
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -20,9 +19,10 @@ from bankimport.sandbox.counter import STATE
 from bankimport.testing import FakeRun, ManualClock, MemoryLedger, MemoryStore
 from tests.contracts.conftest import Serve
 from tests.contracts.sandboxed import ALL
+from tests.soak import SOAK
 
 START = datetime(2026, 1, 7, 7, 30, tzinfo=UTC)
-DAYS = 365 if os.environ.get("BANKIMPORT_SOAK") else 40
+DAYS = 365 if SOAK else 40
 ROOT = "family"
 
 

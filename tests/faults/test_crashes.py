@@ -7,9 +7,9 @@ import pytest
 
 from bankimport.redis.connection import BLOCK
 from bankimport.status import JobState
-from tests.conftest import SOAK
 from tests.faults.field import Field
 from tests.queue.lab import Mark
+from tests.soak import SOAK
 from tests.waiting import wait_until
 
 KILLS = 20 if SOAK else 2

@@ -5,9 +5,9 @@ import time
 from collections import Counter
 from itertools import pairwise
 
-from tests.conftest import SOAK
 from tests.faults.field import Field
 from tests.queue.lab import Mark
+from tests.soak import SOAK
 from tests.waiting import wait_until
 
 CROWD = 5000 if SOAK else 1000

@@ -2,8 +2,8 @@
 
 import time
 
-from tests.conftest import SOAK
 from tests.faults.field import Field
+from tests.soak import SOAK
 
 JOBS, WORKERS, LIMIT = (400, 4, 10) if SOAK else (60, 2, 20)
 WINDOW = 1000

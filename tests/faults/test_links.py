@@ -9,9 +9,9 @@ import pytest
 from redis.asyncio import Redis
 
 from bankimport.status import JobState
-from tests.conftest import SOAK
 from tests.faults.field import Field, Server
 from tests.faults.proxy import Proxy
+from tests.soak import SOAK
 from tests.waiting import wait_until
 
 #: a lease that no cut of these tests outlasts

@@ -8,8 +8,8 @@ import pytest
 
 from bankimport.errors import Unavailable
 from bankimport.status import JobState
-from tests.conftest import SOAK
 from tests.faults.field import Field, Server
+from tests.soak import SOAK
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.in_time

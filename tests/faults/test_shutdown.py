@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from bankimport.status import JobState
-from tests.conftest import SOAK
 from tests.faults.field import LAB, Field, Server
 from tests.faults.proxy import Proxy
+from tests.soak import SOAK
 from tests.waiting import PATIENCE, wait_until
 
 TERMS = 10 if SOAK else 2

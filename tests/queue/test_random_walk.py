@@ -28,8 +28,8 @@ from bankimport.queue.transitions import Ended
 from bankimport.settings import Settings
 from bankimport.status import JobState
 from bankimport.watch.repairing import repair
-from tests.conftest import SOAK
 from tests.queue.driver import PLACES, Driver
+from tests.soak import SOAK
 
 S = JobState
 ORGS = st.sampled_from(["o1", "o2"])

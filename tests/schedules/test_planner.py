@@ -19,7 +19,7 @@ from bankimport.schedules.planner import Planner
 from bankimport.schedules.ticks import SCHEDULES, SYNCS
 from bankimport.settings import Settings
 from bankimport.watch.watch import Watch
-from tests.conftest import SOAK
+from tests.soak import SOAK
 
 BERLIN = ZoneInfo("Europe/Berlin")
 NOON = datetime(2024, 11, 10, 11, 0, 30, tzinfo=UTC)  # 12:00:30 in Berlin

@@ -94,8 +94,8 @@ class Judge:
         begun = [(p, day, p.money(today)) for p in booked if (day := p.day(today)) >= known_from]
         most = Counter((money, "EUR") for _, _, money in begun)
         most += Counter((p.amount, "EUR") for p, day, money in begun if p.amount != money and day < edge)
-        sure = (each for each in begun if not each[0].hidden and not unsure_from <= each[1] < edge)
-        least = Counter((money, "EUR") for _, day, money in sure if day >= self.read_from)
+        sure = ((day, money) for p, day, money in begun if not p.hidden and not unsure_from <= day < edge)
+        least = Counter((money, "EUR") for day, money in sure if day >= self.read_from)
         return most, least - waiting
 
     def _untold(self, truth: Booked, window: Window, pages: Pages, *, may_ask: bool) -> Booked:

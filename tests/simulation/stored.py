@@ -1,7 +1,6 @@
 """Where a life is stored: some of each kind in SQLite, the others in memory, which decides the same (they have one
 contract, `testing/contracts/store`) and takes a fifth of the time; and what is stored there."""
 
-import os
 import shutil
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -15,8 +14,7 @@ from bankimport.testing.memory_store import MemoryStore
 from tests.simulation.lives import Booked
 from tests.simulation.simulated_bank import Ids
 from tests.simulation.sql_store import SqliteStore
-
-SOAK = os.environ.get("BANKIMPORT_SOAK") == "1"
+from tests.soak import SOAK
 
 
 def is_on_disk(number: int, ids: Ids) -> bool:

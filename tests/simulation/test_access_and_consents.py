@@ -40,8 +40,8 @@ from bankimport.models import (
 from bankimport.reading import BalanceVerdict
 from bankimport.status import ConnectionStatus
 from bankimport.testing.fakes import FakeRun
-from tests.conftest import SOAK
 from tests.simulation.world import CARD, CONNECTION, GIRO, TODAY, World, days_ago, renewed, reported
+from tests.soak import SOAK
 
 S = ConnectionStatus
 PERSON = PsuContext("8.8.8.8", "Firefox")

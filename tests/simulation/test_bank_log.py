@@ -1,15 +1,12 @@
 """banking.md §5 by the bank's own log: at most four counted requests of any scope in any 24 hours, and never forgotten.
 
-A week of two seeds of each world; with `BANKIMPORT_SOAK=1` 60 days of 20.
+27 days of two seeds of each world; with `BANKIMPORT_SOAK=1` 60 days of 20.
 """
-
-import os
 
 import pytest
 
 from tests.simulation.bank_log import WORLDS, Life
-
-SOAK = os.environ.get("BANKIMPORT_SOAK") == "1"
+from tests.soak import SOAK
 
 
 @pytest.mark.timeout(3600 if SOAK else 300)

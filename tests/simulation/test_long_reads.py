@@ -15,8 +15,9 @@ from bankimport.jobs import entries, long_read, spool
 from tests.simulation.lying_runs import CONNECTION
 from tests.simulation.runs import run_job
 from tests.simulation.simulated_bank import Ids
-from tests.simulation.stored import SOAK, is_on_disk, store_of
+from tests.simulation.stored import is_on_disk, store_of
 from tests.simulation.world import World, cancelled, days_ago, pending, reported
+from tests.soak import SOAK
 from tests.waiting import wait_until
 
 

@@ -40,7 +40,8 @@ from tests.simulation.judge import Judge
 from tests.simulation.lying_bank import Habit
 from tests.simulation.lying_runs import CONNECTION, live_job, live_pure
 from tests.simulation.simulated_bank import Ids
-from tests.simulation.stored import SOAK, is_on_disk, store_of
+from tests.simulation.stored import is_on_disk, store_of
+from tests.soak import SOAK
 
 SEEDS = 50 if SOAK else 1
 

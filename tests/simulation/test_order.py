@@ -1,7 +1,6 @@
 """The order of pages, entries and stored rows says nothing: the same change set, whatever it is."""
 
 import itertools
-import os
 import random
 from collections import Counter
 from collections.abc import Sequence
@@ -13,8 +12,9 @@ from hypothesis import strategies as st
 from bankimport.models import BankId, IdQuality, StoredTransaction, Transaction, Window
 from tests.simulation.lives import decide
 from tests.simulation.small import ENTRIES, FIRST, stores
+from tests.soak import SOAK
 
-EXAMPLES = 2000 if os.environ.get("BANKIMPORT_SOAK") == "1" else 200
+EXAMPLES = 2000 if SOAK else 200
 
 Change = tuple[Counter[object], frozenset[object], frozenset[object]]
 

@@ -1,7 +1,5 @@
 """The slow reference lives through what the import has to live through, and is right there."""
 
-import os
-
 import pytest
 
 from tests.simulation.habits import AllTwinsShift, Honest, MonthEnd, NewestOnly, Preauthorised, StepsAtTheEdge
@@ -9,8 +7,9 @@ from tests.simulation.lying_bank import Habit
 from tests.simulation.lying_runs import live_pure
 from tests.simulation.reference_life import ReferenceLife
 from tests.simulation.simulated_bank import Ids
+from tests.soak import SOAK
 
-DAYS = 90 if os.environ.get("BANKIMPORT_SOAK") == "1" else 25
+DAYS = 90 if SOAK else 25
 
 
 @pytest.mark.parametrize(

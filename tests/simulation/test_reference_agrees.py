@@ -1,7 +1,6 @@
 """The import decides as the slow reference does, on small random reads and stores."""
 
 import itertools
-import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
@@ -13,8 +12,8 @@ from bankimport.models import StoredTransaction, Transaction, Window
 from tests.simulation import reference
 from tests.simulation.lives import Rows, decide
 from tests.simulation.small import ENTRIES, FIRST, NO_LINKS, stores
+from tests.soak import SOAK
 
-SOAK = os.environ.get("BANKIMPORT_SOAK") == "1"
 EXAMPLES = 20_000 if SOAK else 300
 #: In one of so many the two differ: where an entry has two ids that say different things, and where more entries than
 #: rows want a row and not the nearest of them gets it

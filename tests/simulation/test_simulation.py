@@ -11,7 +11,8 @@ import pytest
 from tests.simulation.lying_runs import CONNECTION
 from tests.simulation.runs import run_job, run_pure
 from tests.simulation.simulated_bank import Ids
-from tests.simulation.stored import SOAK, is_on_disk, store_of
+from tests.simulation.stored import is_on_disk, store_of
+from tests.soak import SOAK
 
 SEEDS = 200 if SOAK else 1
 LIVES = 4000 // len(Ids) + 1 if SOAK else 1

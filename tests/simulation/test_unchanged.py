@@ -11,7 +11,7 @@ from bankimport.models import StoredTransaction, Transaction
 from bankimport.ports import ChangeSet
 from tests.simulation import runs
 from tests.simulation.simulated_bank import Ids
-from tests.simulation.stored import SOAK
+from tests.soak import SOAK
 
 SEEDS = 200 if SOAK else 1
 

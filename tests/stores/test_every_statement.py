@@ -16,8 +16,8 @@ from bankimport.models import Balance, BankAccount, Capabilities, RowStatus, Win
 from bankimport.stores import SqlStore
 from bankimport.stores.sql import inserting
 from bankimport.testing.fakes import FakeBank, FakeRun, MemoryLedger
-from tests.conftest import SOAK
 from tests.simulation.world import TODAY, days_ago, pending, reported
+from tests.soak import SOAK
 
 NOW = datetime(TODAY.year, TODAY.month, TODAY.day, 12, tzinfo=UTC)
 BEFORE = (

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import SOAK
 from tests.processes import Processes, Valkey, clean_environment, free_port
+from tests.soak import SOAK
 
 HERE = Path(__file__).parent
 #: questions to each operation

@@ -13,7 +13,7 @@ from bankimport.redis.connection import connect
 from bankimport.redis.keys import Keys
 from bankimport.settings import Settings
 from bankimport.stream import EventStream
-from tests.conftest import SOAK
+from tests.soak import SOAK
 from tests.stream.writing import StreamWriter
 from tests.waiting import PATIENCE, wait_until
 from tests.web.listening import Heard, listen

@@ -11,8 +11,8 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from tests.conftest import SOAK
 from tests.processes import Processes, Valkey, clean_environment, free_port
+from tests.soak import SOAK
 
 HERE = Path(__file__).parent
 ROUNDS = 7 if SOAK else 3

@@ -15,8 +15,8 @@ from bankimport.redis.connection import connect
 from bankimport.redis.keys import Keys
 from bankimport.settings import Settings
 from bankimport.stream import EventStream
-from tests.conftest import SOAK
 from tests.processes import Processes, Valkey, start_valkey
+from tests.soak import SOAK
 from tests.stream.writing import StreamWriter
 from tests.waiting import wait_until
 from tests.web.listening import Heard, listen
